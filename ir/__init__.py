@@ -1,0 +1,1 @@
+"""The tile IR: numeric types, layouts, operations, verifier and text form."""
