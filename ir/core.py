@@ -1,0 +1,246 @@
+"""The data of the tile IR: types of values, operations, regions, kernels and modules. All of it is immutable.
+
+A module holds kernels; a kernel's body is a region; a region is a list of operations in SSA form, each value
+defined once and used only where its definition dominates. What an operation *is* (its types, its verification,
+its meaning) stands in its definition under `vmc.ir.ops`; an `Op` only says which definition, on which values.
+
+    kernel  :=  name, params, symbols, body
+    body    :=  pure preamble, then one `grid` whose region is what one block does
+    op      :=  results = definition(operands) {attributes} regions @span
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vmc.ir.dims import Dim
+from vmc.ir.layout import Layout
+from vmc.ir.span import UNKNOWN, Span
+from vmc.ir.types import DType
+
+if TYPE_CHECKING:
+    from vmc.ir.opdef import OpDef
+
+
+class IRError(Exception):
+    """An ill-formed operation or module. `str()` tells what is wrong; `span`, where known, where."""
+
+    def __init__(self, message: str, span: Span = UNKNOWN) -> None:
+        super().__init__(message)
+        self.message = message
+        self.span = span
+
+
+class Access(Enum):
+    """What a kernel may do with a tensor parameter."""
+
+    IN = "in"
+    OUT = "out"
+    INOUT = "inout"
+
+    @property
+    def readable(self) -> bool:
+        return True
+
+    @property
+    def writable(self) -> bool:
+        return self is not Access.IN
+
+
+class Space(Enum):
+    """Where a tensor lives: device memory, or a block's own shared memory."""
+
+    GLOBAL = "global"
+    SHARED = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How a tensor's elements lie in memory: in blocks, row-major over the grid of blocks, `pitch` bits apart.
+
+    The bit offset of element `i` is `pitch * row_major(i // block, ceil(shape / block)) + layout(i % block)`.
+    `layout` maps an index inside the block (and the bit inside the element) to the axis `bit`. A tensor without a
+    storage is dense: element number n of the row-major order occupies the bits [n*b, (n+1)*b).
+    """
+
+    block: tuple[int, ...]
+    layout: Layout
+    pitch: int
+
+
+@dataclass(frozen=True, slots=True)
+class TileType:
+    """A tile: a value of static shape that one block holds. Rank 0 is a scalar. `layout` is None until inferred or pinned."""
+
+    dtype: DType
+    shape: tuple[int, ...] = ()
+    layout: Layout | None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __str__(self) -> str:
+        shape = f"[{', '.join(map(str, self.shape))}]" if self.shape else ""
+        pinned = f" layout {self.layout}" if self.layout is not None else ""
+        return f"{self.dtype.name}{shape}{pinned}"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """A tensor in memory, of static or symbolic extents, reached by loads and stores only."""
+
+    dtype: DType
+    shape: tuple[Dim, ...]
+    access: Access = Access.IN
+    space: Space = Space.GLOBAL
+    storage: Storage | None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+Type = TileType | TensorType
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Value:
+    """An SSA value. Identity is what makes it itself; `name` is a hint for printing."""
+
+    type: Type
+    name: str = ""
+
+    @property
+    def tile(self) -> TileType:
+        """The type, which must be a tile's."""
+        assert isinstance(self.type, TileType)
+        return self.type
+
+    @property
+    def tensor(self) -> TensorType:
+        """The type, which must be a tensor's."""
+        assert isinstance(self.type, TensorType)
+        return self.type
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A constant tile: `codes` are the bit patterns, row-major, in the dtype's `code_dtype`, as bytes."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    codes: bytes
+
+    @staticmethod
+    def of(dtype: DType, codes: np.ndarray[Any, Any]) -> Table:
+        """The table of an array of bit patterns."""
+        return Table(dtype, codes.shape, np.ascontiguousarray(codes, dtype.code_dtype).tobytes())
+
+    def array(self) -> np.ndarray[Any, Any]:
+        """The bit patterns, in `dtype.code_dtype`."""
+        return np.frombuffer(self.codes, self.dtype.code_dtype).reshape(self.shape)
+
+
+Attr = int | float | str | bool | None | DType | Layout | TileType | TensorType | Table | tuple["Attr", ...]
+
+NO_ATTRS: Mapping[str, Attr] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Op:
+    """One operation on values. `attrs` is read-only and sorted by name."""
+
+    definition: OpDef
+    operands: tuple[Value, ...]
+    results: tuple[Value, ...]
+    attrs: Mapping[str, Attr] = field(default_factory=lambda: NO_ATTRS)
+    regions: tuple[Region, ...] = ()
+    span: Span = UNKNOWN
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    @property
+    def result(self) -> Value:
+        """The only result."""
+        (value,) = self.results
+        return value
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Region:
+    """Operations in order, with arguments; the last one is a `yield` whose operands are the region's results."""
+
+    args: tuple[Value, ...]
+    ops: tuple[Op, ...]
+
+    @property
+    def yielded(self) -> tuple[Value, ...]:
+        return self.ops[-1].operands if self.ops and self.ops[-1].name == "yield" else ()
+
+
+class Level(Enum):
+    """Tile level: slices of tensors, layouts optional. Access level: every tile has a layout, accesses are explicit."""
+
+    TILE = "tile"
+    ACCESS = "access"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Kernel:
+    """A kernel whose compile-time parameters are all bound.
+
+    `params` are the values a launch passes, in order (tensors, and rank-0 tiles for scalars); `symbols` are the names
+    that the launch binds from the tensors' shapes. `bindings` records the compile-time arguments, for messages and keys.
+    """
+
+    name: str
+    params: tuple[Value, ...]
+    symbols: tuple[str, ...]
+    body: Region
+    fast: bool = False
+    level: Level = Level.TILE
+    bindings: tuple[tuple[str, str], ...] = ()
+    span: Span = UNKNOWN
+
+    def with_body(self, body: Region) -> Kernel:
+        return replace(self, body=body)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Module:
+    """Kernels compiled together."""
+
+    kernels: tuple[Kernel, ...]
+
+    def kernel(self, name: str) -> Kernel:
+        """The kernel of that name. Raises KeyError."""
+        for kernel in self.kernels:
+            if kernel.name == name:
+                return kernel
+        raise KeyError(name)
+
+
+def attributes(**attrs: Attr) -> Mapping[str, Attr]:
+    """A read-only attribute mapping in canonical order."""
+    return MappingProxyType(dict(sorted(attrs.items())))
+
+
+def walk(region: Region) -> Iterator[Op]:
+    """Every operation of a region and of the regions inside, outer before inner, in program order."""
+    for op in region.ops:
+        yield op
+        for inner in op.regions:
+            yield from walk(inner)

@@ -1,0 +1,245 @@
+"""Elementwise arithmetic, comparison, selection and bit operations.
+
+Operands of one operation have one shape and, unless said otherwise, one dtype. Integers of b bits wrap modulo 2^b.
+Integer division rounds down; x // 0 is 0 and x % 0 is x; a shift by b or more gives 0, or all sign bits for `shr` of a
+signed type. Floats follow IEEE 754 in their own type: f16 and bf16 results are rounded from the exact one (both are so
+narrow that computing in f32 and rounding again gives the same). `min` and `max` propagate NaN and order -0 below +0.
+Comparisons give u1, which is the boolean type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from vmc.ir.core import Op, TileType, Type
+from vmc.ir.evaluate import Array, Evaluator, Operand
+from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.types import DType, dtype
+
+U1 = dtype("u1")
+WIDE_FLOATS = tuple(map(dtype, ("f16", "bf16", "f32", "f64")))
+
+
+def is_arithmetic(type: DType) -> bool:
+    """Types that arithmetic is defined on: every integer, and the floats f16, bf16, f32, f64."""
+    return type.is_int or type in WIDE_FLOATS
+
+
+def widen(array: Array, type: DType) -> Array:
+    """The operand as an array to compute on: integers as 64 bits, bf16 as f32, other floats as they are."""
+    if type.is_uint:
+        return array.astype(np.uint64)
+    if type.is_int:
+        return array.astype(np.int64)
+    if type.name == "bf16":
+        return type.to_values(array).astype(np.float32)
+    return array
+
+
+def wrap(values: Array, type: DType) -> Array:
+    """64-bit integers taken modulo 2^width, as an array of the type."""
+    bits = np.asarray(values).astype(np.uint64, copy=False)
+    if type.width < 64:
+        bits = bits & np.uint64((1 << type.width) - 1)
+    return type.from_codes(bits.astype(type.code_dtype))
+
+
+def narrow(values: Array, type: DType) -> Array:
+    """The inverse of `widen`: integers wrap, floats round to nearest even."""
+    values = np.asarray(values)
+    if type.is_int:
+        return wrap(values, type)
+    if type.name == "bf16":
+        return type.from_codes(type.encode(values))
+    return values.astype(type.array_dtype, copy=False)
+
+
+Meaning = Callable[..., Any]
+
+
+class Elementwise(OpDef):
+    """An operation whose operands all have the result's shape and dtype."""
+
+    elementwise = True
+
+    def __init__(self, name: str, arity: int, legal: Callable[[DType], bool], meaning: Meaning) -> None:
+        self.name, self.arity, self.legal, self.meaning = name, arity, legal, meaning
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        operands(types, self.arity, self.name)
+        first = tile(types[0])
+        require(self.legal(first.dtype), f"{self.name} is not defined on {first.dtype.name}")
+        for other in map(tile, types[1:]):
+            same = (other.dtype, other.shape) == (first.dtype, first.shape)
+            require(same, f"{self.name} takes operands of one type, and got {first} and {other}")
+        return (self.result(first),)
+
+    def result(self, operand: TileType) -> TileType:
+        return TileType(operand.dtype, operand.shape)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        type = op.operands[0].tile.dtype
+        with np.errstate(all="ignore"):
+            values = self.meaning(*(widen(operand, type) for operand in operands))
+            return (self.pack(values, op.result.tile.dtype),)
+
+    def pack(self, values: Array, type: DType) -> Array:
+        return narrow(values, type)
+
+
+class Comparison(Elementwise):
+    """An elementwise operation that gives u1."""
+
+    def result(self, operand: TileType) -> TileType:
+        return TileType(U1, operand.shape)
+
+    def pack(self, values: Array, type: DType) -> Array:
+        return np.asarray(values).astype(np.uint8)
+
+
+class Bitwise(Elementwise):
+    """An operation on bit patterns, whose meaning also takes the width."""
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        type = op.operands[0].tile.dtype
+        with np.errstate(all="ignore"):
+            values = self.meaning(type, *(widen(operand, type) for operand in operands))
+        return (wrap(values, type),)
+
+
+class Select(OpDef):
+    """`select(condition u1, a, b)`: a where the condition holds, else b; any dtype."""
+
+    name = "select"
+    elementwise = True
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        operands(types, 3, self.name)
+        condition, a, b = map(tile, types)
+        require(condition.dtype is U1 or condition.dtype == U1, f"the condition of select must be u1, and is {condition}")
+        same = (a.dtype, a.shape) == (b.dtype, b.shape) and condition.shape == a.shape
+        require(same, f"select takes tiles of one shape and two values of one type, and got {condition}, {a}, {b}")
+        return (TileType(a.dtype, a.shape),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        condition, a, b = operands
+        return (np.where(condition != 0, a, b),)
+
+
+def floor_divide(a: Array, b: Array) -> Array:
+    """Division rounded down; by zero gives 0."""
+    zero = b == 0
+    return np.where(zero, 0, a // np.where(zero, 1, b)).astype(a.dtype)
+
+
+def floor_modulo(a: Array, b: Array) -> Array:
+    """What `floor_divide` leaves: a - (a // b) * b; for b = 0, a."""
+    return a - floor_divide(a, b) * b
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """IEEE 754-2019 minimum: NaN if either is, and -0 below +0."""
+    if a.dtype.kind != "f":
+        return np.minimum(a, b)
+    return np.where((a == b) & np.signbit(a), a, np.where((a == b), b, np.minimum(a, b)))
+
+
+def maximum(a: Array, b: Array) -> Array:
+    """IEEE 754-2019 maximum: NaN if either is, and +0 above -0."""
+    if a.dtype.kind != "f":
+        return np.maximum(a, b)
+    return np.where((a == b) & np.signbit(a), b, np.where((a == b), a, np.maximum(a, b)))
+
+
+def shift_left(type: DType, a: Array, count: Array) -> Array:
+    amount = count.astype(np.uint64)
+    bits = a.astype(np.uint64)
+    return np.where(amount < type.width, bits << np.minimum(amount, np.uint64(63)), np.uint64(0))
+
+
+def shift_right(type: DType, a: Array, count: Array) -> Array:
+    amount = np.minimum(count.astype(np.uint64), np.uint64(63))
+    if not type.is_uint:
+        amount = np.minimum(amount, np.uint64(type.width - 1))
+        return (a >> amount.astype(np.int64)).astype(np.uint64)
+    return np.where(count < type.width, a >> amount, np.uint64(0))
+
+
+def unsigned_bits(type: DType, a: Array) -> Array:
+    """The bit pattern of integers of a type, as u64 with zeros above."""
+    return a.astype(np.uint64) & np.uint64((1 << type.width) - 1)
+
+
+def population_count(type: DType, a: Array) -> Array:
+    return np.bitwise_count(unsigned_bits(type, a)).astype(np.uint64)
+
+
+def leading_zeros(type: DType, a: Array) -> Array:
+    bits = unsigned_bits(type, a)
+    for shift in (1, 2, 4, 8, 16, 32):
+        bits = bits | (bits >> np.uint64(shift))
+    return np.uint64(type.width) - np.bitwise_count(bits).astype(np.uint64)
+
+
+def trailing_zeros(type: DType, a: Array) -> Array:
+    bits = unsigned_bits(type, a)
+    below = ~bits & (bits - np.uint64(1))
+    return np.minimum(np.bitwise_count(below), type.width).astype(np.uint64)
+
+
+def is_integer(type: DType) -> bool:
+    return type.is_int
+
+
+def is_wide_float(type: DType) -> bool:
+    return type in WIDE_FLOATS
+
+
+def is_fma_float(type: DType) -> bool:
+    return type.name in ("f32", "f64")
+
+
+def fused_multiply_add(a: Array, b: Array, c: Array) -> Array:
+    """a*b + c, rounded once."""
+    from vmc.ir.exact import fma
+
+    return fma(a, b, c)
+
+
+DEFINITIONS: tuple[OpDef, ...] = (
+    Elementwise("add", 2, is_arithmetic, np.add),
+    Elementwise("sub", 2, is_arithmetic, np.subtract),
+    Elementwise("mul", 2, is_arithmetic, np.multiply),
+    Elementwise("div", 2, is_wide_float, np.divide),
+    Elementwise("floordiv", 2, is_integer, floor_divide),
+    Elementwise("mod", 2, is_integer, floor_modulo),
+    Elementwise("neg", 1, is_arithmetic, lambda a: np.negative(a) if a.dtype.kind != "u" else np.uint64(0) - a),
+    Elementwise("abs", 1, is_arithmetic, np.abs),
+    Elementwise("min", 2, is_arithmetic, minimum),
+    Elementwise("max", 2, is_arithmetic, maximum),
+    Elementwise("fma", 3, is_fma_float, fused_multiply_add),
+    Elementwise("sqrt", 1, is_wide_float, np.sqrt),
+    Elementwise("floor", 1, is_wide_float, np.floor),
+    Elementwise("ceil", 1, is_wide_float, np.ceil),
+    Elementwise("trunc", 1, is_wide_float, np.trunc),
+    Elementwise("round", 1, is_wide_float, np.rint),
+    Comparison("eq", 2, is_arithmetic, np.equal),
+    Comparison("ne", 2, is_arithmetic, np.not_equal),
+    Comparison("lt", 2, is_arithmetic, np.less),
+    Comparison("le", 2, is_arithmetic, np.less_equal),
+    Comparison("gt", 2, is_arithmetic, np.greater),
+    Comparison("ge", 2, is_arithmetic, np.greater_equal),
+    Bitwise("and", 2, is_integer, lambda type, a, b: a & b),
+    Bitwise("or", 2, is_integer, lambda type, a, b: a | b),
+    Bitwise("xor", 2, is_integer, lambda type, a, b: a ^ b),
+    Bitwise("not", 1, is_integer, lambda type, a: ~a),
+    Bitwise("shl", 2, is_integer, shift_left),
+    Bitwise("shr", 2, is_integer, shift_right),
+    Bitwise("popcount", 1, is_integer, population_count),
+    Bitwise("clz", 1, is_integer, leading_zeros),
+    Bitwise("ctz", 1, is_integer, trailing_zeros),
+    Select(),
+)

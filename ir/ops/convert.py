@@ -1,0 +1,66 @@
+"""Changes of type: `cast` converts values, `bitcast` keeps the bits.
+
+    cast(a [, random u32]) {dtype, rounding, saturate}
+    bitcast(a) {dtype}          between types of one width
+
+`rounding`: nearest_even, toward_zero, floor, or stochastic, which takes a second operand of random bits. `saturate` is
+True, False, or None for the default: floats as the target type says, float to integer saturates, integer to integer
+wraps. NaN becomes 0 in an integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vmc.ir.core import Op, TileType, Type
+from vmc.ir.evaluate import Evaluator, Operand
+from vmc.ir.opdef import Attrs, OpDef, require, tile
+from vmc.ir.types import DType, dtype
+
+ROUNDINGS = ("nearest_even", "toward_zero", "floor", "stochastic")
+
+
+class Cast(OpDef):
+    """Converts values to another dtype."""
+
+    name = "cast"
+    elementwise = True
+    attrs = {"dtype": DType, "rounding": str, "saturate": (bool, type(None))}
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        source = tile(types[0])
+        require(attrs["rounding"] in ROUNDINGS, f"unknown rounding {attrs['rounding']!r}")
+        stochastic = attrs["rounding"] == "stochastic"
+        require(len(types) == 1 + stochastic, "cast takes random bits exactly when it rounds stochastically")
+        if stochastic:
+            bits = tile(types[1])
+            require((bits.dtype, bits.shape) == (dtype("u32"), source.shape), f"random bits must be u32 of shape {source.shape}")
+        return (TileType(attrs["dtype"], source.shape),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        source, target = op.operands[0].tile.dtype, op.result.tile.dtype
+        values = source.to_values(operands[0])
+        random_bits = operands[1] if len(operands) == 2 else None
+        saturate = op.attrs["saturate"]
+        assert saturate is None or isinstance(saturate, bool)
+        codes = target.encode(values, str(op.attrs["rounding"]), saturate=saturate, random_bits=random_bits)
+        return (target.from_codes(codes),)
+
+
+class Bitcast(OpDef):
+    """The same bits, as another dtype of the same width."""
+
+    name = "bitcast"
+    elementwise = True
+    attrs = {"dtype": DType}
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        source, target = tile(types[0]), attrs["dtype"]
+        require(source.dtype.width == target.width, f"bitcast from {source.dtype.name} to {target.name} changes the width")
+        return (TileType(target, source.shape),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        return (op.result.tile.dtype.from_codes(op.operands[0].tile.dtype.to_codes(operands[0])),)
+
+
+DEFINITIONS: tuple[OpDef, ...] = (Cast(), Bitcast())

@@ -1,0 +1,61 @@
+"""The matrix product of two tiles.
+
+    dot(a[M, K], b[K, N], c[M, N]) -> c + a @ b
+
+Integers: exact modulo 2^b of the accumulator. Floats: products and sums in any order and association, so that
+|result - exact| <= (K + 2) u (|c| + |a| @ |b|) with u the unit roundoff of c's dtype (f32 or f64).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vmc.ir.core import Op, TileType, Type
+from vmc.ir.evaluate import Array, Evaluator, Operand
+from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.ops.arith import narrow
+from vmc.ir.types import DType, dtype
+
+
+def accumulator(a: DType, b: DType) -> DType | None:
+    """The dtype that products of `a` and `b` are summed in; None where `dot` does not take the two."""
+    if a.is_int and b.is_int:
+        return dtype("i64") if max(a.width, b.width) >= 32 else dtype("i32")
+    if a.is_int or b.is_int:
+        return None
+    if "f64" in (a.name, b.name):
+        return dtype("f64") if a == b else None
+    return dtype("f32")
+
+
+class Dot(OpDef):
+    """c + a @ b."""
+
+    name = "dot"
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        operands(types, 3, self.name)
+        a, b, c = map(tile, types)
+        require(a.rank == b.rank == c.rank == 2, f"dot takes tiles of rank 2, and got {a}, {b}, {c}")
+        require(a.shape[1] == b.shape[0], f"dot: {a} and {b} differ in the inner extent")
+        require(c.shape == (a.shape[0], b.shape[1]), f"dot: the accumulator {c} does not have the shape of {a} @ {b}")
+        expected = accumulator(a.dtype, b.dtype)
+        require(expected == c.dtype, f"dot of {a.dtype.name} and {b.dtype.name} does not accumulate in {c.dtype.name}")
+        return (TileType(c.dtype, c.shape),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        a, b, c = (value.tile.dtype.to_values(array) for value, array in zip(op.operands, operands, strict=True))
+        type = op.result.tile.dtype
+        with np.errstate(all="ignore"):
+            return (narrow(c + matmul(a, b, type), type),)
+
+
+def matmul(a: Array, b: Array, accumulator: DType) -> Array:
+    """The product in f64, or in 64-bit integers."""
+    kind = np.int64 if accumulator.is_int else np.float64
+    return np.matmul(a.astype(kind), b.astype(kind))
+
+
+DEFINITIONS: tuple[OpDef, ...] = (Dot(),)
