@@ -47,7 +47,8 @@ def decode_float(dtype: DType, codes: Codes) -> npt.NDArray[np.float64]:
     if dtype.nan_start is not None:
         values = np.where(magnitude >= dtype.nan_start, np.nan, values)
     negative = (bits >> dtype.magnitude_bits) & int(dtype.has_sign)
-    return np.copysign(values, np.where(negative != 0, -1.0, 1.0))
+    signed: npt.NDArray[np.float64] = np.copysign(values, np.where(negative != 0, -1.0, 1.0))
+    return signed
 
 
 @lru_cache(maxsize=128)
@@ -83,4 +84,4 @@ def to_codes(dtype: DType, array: npt.ArrayLike) -> Codes:
         raise ValueError(f"{dtype.name} holds {dtype.min}..{dtype.max}, found {tile.min()}..{tile.max()}")
     if dtype.is_float:
         return as_codes(codes, dtype.width, dtype.name)
-    return codes & dtype.code_dtype.type((1 << dtype.width) - 1)
+    return np.asarray(codes & dtype.code_dtype.type((1 << dtype.width) - 1))

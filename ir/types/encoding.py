@@ -1,8 +1,8 @@
 """From values to codes: what each kind of input becomes in each kind of type.
 
 Rounding is single, from the full precision of the input. Modes: "nearest_even" (ties to the even code; f8e8m0, whose
-significands are all odd, sends ties up), "toward_zero", "floor" (towards minus infinity) and "stochastic": the magnitude
-steps up exactly where floor(fraction * 2**32) > random_bits, `fraction` being the discarded part of a step.
+significands are all odd, sends ties up), "toward_zero", "floor" (towards minus infinity) and "stochastic": the
+magnitude steps up exactly where floor(fraction * 2**32) > random_bits, `fraction` being the discarded part of a step.
 
 - Float to float. Beyond the largest finite value: infinity if the type has it, else NaN, else the largest value. Where
   IEEE 754 rounds an overflow back to the largest finite value (toward_zero; floor, if positive) so do we. With
@@ -36,19 +36,23 @@ def encode(
     saturate: bool | None,
     random_bits: npt.NDArray[np.uint32] | None,
 ) -> Codes:
-    """See `DType.encode`. Raises TypeError for values that are neither integers nor floats of at most 64 bits, ValueError
-    for an unknown mode, missing or misshapen `random_bits`, or `saturate=False` where clamping is the only way."""
+    """See `DType.encode`.
+
+    Raises TypeError for values that are neither integers nor floats of at most 64 bits, ValueError for an unknown mode,
+    missing or misshapen `random_bits`, or `saturate=False` where clamping is the only way.
+    """
     source = _as_numbers(values)
     _check_mode(rounding, random_bits, source.shape)
     if saturate is False and not dtype.has_nan and not (dtype.is_int and source.dtype.kind != "f"):
         raise ValueError(f"{dtype.name} has neither infinity nor NaN: it cannot encode without saturating")
     flat = np.ascontiguousarray(source).reshape(-1)
-    noise = np.ascontiguousarray(random_bits).reshape(-1) if rounding == "stochastic" else None
+    noise = np.ascontiguousarray(random_bits).reshape(-1) if random_bits is not None else None
     codes = np.empty(flat.size, dtype.code_dtype)
     with np.errstate(invalid="ignore"):  # a signalling NaN becomes quiet
         for start in range(0, flat.size, _BLOCK):
             block = slice(start, start + _BLOCK)
-            codes[block] = _encode_block(dtype, flat[block], rounding, saturate, None if noise is None else noise[block])
+            part = None if noise is None else noise[block]
+            codes[block] = _encode_block(dtype, flat[block], rounding, saturate, part)
     return codes.reshape(source.shape)
 
 

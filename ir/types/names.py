@@ -70,7 +70,10 @@ ALL_SMALL: tuple[DType, ...] = tuple(entry for entry in ALL_DTYPES if entry.widt
 
 
 def dtype(name: str | DType) -> DType:
-    """The type called `name`; a `DType` is returned as it is. Raises UnknownTypeError, or TypeError for anything else."""
+    """The type called `name`; a `DType` is returned as it is.
+
+    Raises UnknownTypeError for a name that is not in the table, TypeError for anything but a string.
+    """
     if isinstance(name, DType):
         return name
     if not isinstance(name, str):

@@ -24,9 +24,9 @@ def packed_size(count: int, dtype: str | DType) -> int:
 
 
 def pack(codes: npt.ArrayLike, dtype: str | DType) -> npt.NDArray[np.uint8]:
-    """`codes` of any shape, in row-major order, as a 1-D stream of `packed_size` bytes; bits past the last code are zero.
+    """`codes` of any shape, in row-major order, as a 1-D stream of `packed_size` bytes.
 
-    Raises as `DType.decode`.
+    Bits past the last code are zero. Raises as `DType.decode`.
     """
     element = named(dtype)
     flat = as_codes(codes, element.width, element.name).reshape(-1)

@@ -1,8 +1,8 @@
 """The record of a numeric type, and what follows from it.
 
-A code is a bit pattern: an unsigned integer below 2**width. A float's code reads, from the top, sign (if any), exponent,
-mantissa, and unused low bits that are zero (tf32 alone has some). Codes without their sign bit are called magnitudes;
-they grow with the value, so infinity and NaN are given as the magnitudes where they begin.
+A code is a bit pattern: an unsigned integer below 2**width. A float's code reads, from the top, sign (if any),
+exponent, mantissa, and unused low bits that are zero (tf32 alone has some). Exponent and mantissa together are called
+the magnitude; it grows with the value, so infinity and NaN are given as the magnitudes where they begin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class DType:
 
     Integers need only name, kind and width. A float adds its fields: `exponent_bits`, `mantissa_bits`, `bias`,
     `has_sign`; `inf_code`, the magnitude that is infinity, or None; `nan_start`, the least magnitude that is NaN (every
-    larger one is NaN too), or None; and `has_zero`, False for a pure scale whose exponent 0 is an ordinary power of two.
+    larger one is NaN too), or None; and `has_zero`, False for a pure scale, whose exponent 0 is an ordinary power of 2.
 
     Raises ValueError if the fields contradict one another.
     """

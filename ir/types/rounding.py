@@ -1,10 +1,10 @@
 """Rounding a binary number to a float type: integer arithmetic on significands, one rounding, all modes.
 
-A number comes as significand and exponent, `sig * 2**(exponent - top)` with `sig < 2**(top + 1)`. The type's grid near it
-has spacing `2**(scale - m)`, where `scale` is the exponent, but no less than the type's smallest normal one: this makes
-subnormals no special case. `sig` is cut at that spacing; mode and discarded part decide whether to step up. Adding the
-kept part, hidden bit included, to the shifted exponent gives the magnitude code, since a carry out of the mantissa is a
-step of the exponent. (IEEE 754-2019, 4.3, with the exponent unbounded above: overflow is for the caller.)
+A number comes as significand and exponent, `sig * 2**(exponent - top)` with `sig < 2**(top + 1)`. The type's grid near
+it has spacing `2**(scale - m)`, where `scale` is the exponent, but no less than the type's smallest normal one: this
+makes subnormals no special case. `sig` is cut at that spacing; mode and discarded part decide whether to step up.
+Adding the kept part, hidden bit included, to the shifted exponent gives the magnitude code, since a carry out of the
+mantissa is a step of the exponent. (IEEE 754-2019, 4.3, with the exponent unbounded above: overflow is the caller's.)
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ def of_float64(values: npt.NDArray[np.float64]) -> Significands:
     bits = values.view(np.uint64)
     magnitude = bits & np.uint64((1 << 63) - 1)
     field = (magnitude >> np.uint64(52)).view(np.int64)
-    normal = np.minimum(field, 1)
+    normal: npt.NDArray[np.int64] = np.minimum(field, np.int64(1))
     exponent = field - normal - 1022
-    sig = (magnitude & np.uint64((1 << 52) - 1)) | (normal.view(np.uint64) << np.uint64(52))
-    return Significands(bits > magnitude, sig << np.uint64(FLOAT64_TOP - 52), exponent, FLOAT64_TOP)
+    hidden: npt.NDArray[np.uint64] = normal.view(np.uint64) << np.uint64(52)
+    sig: npt.NDArray[np.uint64] = ((magnitude & np.uint64((1 << 52) - 1)) | hidden) << np.uint64(FLOAT64_TOP - 52)
+    return Significands(bits > magnitude, sig, exponent, FLOAT64_TOP)
 
 
 def of_int64(values: npt.NDArray[np.int64] | npt.NDArray[np.uint64]) -> Significands:
@@ -63,8 +64,11 @@ def of_int64(values: npt.NDArray[np.int64] | npt.NDArray[np.uint64]) -> Signific
 def round_to_magnitude(
     dtype: DType, numbers: Significands, rounding: Rounding, random_bits: npt.NDArray[np.uint32] | None
 ) -> npt.NDArray[np.int64]:
-    """Magnitude codes of `numbers` in `dtype` as though its exponent had no upper bound. Without zero in `dtype`, what is
-    below the smallest value becomes the smallest value, and ties go up, every significand being odd."""
+    """Magnitude codes of `numbers` in `dtype`, as though its exponent had no upper bound.
+
+    Ties go to the even code. If `dtype` has no zero, what lies below its smallest value becomes that value; if it has
+    no mantissa either (f8e8m0), all significands are odd and a tie goes up.
+    """
     sig, exponent, least = numbers.sig, numbers.exponent, dtype.min_exponent
     if not dtype.has_zero:
         sig = np.where(exponent < least, np.uint64(1 << numbers.top), sig)
@@ -74,19 +78,20 @@ def round_to_magnitude(
     cut = np.minimum(shift, 63).view(np.uint64)
     kept = sig >> cut
     rest = sig - (kept << cut)
+    offset = least if dtype.has_zero else least + 1
+    below = ((scale - offset) << dtype.mantissa_bits) + kept.view(np.int64)
     match rounding:
         case "nearest_even":
-            odd = kept & np.uint64(1) if dtype.has_zero or dtype.mantissa_bits else np.uint64(1)
+            odd = (below & 1).view(np.uint64) if dtype.has_zero or dtype.mantissa_bits else np.uint64(1)
             step = rest + odd > np.uint64(1) << (cut - np.uint64(1))
         case "toward_zero":
-            step = np.zeros(rest.shape, np.bool_)
+            return below
         case "floor":
             step = (rest != 0) & numbers.negative
         case "stochastic":
             assert random_bits is not None
             step = _fraction32(rest, shift) > random_bits
-    offset = least if dtype.has_zero else least + 1
-    return ((scale - offset) << dtype.mantissa_bits) + kept.view(np.int64) + step
+    return below + step
 
 
 def _fraction32(rest: npt.NDArray[np.uint64], shift: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
