@@ -41,11 +41,11 @@ def of_float64(values: npt.NDArray[np.float64]) -> Significands:
     bits = values.view(np.uint64)
     magnitude = bits & np.uint64((1 << 63) - 1)
     field = (magnitude >> np.uint64(52)).view(np.int64)
-    normal: npt.NDArray[np.int64] = np.minimum(field, np.int64(1))
+    normal = np.minimum(field, np.int64(1))
     exponent = field - normal - 1022
-    hidden: npt.NDArray[np.uint64] = normal.view(np.uint64) << np.uint64(52)
-    sig: npt.NDArray[np.uint64] = ((magnitude & np.uint64((1 << 52) - 1)) | hidden) << np.uint64(FLOAT64_TOP - 52)
-    return Significands(bits > magnitude, sig, exponent, FLOAT64_TOP)
+    hidden = normal.view(np.uint64) << np.uint64(52)
+    sig = (magnitude & np.uint64((1 << 52) - 1)) | hidden
+    return Significands(bits > magnitude, (sig << np.uint64(FLOAT64_TOP - 52)).view(np.uint64), exponent, FLOAT64_TOP)
 
 
 def of_int64(values: npt.NDArray[np.int64] | npt.NDArray[np.uint64]) -> Significands:
