@@ -57,7 +57,7 @@ def of_int64(values: npt.NDArray[np.int64] | npt.NDArray[np.uint64]) -> Signific
     exponent = np.clip(exponent, 0, 63)
     exponent -= (magnitude >> exponent.view(np.uint64)) == 0  # the conversion to float64 had rounded up
     exponent = np.maximum(exponent, 0)
-    sig = magnitude << (63 - exponent).view(np.uint64)
+    sig = np.left_shift(magnitude, (63 - exponent).view(np.uint64)).view(np.uint64)
     return Significands(negative, sig, np.where(sig == 0, -2000, exponent), 63)
 
 
