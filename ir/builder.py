@@ -51,11 +51,11 @@ class Builder:
         self.ops.append(op)
         return op.results
 
-    def many(self, name: str, *operands: Value, regions: Sequence[Region] = (), **attrs: Attr) -> tuple[Value, ...]:
+    def many(self, name: str, /, *operands: Value, regions: Sequence[Region] = (), **attrs: Attr) -> tuple[Value, ...]:
         """Appends an operation; all of its results."""
         return self.append(make_op(name, operands, attrs, regions, self.span))
 
-    def __call__(self, name: str, *operands: Value, **attrs: Attr) -> Value:
+    def __call__(self, name: str, /, *operands: Value, **attrs: Attr) -> Value:
         """Appends an operation that has one result."""
         (result,) = self.many(name, *operands, **attrs)
         return result
