@@ -1,0 +1,1 @@
+"""Passes over the tile IR: functions from a module to a module with the same meaning."""
