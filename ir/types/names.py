@@ -93,7 +93,8 @@ _FOREIGN = (  # spellings of NumPy, ml_dtypes, C and the papers, brought to ours
     (r"^s?int(?=\d)", "i"),
     (r"(fnuz|fnu|fn)$", ""),
 )
-_WORDS = {"half": "f16", "float": "f32", "single": "f32", "double": "f64", "byte": "u8", "int": "i32", "bool": "u1"}
+_WORDS = {"half": "f16", "float": "f32", "single": "f32", "double": "f64", "byte": "u8", "int": "i32"}
+_WORDS |= {"bool": "u1", "i1": "u1"}  # one bit has no room for a sign
 
 
 def _suggest(name: str) -> str | None:
