@@ -34,8 +34,8 @@ ENTRIES = (
     Entry(
         "E0905",
         "compile-time parameter not given",
-        "The kernel has a compile-time parameter without a default. Give it with `--set NAME=VALUE`, or as a keyword of "
-        "`vmc.compile`.",
+        "The kernel has a compile-time parameter without a default. Give it with `--set NAME=VALUE`, or as a keyword "
+        "of `vmc.compile`.",
         "vmc build matmul.vmc --target cpu -o lib.so\n",
         "vmc build matmul.vmc --target cpu --set T=u4 -o lib.so\n",
     ),
@@ -122,8 +122,8 @@ ENTRIES = (
     Entry(
         "E0917",
         "unknown stage",
-        "`vmc show --stage NAME` knows ast, ir, the names of the passes, and what the target offers of tirx, cuda, ptx, "
-        "sass, llvm and asm.",
+        "`vmc show --stage NAME` knows ast, ir, the names of the passes, and what the target offers of tirx, cuda, "
+        "ptx, sass, llvm and asm.",
         "vmc show add.vmc --stage pxt\n",
         "vmc show add.vmc --stage ptx --target cuda:sm_80\n",
     ),

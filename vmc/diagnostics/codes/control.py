@@ -6,8 +6,8 @@ ENTRIES = (
     Entry(
         "E0601",
         "carried value that changes its type",
-        "A variable that a loop or a branch changes has one type and one shape before, within and after it. Start it with "
-        "the type it will have.",
+        "A variable that a loop or a branch changes has one type and one shape before, within and after it. Start it "
+        "with the type it will have.",
         "def total(x: f32):\n    s = 0\n    for i in range(4):\n        s = x * 2.0\n    return s\n",
         "def total(x: f32):\n    s = 0.0\n    for i in range(4):\n        s = x * 2.0\n    return s\n",
     ),
@@ -21,8 +21,8 @@ ENTRIES = (
     Entry(
         "E0603",
         "grid that is not the last statement of the kernel",
-        "The grid loop is the launch: its body runs once in every block, and nothing runs after it. Before it stand only "
-        "scalar computations.",
+        "The grid loop is the launch: its body runs once in every block, and nothing runs after it. Before it stand "
+        "only scalar computations.",
         "kernel k(x: f32[4], y: out f32[4]):\n    for i in grid(1):\n        y[: +4] = x[: +4]\n    a = 1\n",
         "kernel k(x: f32[4], y: out f32[4]):\n    a = 1\n    for i in grid(a):\n        y[: +4] = x[: +4]\n",
     ),
@@ -72,7 +72,8 @@ ENTRIES = (
     Entry(
         "E0610",
         "program that unrolls without end",
-        "Unrolled loops and instantiated functions together may make at most a fixed number of operations. Use `range`.",
+        "Unrolled loops and instantiated functions together may make at most a fixed number of operations. Use "
+        "`range`.",
         "def f(x):\n    for i in static(100000000):\n        x += 1\n    return x\n",
         "def f(x):\n    for i in range(100000000):\n        x += 1\n    return x\n",
     ),
@@ -88,16 +89,16 @@ ENTRIES = (
     Entry(
         "E0612",
         "barrier that not all lanes reach alike",
-        "`barrier`, `commit` and `wait` concern the whole block, so the conditions around them are scalars of the block, "
-        "which all lanes share.",
+        "`barrier`, `commit` and `wait` concern the whole block, so the conditions around them are scalars of the "
+        "block, which all lanes share.",
         "def f(x: f32[4]):\n    return barrier()\n",
         "def f(x: f32[4]):\n    barrier()\n    return x\n",
     ),
     Entry(
         "E0613",
         "work before the grid",
-        "What stands before the grid loop runs before there are blocks: scalar computations of sizes, no tiles, loads or "
-        "stores.",
+        "What stands before the grid loop runs before there are blocks: scalar computations of sizes, no tiles, loads "
+        "or stores.",
         "kernel k(x: f32[4], y: out f32[4]):\n    a = x[: +4]\n    for i in grid(1):\n        y[: +4] = a\n",
         "kernel k(x: f32[4], y: out f32[4]):\n    for i in grid(1):\n        a = x[: +4]\n        y[: +4] = a\n",
     ),

@@ -52,16 +52,16 @@ ENTRIES = (
     Entry(
         "E0807",
         "format where a number type is needed",
-        "A format says how a tensor is stored; a tile decoded from it has a number type. Casts, `zeros` and annotations "
-        "name number types.",
+        "A format says how a tensor is stored; a tile decoded from it has a number type. Casts, `zeros` and "
+        "annotations name number types.",
         "format f block 4:\n    q: u8[4]\n    value[i] = f32(q[i])\ndef make():\n    return zeros(f[4])\n",
         "format f block 4:\n    q: u8[4]\n    value[i] = f32(q[i])\ndef make():\n    return zeros(f32[4])\n",
     ),
     Entry(
         "E0808",
         "store to a tensor of a format",
-        "A format says how to decode, not how to choose scales, so only a kernel of its own can encode: write the fields "
-        "as separate tensors.",
+        "A format says how to decode, not how to choose scales, so only a kernel of its own can encode: write the "
+        "fields as separate tensors.",
         "format f block 4:\n    q: u8[4]\n    value[i] = f32(q[i])\nkernel k(y: out f[4]):\n"
         "    y[: +4] = zeros(f32[4])\n",
         "kernel k(q: out u8[4]):\n    q[: +4] = zeros(u8[4])\n",

@@ -6,8 +6,8 @@ ENTRIES = (
     Entry(
         "E0701",
         "symbol that cannot be bound",
-        "A symbol gets its value at the launch from an extent that is that symbol alone, as `K` in `x: f32[K]`. One that "
-        "occurs only inside a larger expression cannot be solved for.",
+        "A symbol gets its value at the launch from an extent that is that symbol alone, as `K` in `x: f32[K]`. One "
+        "that occurs only inside a larger expression cannot be solved for.",
         "kernel k(x: f32[2 * K], y: out f32[4]):\n    y[: +4] = x[: +4]\n",
         "kernel k(x: f32[K], y: out f32[4]):\n    y[: +4] = x[: +4]\n",
     ),
@@ -36,8 +36,8 @@ ENTRIES = (
     Entry(
         "E0705",
         "compile-time argument of another kind",
-        "The argument given for a compile-time parameter is not of its kind or class: a signed type for `uint`, a number "
-        "for `type`.",
+        "The argument given for a compile-time parameter is not of its kind or class: a signed type for `uint`, a "
+        "number for `type`.",
         "def f[T: uint](x):\n    return T(x)\ndef use(x):\n    return f[i8](x)\n",
         "def f[T: uint](x):\n    return T(x)\ndef use(x):\n    return f[u8](x)\n",
     ),
@@ -58,8 +58,8 @@ ENTRIES = (
     Entry(
         "E0708",
         "call of a kernel",
-        "Kernels are launched by the host, one after the other, and do not call each other. What two kernels share is a "
-        "function.",
+        "Kernels are launched by the host, one after the other, and do not call each other. What two kernels share is "
+        "a function.",
         "kernel a(y: out f32[4]):\n    y[: +4] = zeros(f32[4])\nkernel b(y: out f32[4]):\n    a(y)\n",
         "def clear(y):\n    y[: +4] = zeros(f32[4])\nkernel a(y: out f32[4]):\n    clear(y)\n"
         "kernel b(y: out f32[4]):\n    clear(y)\n",
@@ -67,8 +67,8 @@ ENTRIES = (
     Entry(
         "E0709",
         "extent that is no integer expression",
-        "An extent is made of integers, symbols, compile-time parameters and constants with `+ - * // %`, `cdiv`, `min` "
-        "and `max`.",
+        "An extent is made of integers, symbols, compile-time parameters and constants with `+ - * // %`, `cdiv`, "
+        "`min` and `max`.",
         "kernel k(x: f32[N * 0.5], y: out f32[N]):\n    y[: +4] = x[: +4]\n",
         "kernel k(x: f32[N // 2], y: out f32[N]):\n    y[: +4] = x[: +4]\n",
     ),

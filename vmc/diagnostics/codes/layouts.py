@@ -37,16 +37,18 @@ ENTRIES = (
     Entry(
         "E0405",
         "pins that contradict each other",
-        "Two pinned layouts meet in an operation that needs one layout. Remove one of them, or put a `relayout` between.",
-        "def add(x: f32[32] layout spatial(32), y: f32[32] layout local(32)):\n    return view(x, u32) + view(y, u32)\n",
+        "Two pinned layouts meet in an operation that needs one layout. Remove one of them, or put a `relayout` "
+        "between.",
+        "def add(x: f32[32] layout spatial(32), y: f32[32] layout local(32)):\n    return view(x, u32) + view(y, u32)\n"
+        "",
         "def add(x: f32[32] layout spatial(32), y: f32[32] layout local(32)):\n"
         "    return x + relayout(y, spatial(32))\n",
     ),
     Entry(
         "E0406",
         "unknown layout constructor",
-        "`docs/language.md` lists the constructors: row_major, col_major, strided, packed, planes, local, spatial, their "
-        "column-major and replicated forms, swizzle, and the fragments of the matrix instructions.",
+        "`docs/language.md` lists the constructors: row_major, col_major, strided, packed, planes, local, spatial, "
+        "their column-major and replicated forms, swizzle, and the fragments of the matrix instructions.",
         "def pin(x: f32[32]):\n    return relayout(x, spacial(32))\n",
         "def pin(x: f32[32]):\n    return relayout(x, spatial(32))\n",
     ),

@@ -28,8 +28,8 @@ ENTRIES = (
     Entry(
         "E0504",
         "atomic operation on this type",
-        "Atomic operations exist on 32- and 64-bit integers, f16, bf16, f32 and f64; the bit operations among them only "
-        "on integers.",
+        "Atomic operations exist on 32- and 64-bit integers, f16, bf16, f32 and f64; the bit operations among them "
+        "only on integers.",
         "kernel k(y: inout u4[4], i: i32[4]):\n    old = atomic_add(y, i[: +4], 1)\n",
         "kernel k(y: inout u32[4], i: i32[4]):\n    old = atomic_add(y, i[: +4], 1)\n",
     ),

@@ -42,7 +42,8 @@ ENTRIES = (
     Entry(
         "E0106",
         "modules that import each other",
-        "The imports of a file, and of the files that it imports, form no circle. Move what both need into a third file.",
+        "The imports of a file, and of the files that it imports, form no circle. Move what both need into a third "
+        "file.",
         "# in a.vmc\nimport b\n# in b.vmc\n# import a\n",
         "# in a.vmc\nconst A = 1\n# in b.vmc\n# import a\n",
     ),
@@ -56,16 +57,16 @@ ENTRIES = (
     Entry(
         "E0108",
         "assignment to a name that is not a variable",
-        "Symbols, compile-time parameters, loop indices, constants and tensors keep their meaning throughout. Assign to "
-        "another name.",
+        "Symbols, compile-time parameters, loop indices, constants and tensors keep their meaning throughout. Assign "
+        "to another name.",
         "kernel k(y: out f32[N]):\n    N = 4\n    y[: +4] = zeros(f32[4])\n",
         "kernel k(y: out f32[N]):\n    n = 4\n    y[: +4] = full(f32[4], n)\n",
     ),
     Entry(
         "E0109",
         "unknown attribute",
-        "A value has one attribute, `.T`, the transpose of a tile of rank 2; a module has what it declares. The extent of "
-        "a dimension is `dim(x, 0)`.",
+        "A value has one attribute, `.T`, the transpose of a tile of rank 2; a module has what it declares. The extent "
+        "of a dimension is `dim(x, 0)`.",
         "def rows(x):\n    return x.shape\n",
         "def rows(x):\n    return dim(x, 0)\n",
     ),
@@ -121,8 +122,8 @@ ENTRIES = (
     Entry(
         "E0117",
         "wrong number of results",
-        "A call gives a fixed number of results, and an assignment takes all of them. A function without `return` gives "
-        "none.",
+        "A call gives a fixed number of results, and an assignment takes all of them. A function without `return` "
+        "gives none.",
         "def order(x):\n    v = sort(x, axis=0)\n    return v\n",
         "def order(x):\n    v, i = sort(x, axis=0)\n    return v\n",
     ),

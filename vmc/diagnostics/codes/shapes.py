@@ -28,8 +28,8 @@ ENTRIES = (
     Entry(
         "E0304",
         "extent of a tile not known at compile time",
-        "Tiles live in registers, so their extents are compile-time numbers. The extents of tensors may be symbols; take "
-        "blocks of them with a slice of fixed length.",
+        "Tiles live in registers, so their extents are compile-time numbers. The extents of tensors may be symbols; "
+        "take blocks of them with a slice of fixed length.",
         "kernel k(x: f32[N], y: out f32[N]):\n    y[0 : +N] = x[0 : +N]\n",
         "kernel k(x: f32[N], y: out f32[N]):\n    for i in grid(cdiv(N, 64)):\n"
         "        y[i * 64 : +64] = x[i * 64 : +64]\n",
@@ -88,8 +88,8 @@ ENTRIES = (
     Entry(
         "E0312",
         "one shape name for two extents",
-        "In the parameters of a function a name of an extent, such as `D` in `x: f32[N, D]`, stands for one number; two "
-        "arguments give it different ones.",
+        "In the parameters of a function a name of an extent, such as `D` in `x: f32[N, D]`, stands for one number; "
+        "two arguments give it different ones.",
         "def add(a: f32[D], b: f32[D]):\n    return a + b\ndef use():\n    return add(zeros(f32[4]), zeros(f32[8]))\n",
         "def add(a: f32[D], b: f32[D]):\n    return a + b\ndef use():\n    return add(zeros(f32[4]), zeros(f32[4]))\n",
     ),

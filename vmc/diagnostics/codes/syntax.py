@@ -69,7 +69,8 @@ ENTRIES = (
     Entry(
         "E0009",
         "string never closed",
-        'A string begins and ends with `"` (or begins and ends with `\'`) on one line. Write `\\n` for a line end in it.',
+        "A string begins and ends with `\"` (or begins and ends with `'`) on one line. Write `\\n` for a line end in "
+        "it.",
         'def show(x):\n    print("x is, x)\n',
         'def show(x):\n    print("x is", x)\n',
     ),
@@ -133,8 +134,8 @@ ENTRIES = (
         "E0017",
         "`else if` instead of `elif`",
         "A second condition after an `if` is written `elif condition:`.",
-        "def pick(a: u1, b: u1, x):\n    if a:\n        y = x\n    else if b:\n        y = x\n    else:\n        y = x\n"
-        "    return y\n",
+        "def pick(a: u1, b: u1, x):\n    if a:\n        y = x\n    else if b:\n        y = x\n    else:\n"
+        "        y = x\n    return y\n",
         "def pick(a: u1, b: u1, x):\n    if a:\n        y = x\n    elif b:\n        y = x\n    else:\n        y = x\n"
         "    return y\n",
     ),
@@ -156,8 +157,8 @@ ENTRIES = (
     Entry(
         "E0020",
         "slice written as start:stop",
-        "A slice is a start and a length, `start : +LENGTH`, because the length of a tile is fixed at compile time while "
-        "its start moves. `:` alone takes the whole dimension, and `: +LENGTH` starts at 0.",
+        "A slice is a start and a length, `start : +LENGTH`, because the length of a tile is fixed at compile time "
+        "while its start moves. `:` alone takes the whole dimension, and `: +LENGTH` starts at 0.",
         "kernel copy(x: f32[8], y: out f32[4]):\n    y[0 : +4] = x[4:8]\n",
         "kernel copy(x: f32[8], y: out f32[4]):\n    y[0 : +4] = x[4 : +4]\n",
     ),
@@ -195,8 +196,8 @@ ENTRIES = (
     Entry(
         "E0025",
         "break or continue",
-        "Loops have one entry and one exit, so that their carried values are known. Leave a loop early with `while` and a "
-        "flag; skip the rest of a turn with `if`.",
+        "Loops have one entry and one exit, so that their carried values are known. Leave a loop early with `while` "
+        "and a flag; skip the rest of a turn with `if`.",
         "def first(x: i32):\n    i = 0\n    while i < 10:\n        break\n    return i\n",
         "def first(x: i32):\n    i = 0\n    going = true\n    while going:\n        i += 1\n        going = i < 10\n"
         "    return i\n",
@@ -233,7 +234,8 @@ ENTRIES = (
     Entry(
         "E0030",
         "unknown escape in a string",
-        'In a string `\\n` is a line end, `\\t` a tab, `\\\\` a backslash, `\\"` and `\\\'` the quotes, `\\0` a NUL; other '
+        "In a string `\\n` is a line end, `\\t` a tab, `\\\\` a backslash, `\\\"` and `\\'` the quotes, `\\0` a NUL; "
+        "other "
         "characters stand for themselves without a backslash.",
         'def show(x):\n    print("a\\qb", x)\n',
         'def show(x):\n    print("a\\\\qb", x)\n',
@@ -288,8 +290,8 @@ ENTRIES = (
     Entry(
         "E0037",
         "missing comma or operator",
-        "Two expressions stand side by side with nothing between them: a comma is missing in a list of arguments, or an "
-        "operator in a formula (a product is written `2 * x`).",
+        "Two expressions stand side by side with nothing between them: a comma is missing in a list of arguments, or "
+        "an operator in a formula (a product is written `2 * x`).",
         "def double(x):\n    return 2 x\n",
         "def double(x):\n    return 2 * x\n",
     ),

@@ -78,8 +78,8 @@ ENTRIES = (
     Entry(
         "E0211",
         "unknown type",
-        "Types are `u1`..`u8 u16 u32 u64`, `i2`..`i8 i16 i32 i64`, `f16 bf16 tf32 f32 f64`, `fNeXmY` for floats of 3 to 8 "
-        "bits, the compile-time parameters of kind `type`, and the formats declared in the file or imported.",
+        "Types are `u1`..`u8 u16 u32 u64`, `i2`..`i8 i16 i32 i64`, `f16 bf16 tf32 f32 f64`, `fNeXmY` for floats of 3 "
+        "to 8 bits, the compile-time parameters of kind `type`, and the formats declared in the file or imported.",
         "kernel k(x: float32[4], y: out f32[4]):\n    y[: +4] = x[: +4]\n",
         "kernel k(x: f32[4], y: out f32[4]):\n    y[: +4] = x[: +4]\n",
     ),
@@ -100,8 +100,8 @@ ENTRIES = (
     Entry(
         "E0214",
         "stochastic rounding without random bits",
-        "`round=stochastic` takes its randomness from the argument `bits=`, a tile of u32 of the value's shape, so that "
-        "every target rounds the same way. `random_u32(seed, counter)` makes one.",
+        "`round=stochastic` takes its randomness from the argument `bits=`, a tile of u32 of the value's shape, so "
+        "that every target rounds the same way. `random_u32(seed, counter)` makes one.",
         "def narrow(x: f32):\n    return f16(x, round=stochastic)\n",
         "def narrow(x: f32, r: u32):\n    return f16(x, round=stochastic, bits=r)\n",
     ),
@@ -123,8 +123,8 @@ ENTRIES = (
     Entry(
         "E0217",
         "value known only at run time where a compile-time one is needed",
-        "Shapes, axes, loop bounds of `static`, compile-time arguments and formats are fixed when the kernel is compiled: "
-        "numbers, constants, parameters in `[ ]` and what is computed from them.",
+        "Shapes, axes, loop bounds of `static`, compile-time arguments and formats are fixed when the kernel is "
+        "compiled: numbers, constants, parameters in `[ ]` and what is computed from them.",
         "def block(n: i32):\n    return zeros(f32[n])\n",
         "def block[N: const]():\n    return zeros(f32[N])\n",
     ),
@@ -167,8 +167,8 @@ ENTRIES = (
     Entry(
         "E0223",
         "argument of another type than the parameter's",
-        "The parameter states a type, and the argument has another. Cast the argument, or leave the parameter without a "
-        "type to take any.",
+        "The parameter states a type, and the argument has another. Cast the argument, or leave the parameter without "
+        "a type to take any.",
         "def half(x: f32):\n    return x * 0.5\ndef use(n: f16):\n    return half(n)\n",
         "def half(x: f32):\n    return x * 0.5\ndef use(n: f16):\n    return half(f32(n))\n",
     ),
