@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vmc.ir.core import Attr, IRError, Op, Region, TileType, Type, Value, attributes
+from vmc.ir.opdef import check_attrs
 from vmc.ir.ops import OPS
 from vmc.ir.span import UNKNOWN, Span
 from vmc.ir.types import DType, dtype
@@ -30,6 +31,7 @@ def make_op(
     definition = OPS[name]
     attrs = attributes(**(attrs or {}))
     try:
+        check_attrs(definition, attrs)
         types = definition.infer([operand.type for operand in operands], attrs)
         hints = list(names) + [""] * (len(types) - len(names))
         results = tuple(Value(type, hint) for type, hint in zip(types, hints, strict=True))

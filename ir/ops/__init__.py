@@ -1,15 +1,34 @@
 """The operations of the tile IR: one table of all definitions, by name."""
 
 from vmc.ir.opdef import OpDef
-from vmc.ir.ops import arith, control, convert, linear, memory, shape
+from vmc.ir.ops import (
+    arith,
+    control,
+    convert,
+    copies,
+    debug,
+    indexed,
+    linear,
+    memory,
+    random,
+    reduction,
+    shape,
+    views,
+)
 
-FAMILIES = {
+FAMILIES: dict[str, tuple[OpDef, ...]] = {
     "arithmetic": arith.DEFINITIONS,
     "conversion": convert.DEFINITIONS,
     "control": control.DEFINITIONS,
     "matrix product": linear.DEFINITIONS,
+    "reduction, scan and sort": reduction.DEFINITIONS,
     "memory": memory.DEFINITIONS,
+    "indexed memory": indexed.DEFINITIONS,
+    "asynchronous copies": copies.DEFINITIONS,
     "shape": shape.DEFINITIONS,
+    "layout": views.DEFINITIONS,
+    "random numbers": random.DEFINITIONS,
+    "debugging": debug.DEFINITIONS,
 }
 """Definitions by family, as the reference documentation groups them."""
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from vmc.ir.core import Op, TileType, Type
 from vmc.ir.evaluate import Array, Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, filtered, operands, require, tile
 from vmc.ir.types import DType, dtype
 
 U1 = dtype("u1")
@@ -65,8 +65,16 @@ class Elementwise(OpDef):
 
     elementwise = True
 
-    def __init__(self, name: str, arity: int, legal: Callable[[DType], bool], meaning: Meaning) -> None:
-        self.name, self.arity, self.legal, self.meaning = name, arity, legal, meaning
+    def __init__(self, name: str, arity: int, legal: Callable[[DType], bool], meaning: Meaning, text: str) -> None:
+        self.name, self.arity, self.legal, self.meaning, self.text = name, arity, legal, meaning, text
+        self.signature = f"({', '.join('abc'[:arity])})"
+
+    @property
+    def summary(self) -> str:
+        return self.text
+
+    def legal_types(self) -> tuple[DType, ...]:
+        return filtered(self.legal)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, self.arity, self.name)
@@ -114,6 +122,7 @@ class Select(OpDef):
     """`select(condition u1, a, b)`: a where the condition holds, else b; any dtype."""
 
     name = "select"
+    signature = "(condition, a, b)"
     elementwise = True
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
@@ -168,6 +177,17 @@ def shift_right(type: DType, a: Array, count: Array) -> Array:
     return np.where(count < type.width, a >> amount, np.uint64(0))
 
 
+def multiply_high(type: DType, a: Array, b: Array) -> Array:
+    """floor(a * b / 2^width), by halves where the product takes more than 64 bits."""
+    if type.width <= 32:
+        return (a * b) >> a.dtype.type(type.width)
+    half, low = a.dtype.type(32), a.dtype.type(0xFFFFFFFF)
+    a1, a0, b1, b0 = a >> half, a & low, b >> half, b & low
+    lower = (a0.astype(np.uint64) * b0.astype(np.uint64)) >> np.uint64(32)
+    cross = a1 * b0 + lower.astype(a.dtype)
+    return a1 * b1 + (cross >> half) + ((a0 * b1 + (cross & low)) >> half)
+
+
 def unsigned_bits(type: DType, a: Array) -> Array:
     """The bit pattern of integers of a type, as u64 with zeros above."""
     return a.astype(np.uint64) & np.uint64((1 << type.width) - 1)
@@ -210,36 +230,38 @@ def fused_multiply_add(a: Array, b: Array, c: Array) -> Array:
 
 
 DEFINITIONS: tuple[OpDef, ...] = (
-    Elementwise("add", 2, is_arithmetic, np.add),
-    Elementwise("sub", 2, is_arithmetic, np.subtract),
-    Elementwise("mul", 2, is_arithmetic, np.multiply),
-    Elementwise("div", 2, is_wide_float, np.divide),
-    Elementwise("floordiv", 2, is_integer, floor_divide),
-    Elementwise("mod", 2, is_integer, floor_modulo),
-    Elementwise("neg", 1, is_arithmetic, lambda a: np.negative(a) if a.dtype.kind != "u" else np.uint64(0) - a),
-    Elementwise("abs", 1, is_arithmetic, np.abs),
-    Elementwise("min", 2, is_arithmetic, minimum),
-    Elementwise("max", 2, is_arithmetic, maximum),
-    Elementwise("fma", 3, is_fma_float, fused_multiply_add),
-    Elementwise("sqrt", 1, is_wide_float, np.sqrt),
-    Elementwise("floor", 1, is_wide_float, np.floor),
-    Elementwise("ceil", 1, is_wide_float, np.ceil),
-    Elementwise("trunc", 1, is_wide_float, np.trunc),
-    Elementwise("round", 1, is_wide_float, np.rint),
-    Comparison("eq", 2, is_arithmetic, np.equal),
-    Comparison("ne", 2, is_arithmetic, np.not_equal),
-    Comparison("lt", 2, is_arithmetic, np.less),
-    Comparison("le", 2, is_arithmetic, np.less_equal),
-    Comparison("gt", 2, is_arithmetic, np.greater),
-    Comparison("ge", 2, is_arithmetic, np.greater_equal),
-    Bitwise("and", 2, is_integer, lambda type, a, b: a & b),
-    Bitwise("or", 2, is_integer, lambda type, a, b: a | b),
-    Bitwise("xor", 2, is_integer, lambda type, a, b: a ^ b),
-    Bitwise("not", 1, is_integer, lambda type, a: ~a),
-    Bitwise("shl", 2, is_integer, shift_left),
-    Bitwise("shr", 2, is_integer, shift_right),
-    Bitwise("popcount", 1, is_integer, population_count),
-    Bitwise("clz", 1, is_integer, leading_zeros),
-    Bitwise("ctz", 1, is_integer, trailing_zeros),
+    Elementwise("add", 2, is_arithmetic, np.add, "a + b."),
+    Elementwise("sub", 2, is_arithmetic, np.subtract, "a - b."),
+    Elementwise("mul", 2, is_arithmetic, np.multiply, "a * b."),
+    Elementwise("div", 2, is_wide_float, np.divide, "a / b, rounded once."),
+    Elementwise("floordiv", 2, is_integer, floor_divide, "The quotient rounded down; 0 where b is 0."),
+    Elementwise("mod", 2, is_integer, floor_modulo, "a - floordiv(a, b) * b, which has the sign of b; a where b is 0."),
+    Bitwise("mulhi", 2, is_integer, multiply_high, "The upper half of the product in twice the width."),
+    Elementwise("neg", 1, is_arithmetic, np.negative, "0 - a for integers, which wraps; the other sign for floats."),
+    Elementwise("abs", 1, is_arithmetic, np.abs, "The magnitude; of the least signed value, that value."),
+    Elementwise("min", 2, is_arithmetic, minimum, "The smaller; NaN if either is, and -0 below +0."),
+    Elementwise("max", 2, is_arithmetic, maximum, "The larger; NaN if either is, and +0 above -0."),
+    Elementwise("fma", 3, is_fma_float, fused_multiply_add, "a * b + c, rounded once."),
+    Elementwise("sqrt", 1, is_wide_float, np.sqrt, "The square root, rounded once."),
+    Elementwise("floor", 1, is_wide_float, np.floor, "Rounded down to an integer."),
+    Elementwise("ceil", 1, is_wide_float, np.ceil, "Rounded up to an integer."),
+    Elementwise("trunc", 1, is_wide_float, np.trunc, "Rounded toward zero to an integer."),
+    Elementwise("round", 1, is_wide_float, np.rint, "Rounded to the nearest integer, ties to even."),
+    Elementwise("copysign", 2, is_wide_float, np.copysign, "The magnitude of a with the sign of b."),
+    Comparison("eq", 2, is_arithmetic, np.equal, "a == b."),
+    Comparison("ne", 2, is_arithmetic, np.not_equal, "a != b, true where either is NaN."),
+    Comparison("lt", 2, is_arithmetic, np.less, "a < b."),
+    Comparison("le", 2, is_arithmetic, np.less_equal, "a <= b."),
+    Comparison("gt", 2, is_arithmetic, np.greater, "a > b."),
+    Comparison("ge", 2, is_arithmetic, np.greater_equal, "a >= b."),
+    Bitwise("and", 2, is_integer, lambda type, a, b: a & b, "Bitwise and."),
+    Bitwise("or", 2, is_integer, lambda type, a, b: a | b, "Bitwise or."),
+    Bitwise("xor", 2, is_integer, lambda type, a, b: a ^ b, "Bitwise exclusive or."),
+    Bitwise("not", 1, is_integer, lambda type, a: ~a, "All bits inverted."),
+    Bitwise("shl", 2, is_integer, shift_left, "The bits moved up by b places, b counting as unsigned."),
+    Bitwise("shr", 2, is_integer, shift_right, "The bits moved down by b places; a signed type's sign is copied."),
+    Bitwise("popcount", 1, is_integer, population_count, "The number of one bits."),
+    Bitwise("clz", 1, is_integer, leading_zeros, "The number of zero bits above the highest one; the width for 0."),
+    Bitwise("ctz", 1, is_integer, trailing_zeros, "The number of zero bits below the lowest one; the width for 0."),
     Select(),
 )

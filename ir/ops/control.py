@@ -50,6 +50,7 @@ class Grid(OpDef):
     """Executes its region once for every block, in any order or at once."""
 
     name = "grid"
+    signature = "(extent...)"
     pure = False
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
@@ -75,6 +76,7 @@ class For(OpDef):
     """
 
     name = "for"
+    signature = "(lo, hi, step, carried...)"
     pure = False
     attrs = {"stages": int, "unroll": int}
 
@@ -105,6 +107,7 @@ class While(OpDef):
     """Repeats the body as long as the condition holds."""
 
     name = "while"
+    signature = "(carried...)"
     pure = False
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
@@ -131,6 +134,7 @@ class If(OpDef):
     """Executes one of two regions."""
 
     name = "if"
+    signature = "(condition)"
     pure = False
     attrs = {"results": tuple}
 
@@ -152,6 +156,7 @@ class Yield(OpDef):
     """Ends a region; its operands are the region's results."""
 
     name = "yield"
+    signature = "(a...)"
     pure = False
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:

@@ -24,6 +24,7 @@ class Cast(OpDef):
     """Converts values to another dtype."""
 
     name = "cast"
+    signature = "(a, random?)"
     elementwise = True
     attrs = {"dtype": DType, "rounding": str, "saturate": (bool, type(None))}
 
@@ -51,6 +52,7 @@ class Bitcast(OpDef):
     """The same bits, as another dtype of the same width."""
 
     name = "bitcast"
+    signature = "(a)"
     elementwise = True
     attrs = {"dtype": DType}
 

@@ -34,6 +34,7 @@ class Dot(OpDef):
     """c + a @ b."""
 
     name = "dot"
+    signature = "(a, b, c)"
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 3, self.name)

@@ -6,6 +6,10 @@
     broadcast(a) {shape}             NumPy's rule: aligned at the right, extents of 1 stretch
     transpose(a) {permutation}       result axis d is operand axis permutation[d]
     reshape(a) {shape}               the same elements in row-major order
+    slice(a) {starts, sizes, steps}  element j of an axis is the operand's element start + j * step
+    concat(a, b, ...) {axis}         one after the other along an axis
+    flip(a) {axis}                   the axis backwards
+    take(a, index) {axis}            the axis replaced by the index's axes: a table looked up
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import numpy as np
 
 from vmc.ir.core import Op, Table, TileType, Type
 from vmc.ir.evaluate import Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, axis_of, operands, require, tile
 from vmc.ir.types import dtype
 
 
@@ -77,6 +81,7 @@ class Broadcast(OpDef):
     """Repeats elements along new axes and along axes of extent 1."""
 
     name = "broadcast"
+    signature = "(a)"
     attrs = {"shape": tuple}
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
@@ -95,6 +100,7 @@ class Transpose(OpDef):
     """Permutes the axes."""
 
     name = "transpose"
+    signature = "(a)"
     attrs = {"permutation": tuple}
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
@@ -113,6 +119,7 @@ class Reshape(OpDef):
     """The same elements, in row-major order, under another shape."""
 
     name = "reshape"
+    signature = "(a)"
     attrs = {"shape": tuple}
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
@@ -125,4 +132,112 @@ class Reshape(OpDef):
         return (np.reshape(operands[0], op.result.tile.shape),)
 
 
-DEFINITIONS: tuple[OpDef, ...] = (Constant(), TableConstant(), Iota(), Broadcast(), Transpose(), Reshape())
+def integers(attr: object) -> tuple[int, ...]:
+    """An attribute that is a list of integers."""
+    assert isinstance(attr, tuple)
+    return attr
+
+
+class Slice(OpDef):
+    """A part of a tile, wholly inside it. The rank stays."""
+
+    name = "slice"
+    signature = "(a)"
+    attrs = {"starts": tuple, "sizes": tuple, "steps": tuple}
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        operands(types, 1, self.name)
+        source = tile(types[0])
+        for key in ("starts", "sizes", "steps"):
+            count = len(attrs[key])
+            require(count == source.rank, f"slice: {key} has {count} entries for {source.rank} axes")
+        for start, size, step, extent in zip(attrs["starts"], attrs["sizes"], attrs["steps"], source.shape, strict=True):
+            require(size >= 1 and step >= 1, "slice: sizes and steps must be at least 1")
+            last = start + (size - 1) * step
+            require(start >= 0 and last < extent, f"slice takes the elements {start} to {last} of an axis of {extent}")
+        return (TileType(source.dtype, tuple(attrs["sizes"])),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        starts, sizes, steps = (integers(op.attrs[key]) for key in ("starts", "sizes", "steps"))
+        lines = zip(starts, sizes, steps, strict=True)
+        return (operands[0][tuple(slice(start, start + (size - 1) * step + 1, step) for start, size, step in lines)],)
+
+
+class Concat(OpDef):
+    """Tiles one after the other along an axis; their other extents agree."""
+
+    name = "concat"
+    signature = "(a...)"
+    attrs = {"axis": int}
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        require(len(types) >= 1, "concat takes at least one tile")
+        first, *others = map(tile, types)
+        axis = axis_of(first, attrs["axis"], self.name)
+        for other in others:
+            fits = other.dtype == first.dtype and other.rank == first.rank
+            rest = fits and all(a == b for d, (a, b) in enumerate(zip(first.shape, other.shape, strict=True)) if d != axis)
+            require(rest, f"concat along axis {axis} of {first} and {other}")
+        total = sum(tile(type).shape[axis] for type in types)
+        return (TileType(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1 :])),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        return (np.concatenate(operands, axis=int(str(op.attrs["axis"]))),)
+
+
+class Flip(OpDef):
+    """The elements along an axis in reverse order."""
+
+    name = "flip"
+    signature = "(a)"
+    attrs = {"axis": int}
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        operands(types, 1, self.name)
+        source = tile(types[0])
+        axis_of(source, attrs["axis"], self.name)
+        return (TileType(source.dtype, source.shape),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        return (np.flip(operands[0], int(str(op.attrs["axis"]))),)
+
+
+class Take(OpDef):
+    """Slices of `a` along an axis, chosen by an index tile of any integer dtype: result[.., i.., ..] = a[.., index[i..], ..].
+
+    An index outside the axis is an error of the program, which the reference VM reports; the other executors clamp it.
+    """
+
+    name = "take"
+    signature = "(a, index)"
+    attrs = {"axis": int}
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        operands(types, 2, self.name)
+        source, index = map(tile, types)
+        axis = axis_of(source, attrs["axis"], self.name)
+        require(index.dtype.is_int, f"the index of take must be of an integer type, and is {index}")
+        return (TileType(source.dtype, source.shape[:axis] + index.shape + source.shape[axis + 1 :]),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        source, index = operands
+        axis = int(str(op.attrs["axis"]))
+        extent = source.shape[axis]
+        outside = (index < 0) | (index >= extent)
+        if np.any(outside):
+            run.fail(op, f"take of element {index[outside].flat[0]} along an axis of {extent}")
+        return (np.take(source, index.astype(np.int64), axis=axis),)
+
+
+DEFINITIONS: tuple[OpDef, ...] = (
+    Constant(),
+    TableConstant(),
+    Iota(),
+    Broadcast(),
+    Transpose(),
+    Reshape(),
+    Slice(),
+    Concat(),
+    Flip(),
+    Take(),
+)
