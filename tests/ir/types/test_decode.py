@@ -56,9 +56,11 @@ def exact_value(name: str, code: int) -> Fraction | float:
         return math.nan if mantissa else sign * math.inf
     if (name, code % 128) == ("f8e4m3", 127) or (name, code) == ("f8e5m3u", 255):
         return math.nan
-    if exponent == 0:
-        return sign * Fraction(mantissa, 2**mantissa_bits) * Fraction(2) ** (1 - bias) or sign * 0.0
-    return sign * (1 + Fraction(mantissa, 2**mantissa_bits)) * Fraction(2) ** (exponent - bias)
+    if exponent == 0 == mantissa:
+        return sign * 0.0
+    part = Fraction(mantissa, 2**mantissa_bits)
+    scale: Fraction = Fraction(2) ** (max(exponent, 1) - bias)
+    return sign * (part if exponent == 0 else 1 + part) * scale
 
 
 def same(found: float, expected: Fraction | float) -> bool:

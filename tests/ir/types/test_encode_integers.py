@@ -102,15 +102,16 @@ def test_64_bit_integers_round_once_on_the_way_to_a_float(element: DType, mode: 
     rng = np.random.default_rng(8)
     lengths = rng.integers(0, 63, 600)
     signed = rng.integers(0, 1 << 62, 600) >> lengths
-    ties = (np.int64(2) * (signed >> 20) + 1) << (62 - rng.integers(8, 62, 600)).clip(0, 10)
+    kept = element.mantissa_bits + 1
+    ties = (rng.integers(1 << kept, 2 << kept, 300) | 1) << rng.integers(0, 62 - kept, 300)
     edges = [0, 1, 2**53 + 1, 2**53 - 1, 2**54 + 2, 2**62 + 2**8, 2**63 - 1, 2**63 - 2**9, 2**24 + 1]
-    positive = np.concatenate([signed, ties, edges])
+    positive = np.concatenate([signed, ties, ties - 1, ties + 1, edges])
     unsigned = np.array([2**64 - 1, 2**64 - 2**10, 2**64 - 2**10 - 1, 2**63 + 2**10, 2**63 + 2**10 + 1], np.uint64)
     for values in (positive, -positive, unsigned, np.array([-(2**63), 7])):
         noise = rng.integers(0, 1 << 32, values.shape, dtype=np.uint32)
         found = element.decode(element.encode(values, mode, random_bits=noise))
         for value, bits, result in zip(values.tolist(), noise.tolist(), found.tolist(), strict=True):
-            exact = rounded_to_float(value, element.mantissa_bits, mode, bits) if value else 0
+            exact = rounded_to_float(value, element.mantissa_bits, mode, bits) if value else Fraction(0)
             if abs(exact) <= Fraction(element.max):
                 assert Fraction(result) == exact, (value, bits)
             else:
@@ -137,3 +138,11 @@ def test_float_to_integer_cannot_be_asked_not_to_clamp() -> None:
     with pytest.raises(ValueError, match="u4 has neither infinity nor NaN"):
         dtype("u4").encode([3.5], saturate=False)
     assert dtype("u4").encode([19], saturate=False)[0] == 3
+
+
+def test_a_whole_number_just_below_a_power_of_two_has_the_fraction_of_its_own_binade() -> None:
+    """float64 rounds 2**63 - 1 up to 2**63, from where the discarded part would look half as large."""
+    threshold = (1023 << 32) // 1024
+    noise = np.array([threshold - 1, threshold], np.uint32)
+    codes = dtype("f64").encode(np.full(2, 2**63 - 1), "stochastic", random_bits=noise)
+    assert dtype("f64").decode(codes).tolist() == [2.0**63, 2.0**63 - 1024]

@@ -99,7 +99,7 @@ def test_the_range_is_that_of_the_codes(element: DType) -> None:
     ],
 )
 def test_the_range_is_that_of_finfo(name: str, theirs: type) -> None:
-    info, element = ml_dtypes.finfo(theirs), dtype(name)
+    info, element = ml_dtypes.finfo(theirs), dtype(name)  # type: ignore[no-untyped-call]
     assert (element.max, element.min) == (float(info.max), float(info.min))
     assert element.smallest_normal == float(info.smallest_normal)
     assert element.smallest_subnormal == float(info.smallest_subnormal)
