@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,11 +54,11 @@ class Builder:
         self.ops.append(op)
         return op.results
 
-    def many(self, name: str, /, *operands: Value, regions: Sequence[Region] = (), **attrs: Attr) -> tuple[Value, ...]:
+    def many(self, name: str, /, *operands: Value, regions: Sequence[Region] = (), **attrs: Any) -> tuple[Value, ...]:
         """Appends an operation; all of its results."""
         return self.append(make_op(name, operands, attrs, regions, self.span))
 
-    def __call__(self, name: str, /, *operands: Value, **attrs: Attr) -> Value:
+    def __call__(self, name: str, /, *operands: Value, **attrs: Any) -> Value:
         """Appends an operation that has one result."""
         (result,) = self.many(name, *operands, **attrs)
         return result
@@ -76,7 +77,9 @@ class Builder:
         """A constant of a value's dtype and shape."""
         return self.constant(value.tile.dtype, number, value.tile.shape)
 
-    def cast(self, value: Value, type: DType | str, rounding: str = "nearest_even", saturate: bool | None = None) -> Value:
+    def cast(
+        self, value: Value, type: DType | str, rounding: str = "nearest_even", saturate: bool | None = None
+    ) -> Value:
         """A cast, or the value itself where it already has the dtype."""
         target = dtype(type)
         if value.tile.dtype == target:

@@ -76,7 +76,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class TileType:
-    """A tile: a value of static shape that one block holds. Rank 0 is a scalar. `layout` is None until inferred or pinned."""
+    """A tile: a value of static shape that one block holds. Rank 0 is a scalar. `layout` is None until inferred."""
 
     dtype: DType
     shape: tuple[int, ...] = ()
@@ -159,12 +159,12 @@ NO_ATTRS: Mapping[str, Attr] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Op:
-    """One operation on values. `attrs` is read-only and sorted by name."""
+    """One operation on values. `attrs` is read-only and sorted by name; its values are of type `Attr`."""
 
     definition: OpDef
     operands: tuple[Value, ...]
     results: tuple[Value, ...]
-    attrs: Mapping[str, Attr] = field(default_factory=lambda: NO_ATTRS)
+    attrs: Mapping[str, Any] = field(default_factory=lambda: NO_ATTRS)
     regions: tuple[Region, ...] = ()
     span: Span = UNKNOWN
 
@@ -203,7 +203,7 @@ class Kernel:
     """A kernel whose compile-time parameters are all bound.
 
     `params` are the values a launch passes, in order (tensors, and rank-0 tiles for scalars); `symbols` are the names
-    that the launch binds from the tensors' shapes. `bindings` records the compile-time arguments, for messages and keys.
+    that the launch binds from the tensors' shapes. `bindings` are the compile-time arguments, for messages and keys.
     """
 
     name: str

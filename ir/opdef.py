@@ -12,6 +12,7 @@ and executors that have nothing better execute that, so that all targets give th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmc.ir.core import Attr, IRError, Op, TensorType, TileType, Type, Value
@@ -36,7 +37,7 @@ class OpDef:
     writes_memory: ClassVar[bool] = False
     composite: ClassVar[bool] = False
     """Has an expansion and no meaning of its own."""
-    attrs: Mapping[str, type | tuple[type, ...]] = {}
+    attrs: Mapping[str, type | tuple[type, ...]] = MappingProxyType({})
     """Name and Python type of every attribute. All are required."""
 
     @property
@@ -45,7 +46,7 @@ class OpDef:
         return (type(self).__doc__ or "").strip()
 
     def legal_types(self) -> tuple[DType, ...]:
-        """The dtypes that the elements it works on may have (its tensor's or its first tile's), in the table's order."""
+        """The dtypes that the elements it works on may have: its tensor's or its first tile's. In the table's order."""
         return ALL_DTYPES
 
     def infer(self, types: Sequence[Type], attrs: Mapping[str, Attr]) -> tuple[Type, ...]:
@@ -118,6 +119,11 @@ def require(condition: bool, message: str) -> None:
     """Raises IRError with the message unless the condition holds."""
     if not condition:
         raise IRError(message)
+
+
+def schema(**attrs: type | tuple[type, ...]) -> Mapping[str, type | tuple[type, ...]]:
+    """The read-only schema of a definition's attributes."""
+    return MappingProxyType(attrs)
 
 
 Attrs = Mapping[str, Any]

@@ -36,7 +36,7 @@ def read_bits(data: Array, positions: Array) -> Array:
     """The codes whose bit b lies at positions[.., b]. u8[n], int64[.., width] -> u64[..]."""
     bits = ((data[positions >> 3] >> (positions & 7).astype(np.uint8)) & np.uint8(1)).astype(np.uint64)
     places = np.arange(positions.shape[-1], dtype=np.uint64)
-    return np.bitwise_or.reduce(bits << places, axis=-1)
+    return np.asarray(np.bitwise_or.reduce(bits << places, axis=-1))
 
 
 def write_bits(data: Array, positions: Array, bits: Array) -> None:

@@ -1,7 +1,7 @@
 """Tensors as the executing block sees them: bit-packed bytes, and what is known of every element.
 
-A `Buffer` is the bytes of one tensor parameter or allocation; a `View` reads and writes it as a tensor of some type. Several
-views of one buffer (fields) share what is known of its elements.
+A `Buffer` is the bytes of one tensor parameter or allocation; a `View` reads and writes it as a tensor of some type.
+Several views of one buffer (fields) share what is known of its elements.
 """
 
 from __future__ import annotations
@@ -191,8 +191,8 @@ class View:
     def _get(self, places: Array) -> Array:
         if self._native is not None:
             return self._native[places]
-        data = self.buffer.data
-        codes = read_runs(data, self._starts(places), self.dtype.width) if self._runs else read_bits(data, self._bits(places))
+        data, width = self.buffer.data, self.dtype.width
+        codes = read_runs(data, self._starts(places), width) if self._runs else read_bits(data, self._bits(places))
         return self.dtype.from_codes(codes.astype(self.dtype.code_dtype))
 
     def _put(self, places: Array, values: Array) -> None:

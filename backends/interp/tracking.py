@@ -15,9 +15,8 @@ Array = np.ndarray[Any, Any]
 NOBODY, MANY = 0, -1
 
 
-
 class Conflict(Exception):
-    """The accessed slot at position `where` of the access is at fault. `other` is a block's number where one is involved."""
+    """The slot at position `where` of an access is at fault. `other` is a block's number where one is involved."""
 
     def __init__(self, where: int, message: str, other: int = NOBODY) -> None:
         super().__init__(message)
@@ -25,7 +24,7 @@ class Conflict(Exception):
 
 
 class Tracker:
-    """The state of `size` slots. `written` says whether they start as written; `shared` whether one block owns them all."""
+    """The state of `size` slots. `written`: whether they start as written; `shared`: whether one block owns them."""
 
     def __init__(self, size: int, written: bool, shared: bool) -> None:
         self.refined = False

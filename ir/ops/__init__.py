@@ -9,6 +9,7 @@ from vmc.ir.ops import (
     debug,
     indexed,
     linear,
+    math,
     memory,
     random,
     reduction,
@@ -18,6 +19,7 @@ from vmc.ir.ops import (
 
 FAMILIES: dict[str, tuple[OpDef, ...]] = {
     "arithmetic": arith.DEFINITIONS,
+    "mathematics": math.DEFINITIONS,
     "conversion": convert.DEFINITIONS,
     "control": control.DEFINITIONS,
     "matrix product": linear.DEFINITIONS,

@@ -128,7 +128,7 @@ class Select(OpDef):
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 3, self.name)
         condition, a, b = map(tile, types)
-        require(condition.dtype is U1 or condition.dtype == U1, f"the condition of select must be u1, and is {condition}")
+        require(condition.dtype == U1, f"the condition of select must be u1, and is {condition}")
         same = (a.dtype, a.shape) == (b.dtype, b.shape) and condition.shape == a.shape
         require(same, f"select takes tiles of one shape and two values of one type, and got {condition}, {a}, {b}")
         return (TileType(a.dtype, a.shape),)
@@ -146,7 +146,7 @@ def floor_divide(a: Array, b: Array) -> Array:
 
 def floor_modulo(a: Array, b: Array) -> Array:
     """What `floor_divide` leaves: a - (a // b) * b; for b = 0, a."""
-    return a - floor_divide(a, b) * b
+    return np.asarray(a - floor_divide(a, b) * b)
 
 
 def minimum(a: Array, b: Array) -> Array:
@@ -180,17 +180,17 @@ def shift_right(type: DType, a: Array, count: Array) -> Array:
 def multiply_high(type: DType, a: Array, b: Array) -> Array:
     """floor(a * b / 2^width), by halves where the product takes more than 64 bits."""
     if type.width <= 32:
-        return (a * b) >> a.dtype.type(type.width)
+        return np.asarray((a * b) >> a.dtype.type(type.width))
     half, low = a.dtype.type(32), a.dtype.type(0xFFFFFFFF)
     a1, a0, b1, b0 = a >> half, a & low, b >> half, b & low
     lower = (a0.astype(np.uint64) * b0.astype(np.uint64)) >> np.uint64(32)
     cross = a1 * b0 + lower.astype(a.dtype)
-    return a1 * b1 + (cross >> half) + ((a0 * b1 + (cross & low)) >> half)
+    return np.asarray(a1 * b1 + (cross >> half) + ((a0 * b1 + (cross & low)) >> half))
 
 
 def unsigned_bits(type: DType, a: Array) -> Array:
     """The bit pattern of integers of a type, as u64 with zeros above."""
-    return a.astype(np.uint64) & np.uint64((1 << type.width) - 1)
+    return np.asarray(a.astype(np.uint64) & np.uint64((1 << type.width) - 1))
 
 
 def population_count(type: DType, a: Array) -> Array:

@@ -1,10 +1,10 @@
 """Control: the grid of blocks, counted loops, `while`, `if`, and the `yield` that ends every region.
 
-    grid(extents i64...)                      region (block indices i64...)        no results
-    for(lo, hi, step i64, carried...)         region (index i64, carried...)       yields the next carried values
-    while(carried...)                         regions condition (carried...) yields u1; body (carried...) yields the next
-    if(condition u1)                          regions then (), else ()             both yield the results
-    symbol {name}                             an extent bound at launch, i64
+grid(extents i64...)                      region (block indices i64...)        no results
+for(lo, hi, step i64, carried...)         region (index i64, carried...)       yields the next carried values
+while(carried...)                         regions condition (carried...) yields u1, body (carried...) the next
+if(condition u1)                          regions then (), else ()             both yield the results
+symbol {name}                             an extent bound at launch, i64
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from vmc.ir.core import IRError, Op, Region, TensorType, TileType, Type
 from vmc.ir.evaluate import Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tile
 from vmc.ir.types import dtype
 
 I64 = TileType(dtype("i64"))
@@ -70,15 +70,16 @@ class Grid(OpDef):
 
 
 class For(OpDef):
-    """A counted loop from `lo` up to, not including, `hi`, with carried values. A step below one is an error of the program.
+    """A counted loop from `lo` up to, not including, `hi`, with carried values.
 
+    A step below one is an error of the program.
     `stages`: multi-buffering asked for by `pipelined(n)`, 1 for none; `unroll`: the factor asked for, 1 for none.
     """
 
     name = "for"
     signature = "(lo, hi, step, carried...)"
     pure = False
-    attrs = {"stages": int, "unroll": int}
+    attrs = schema(stages=int, unroll=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         require(len(types) >= 3, "for takes lo, hi and step")
@@ -136,7 +137,7 @@ class If(OpDef):
     name = "if"
     signature = "(condition)"
     pure = False
-    attrs = {"results": tuple}
+    attrs = schema(results=tuple)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -173,14 +174,14 @@ class Symbol(OpDef):
     """The value of an extent's symbol."""
 
     name = "symbol"
-    attrs = {"name": str}
+    attrs = schema(name=str)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 0, self.name)
         return (I64,)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        return (np.array(run.symbol(str(op.attrs["name"])), np.int64),)
+        return (np.array(run.symbol(op.attrs["name"]), np.int64),)
 
 
 class Barrier(OpDef):

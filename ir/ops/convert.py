@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from vmc.ir.core import Op, TileType, Type
 from vmc.ir.evaluate import Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, require, tile
+from vmc.ir.opdef import Attrs, OpDef, require, schema, tile
 from vmc.ir.types import DType, dtype
 
 ROUNDINGS = ("nearest_even", "toward_zero", "floor", "stochastic")
@@ -26,7 +26,7 @@ class Cast(OpDef):
     name = "cast"
     signature = "(a, random?)"
     elementwise = True
-    attrs = {"dtype": DType, "rounding": str, "saturate": (bool, type(None))}
+    attrs = schema(dtype=DType, rounding=str, saturate=(bool, type(None)))
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         source = tile(types[0])
@@ -35,16 +35,15 @@ class Cast(OpDef):
         require(len(types) == 1 + stochastic, "cast takes random bits exactly when it rounds stochastically")
         if stochastic:
             bits = tile(types[1])
-            require((bits.dtype, bits.shape) == (dtype("u32"), source.shape), f"random bits must be u32 of shape {source.shape}")
+            expected = TileType(dtype("u32"), source.shape)
+            require((bits.dtype, bits.shape) == (expected.dtype, expected.shape), f"random bits must be {expected}")
         return (TileType(attrs["dtype"], source.shape),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
         source, target = op.operands[0].tile.dtype, op.result.tile.dtype
         values = source.to_values(operands[0])
         random_bits = operands[1] if len(operands) == 2 else None
-        saturate = op.attrs["saturate"]
-        assert saturate is None or isinstance(saturate, bool)
-        codes = target.encode(values, str(op.attrs["rounding"]), saturate=saturate, random_bits=random_bits)
+        codes = target.encode(values, op.attrs["rounding"], saturate=op.attrs["saturate"], random_bits=random_bits)
         return (target.from_codes(codes),)
 
 
@@ -54,11 +53,12 @@ class Bitcast(OpDef):
     name = "bitcast"
     signature = "(a)"
     elementwise = True
-    attrs = {"dtype": DType}
+    attrs = schema(dtype=DType)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         source, target = tile(types[0]), attrs["dtype"]
-        require(source.dtype.width == target.width, f"bitcast from {source.dtype.name} to {target.name} changes the width")
+        same = source.dtype.width == target.width
+        require(same, f"bitcast from {source.dtype.name} to {target.name} changes the width")
         return (TileType(target, source.shape),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from vmc.ir.core import Op, Space, TensorType, Type
 from vmc.ir.evaluate import Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tensor
+from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tensor
 from vmc.ir.ops.memory import check_code, check_slice, slice_index, slice_shape
 
 
@@ -36,7 +36,7 @@ class CopyAsync(OpDef):
     pure = False
     reads_memory = True
     writes_memory = True
-    attrs = {"sizes": tuple, "steps": tuple, "fill": int, "inbounds": tuple, "target_sizes": tuple}
+    attrs = schema(sizes=tuple, steps=tuple, fill=int, inbounds=tuple, target_sizes=tuple)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         require(len(types) >= 2, "copy_async takes a target and a source")
@@ -81,7 +81,7 @@ class WaitGroup(OpDef):
 
     name = "wait_group"
     pure = False
-    attrs = {"pending": int}
+    attrs = schema(pending=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 0, self.name)
@@ -89,9 +89,7 @@ class WaitGroup(OpDef):
         return ()
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        pending = op.attrs["pending"]
-        assert isinstance(pending, int)
-        run.wait_group(pending)
+        run.wait_group(op.attrs["pending"])
         return ()
 
 

@@ -1,7 +1,7 @@
 """What helps to find mistakes in a kernel.
 
-    print(tile...) {text}         the text, and the values, for every block that comes by
-    assert(condition) {message}   an error of the program unless every element of the u1 condition holds
+print(tile...) {text}         the text, and the values, for every block that comes by
+assert(condition) {message}   an error of the program unless every element of the u1 condition holds
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from vmc.ir.core import Op, Type
 from vmc.ir.evaluate import Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tile
 from vmc.ir.types import DType, dtype
 
 
@@ -22,7 +22,7 @@ class Print(OpDef):
     name = "print"
     signature = "(a...)"
     pure = False
-    attrs = {"text": str}
+    attrs = schema(text=str)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         for type in types:
@@ -34,7 +34,7 @@ class Print(OpDef):
             np.array2string(value.tile.dtype.to_values(array), separator=", ")
             for value, array in zip(op.operands, operands, strict=True)
         ]
-        run.emit(" ".join([str(op.attrs["text"]), *shown]).strip())
+        run.emit(" ".join([op.attrs["text"], *shown]).strip())
         return ()
 
 
@@ -44,7 +44,7 @@ class Assert(OpDef):
     name = "assert"
     signature = "(condition)"
     pure = False
-    attrs = {"message": str}
+    attrs = schema(message=str)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -57,7 +57,7 @@ class Assert(OpDef):
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
         if not np.all(operands[0]):
-            run.fail(op, str(op.attrs["message"]))
+            run.fail(op, op.attrs["message"])
         return ()
 
 

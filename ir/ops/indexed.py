@@ -5,10 +5,10 @@
     atomic(tensor, value, index per dimension..., mask?) {kind} -> the old values
 
 The index tiles are i32 or i64, and they, the value and the u1 mask have one shape. An index outside the extents, where
-the mask does not switch its element off, is an error of the program, which the reference VM reports; the other executors
-then read zero bits and write nothing. With a `fill` (a code) gather reads that instead, outside and where masked off.
-A masked-off element of gather without fill, and of atomic, is zero bits. Two elements of one scatter that write
-different values to one place are an error of the program.
+the mask does not switch its element off, is an error of the program, which the reference VM reports; the other
+executors then read zero bits and write nothing. With a `fill` (a code) gather reads that instead, outside and where
+masked off. A masked-off element of gather without fill, and of atomic, is zero bits. Two elements of one scatter that
+write different values to one place are an error of the program.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from vmc.ir.core import Op, TensorType, TileType, Type
 from vmc.ir.evaluate import Array, Evaluator, Memory, Operand
-from vmc.ir.opdef import Attrs, OpDef, filtered, require, tensor, tile
+from vmc.ir.opdef import Attrs, OpDef, filtered, require, schema, tensor, tile
 from vmc.ir.ops.arith import maximum, minimum, narrow, widen
 from vmc.ir.ops.memory import check_code
 from vmc.ir.types import DType, dtype
@@ -48,10 +48,8 @@ def combine(kind: str, type: DType, old: Array, new: Array) -> Array:
 def check_indices(memory: TensorType, types: Sequence[Type], name: str) -> tuple[int, ...]:
     """The common shape of the index tiles and the mask. Raises IRError."""
     require(memory.rank >= 1, f"{name} needs a tensor with dimensions")
-    require(
-        len(types) in (memory.rank, memory.rank + 1),
-        f"{name} takes one index for each of {memory.rank} dimensions, and perhaps a mask, and got {len(types)} operands",
-    )
+    count = len(types) in (memory.rank, memory.rank + 1)
+    require(count, f"{name} takes {memory.rank} indices, and perhaps a mask, and got {len(types)} operands")
     shape = tile(types[0], "an index").shape
     for type in types[: memory.rank]:
         index = tile(type, "an index")
@@ -84,7 +82,7 @@ class Gather(OpDef):
     name = "gather"
     signature = "(tensor, index..., mask?)"
     reads_memory = True
-    attrs = {"fill": (int, type(None))}
+    attrs = schema(fill=(int, type(None)))
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         require(len(types) >= 2, "gather takes a tensor and its indices")
@@ -153,7 +151,7 @@ class Atomic(OpDef):
     pure = False
     reads_memory = True
     writes_memory = True
-    attrs = {"kind": str}
+    attrs = schema(kind=str)
 
     def legal_types(self) -> tuple[DType, ...]:
         return filtered(ATOMIC_TYPES.__contains__)
@@ -174,7 +172,7 @@ class Atomic(OpDef):
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
         memory, value = operands[:2]
         index, mask = split_mask(memory, operands[2:])
-        return (memory.atomic(str(op.attrs["kind"]), index, mask, value),)
+        return (memory.atomic(op.attrs["kind"], index, mask, value),)
 
 
 DEFINITIONS: tuple[OpDef, ...] = (Gather(), Scatter(), Atomic())

@@ -56,7 +56,7 @@ class Dot(OpDef):
 def matmul(a: Array, b: Array, accumulator: DType) -> Array:
     """The product in f64, or in 64-bit integers."""
     kind = np.int64 if accumulator.is_int else np.float64
-    return np.matmul(a.astype(kind), b.astype(kind))
+    return np.asarray(np.matmul(a.astype(kind), b.astype(kind)))
 
 
 DEFINITIONS: tuple[OpDef, ...] = (Dot(),)

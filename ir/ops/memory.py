@@ -18,7 +18,7 @@ import numpy as np
 
 from vmc.ir.core import Access, Op, Space, TensorType, TileType, Type
 from vmc.ir.evaluate import Array, Evaluator, Memory, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tensor, tile
+from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tensor, tile
 from vmc.ir.ops.control import scalar_index
 from vmc.ir.types import DType, dtype
 
@@ -41,11 +41,13 @@ def check_code(code: int, dtype: DType, what: str) -> None:
 
 def check_slice(memory: TensorType, starts: Sequence[Type], attrs: Attrs, name: str) -> None:
     """Raises IRError unless starts, sizes and steps fit the tensor."""
-    require(len(starts) == memory.rank, f"{name} takes one start for each of {memory.rank} dimensions, got {len(starts)}")
+    rank = memory.rank
+    require(len(starts) == rank, f"{name} takes one start for each of {rank} dimensions, and got {len(starts)}")
     for start in starts:
         scalar_index(start, f"a start of {name}")
     for key in ("sizes", "steps", "inbounds"):
-        require(len(attrs[key]) == memory.rank, f"{name}: {key} has {len(attrs[key])} entries for {memory.rank} dimensions")
+        count = len(attrs[key])
+        require(count == rank, f"{name}: {key} has {count} entries for {rank} dimensions")
     require(all(size is None or size >= 1 for size in attrs["sizes"]), f"{name}: sizes must be at least 1")
     require(all(step >= 1 for step in attrs["steps"]), f"{name}: steps must be at least 1")
 
@@ -77,7 +79,7 @@ class Load(OpDef):
     name = "load"
     signature = "(tensor, start...)"
     reads_memory = True
-    attrs = {"sizes": tuple, "steps": tuple, "fill": int, "inbounds": tuple}
+    attrs = schema(sizes=tuple, steps=tuple, fill=int, inbounds=tuple)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         memory = tensor(first(types, self.name), "what load reads")
@@ -100,7 +102,7 @@ class Store(OpDef):
     signature = "(tensor, value, start...)"
     pure = False
     writes_memory = True
-    attrs = {"sizes": tuple, "steps": tuple, "inbounds": tuple}
+    attrs = schema(sizes=tuple, steps=tuple, inbounds=tuple)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         require(len(types) >= 2, "store takes a tensor and a value")
@@ -124,7 +126,7 @@ class Alloc(OpDef):
 
     name = "alloc"
     pure = False
-    attrs = {"type": TensorType}
+    attrs = schema(type=TensorType)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 0, self.name)
@@ -147,7 +149,7 @@ class Field(OpDef):
 
     name = "field"
     signature = "(tensor)"
-    attrs = {"type": TensorType, "bit_offset": int}
+    attrs = schema(type=TensorType, bit_offset=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -162,9 +164,7 @@ class Field(OpDef):
         return (dtype("u8"),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        offset = op.attrs["bit_offset"]
-        assert isinstance(offset, int)
-        return (run.field(operands[0], op.result.tensor, offset),)
+        return (run.field(operands[0], op.result.tensor, op.attrs["bit_offset"]),)
 
 
 DEFINITIONS: tuple[OpDef, ...] = (Load(), Store(), Alloc(), Field())

@@ -2,8 +2,8 @@
 
     philox(seed, counter) -> four u32 tiles
 
-Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC11, section 3.3). The counter's
-words are (low, high, 0, 0) of the u64 counter, the key is (low, high) of the u64 seed.
+Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC11, section 3.3). The
+counter's words are (low, high, 0, 0) of the u64 counter, the key is (low, high) of the u64 seed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Philox(OpDef):
         words = (*halves(build, counter), zero, zero)
         for number in range(ROUNDS):
             if number:
-                keys = tuple(build("add", key, build.like(key, step)) for key, step in zip(keys, KEY_STEPS, strict=True))
+                steps = zip(keys, KEY_STEPS, strict=True)
+                keys = tuple(build("add", key, build.like(key, step)) for key, step in steps)
             words = philox_round(build, words, keys)
         return words
 

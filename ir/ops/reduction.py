@@ -5,9 +5,10 @@
     scan(a) {kind, axis, exclusive, reverse}     the running sum prod min max and or xor
     sort(a) {axis, descending}                   values in order, and where each was, i32
 
-Integers wrap. `reduce` of floats sums and multiplies in any order and association, f16 and bf16 in f32 with one rounding
-at the end: where no partial result overflows, |sum - exact| <= (n - 1) u sum|a| + u |exact|, and a product is off by a
-factor within (1 +- u)^n, with u the unit roundoff of the type it is computed in, plus the rounding to f16 or bf16.
+Integers wrap. `reduce` of floats sums and multiplies in any order and association, f16 and bf16 in f32 with one
+rounding at the end: where no partial result overflows or underflows, |sum - exact| <= (n - 1) u sum|a| + u |exact|,
+and a product is off by a factor within (1 +- u)^n, with u the unit roundoff of the type it is computed in, plus the
+rounding to f16 or bf16.
 `scan` proceeds strictly in order in the element type, rounding every step.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from vmc.ir.core import Op, TileType, Type
 from vmc.ir.evaluate import Array, Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, axis_of, filtered, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, axis_of, filtered, operands, require, schema, tile
 from vmc.ir.ops.arith import is_arithmetic, maximum, minimum, narrow, widen
 from vmc.ir.types import DType, dtype
 
@@ -52,12 +53,6 @@ def one_tile(types: Sequence[Type], axis: int, name: str) -> TileType:
     return source
 
 
-def axis_attr(op: Op) -> int:
-    axis = op.attrs["axis"]
-    assert isinstance(axis, int)
-    return axis
-
-
 def identity(kind: str, type: DType) -> int:
     """The code of the value that leaves every other as it is."""
     if kind in ("sum", "or", "xor"):
@@ -81,10 +76,10 @@ class AlongAxis(OpDef):
 
 
 class Reduce(AlongAxis):
-    """Combines the elements along an axis. `min` and `max` propagate NaN and order -0 below +0, as the operations do."""
+    """Combines the elements along an axis. `min` and `max` propagate NaN and order zeros as those operations do."""
 
     name = "reduce"
-    attrs = {"kind": str, "axis": int}
+    attrs = schema(kind=str, axis=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         source = one_tile(types, attrs["axis"], self.name)
@@ -92,9 +87,9 @@ class Reduce(AlongAxis):
         return (without_axis(source, attrs["axis"]),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        type, kind = op.result.tile.dtype, str(op.attrs["kind"])
+        type, kind = op.result.tile.dtype, op.attrs["kind"]
         with np.errstate(all="ignore"):
-            return (narrow(reduce_axis(kind, widen(operands[0], type), axis_attr(op)), type),)
+            return (narrow(reduce_axis(kind, widen(operands[0], type), op.attrs["axis"]), type),)
 
 
 def without_axis(source: TileType, axis: int) -> TileType:
@@ -119,15 +114,15 @@ def reduce_extreme(kind: str, values: Array, axis: int) -> Array:
     else:
         extreme, wanted = np.maximum.reduce(values, axis=axis), ~np.signbit(values)
     found = np.any((values == 0) & wanted, axis=axis)
-    sign = np.where(found == (kind == "min"), -1.0, 1.0).astype(values.dtype)
-    return np.where(extreme == 0, np.copysign(np.zeros_like(extreme), sign), extreme)
+    zero = np.where(found == (kind == "min"), -0.0, 0.0)
+    return np.where(extreme == 0, zero, extreme).astype(values.dtype)
 
 
 class Arg(AlongAxis):
     """Where along an axis the least or the greatest element first is. A NaN counts as the extreme; -0 equals +0."""
 
     name = "arg"
-    attrs = {"kind": str, "axis": int}
+    attrs = schema(kind=str, axis=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         source = one_tile(types, attrs["axis"], self.name)
@@ -137,7 +132,7 @@ class Arg(AlongAxis):
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
         values = widen(operands[0], op.operands[0].tile.dtype)
         find = np.argmin if op.attrs["kind"] == "min" else np.argmax
-        return (np.asarray(find(values, axis=axis_attr(op))).astype(np.int32),)
+        return (np.asarray(find(values, axis=op.attrs["axis"])).astype(np.int32),)
 
 
 class Scan(AlongAxis):
@@ -148,7 +143,7 @@ class Scan(AlongAxis):
     """
 
     name = "scan"
-    attrs = {"kind": str, "axis": int, "exclusive": bool, "reverse": bool}
+    attrs = schema(kind=str, axis=int, exclusive=bool, reverse=bool)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         source = one_tile(types, attrs["axis"], self.name)
@@ -156,7 +151,7 @@ class Scan(AlongAxis):
         return (TileType(source.dtype, source.shape),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        type, kind, axis = op.result.tile.dtype, str(op.attrs["kind"]), axis_attr(op)
+        type, kind, axis = op.result.tile.dtype, op.attrs["kind"], op.attrs["axis"]
         lines = np.moveaxis(np.asarray(operands[0]), axis, 0)
         lines = lines[::-1] if op.attrs["reverse"] else lines
         result = running(kind, type, lines)
@@ -182,7 +177,7 @@ class Sort(AlongAxis):
     """
 
     name = "sort"
-    attrs = {"axis": int, "descending": bool}
+    attrs = schema(axis=int, descending=bool)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         source = one_tile(types, attrs["axis"], self.name)
@@ -190,7 +185,7 @@ class Sort(AlongAxis):
         return TileType(source.dtype, source.shape), TileType(I32, source.shape)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        axis, values = axis_attr(op), widen(operands[0], op.operands[0].tile.dtype)
+        axis, values = op.attrs["axis"], widen(operands[0], op.operands[0].tile.dtype)
         if op.attrs["descending"]:
             values = -values if values.dtype.kind == "f" else ~values
         places = np.argsort(values, axis=axis, kind="stable")

@@ -1,15 +1,15 @@
 """Constants, and operations that move elements without looking at them.
 
-    constant {type, code}            every element has one bit pattern
-    table {table}                    a constant tile
-    iota {n}                         i32[n]: 0, 1, ..., n - 1
-    broadcast(a) {shape}             NumPy's rule: aligned at the right, extents of 1 stretch
-    transpose(a) {permutation}       result axis d is operand axis permutation[d]
-    reshape(a) {shape}               the same elements in row-major order
-    slice(a) {starts, sizes, steps}  element j of an axis is the operand's element start + j * step
-    concat(a, b, ...) {axis}         one after the other along an axis
-    flip(a) {axis}                   the axis backwards
-    take(a, index) {axis}            the axis replaced by the index's axes: a table looked up
+constant {type, code}            every element has one bit pattern
+table {table}                    a constant tile
+iota {n}                         i32[n]: 0, 1, ..., n - 1
+broadcast(a) {shape}             NumPy's rule: aligned at the right, extents of 1 stretch
+transpose(a) {permutation}       result axis d is operand axis permutation[d]
+reshape(a) {shape}               the same elements in row-major order
+slice(a) {starts, sizes, steps}  element j of an axis is the operand's element start + j * step
+concat(a, b, ...) {axis}         one after the other along an axis
+flip(a) {axis}                   the axis backwards
+take(a, index) {axis}            the axis replaced by the index's axes: a table looked up
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from vmc.ir.core import Op, Table, TileType, Type
 from vmc.ir.evaluate import Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, axis_of, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, axis_of, operands, require, schema, tile
 from vmc.ir.types import dtype
 
 
@@ -28,7 +28,7 @@ class Constant(OpDef):
     """A tile all of whose elements have the bit pattern `code`."""
 
     name = "constant"
-    attrs = {"type": TileType, "code": int}
+    attrs = schema(type=TileType, code=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 0, self.name)
@@ -45,7 +45,7 @@ class TableConstant(OpDef):
     """A constant tile given by its bit patterns."""
 
     name = "table"
-    attrs = {"table": Table}
+    attrs = schema(table=Table)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 0, self.name)
@@ -53,7 +53,6 @@ class TableConstant(OpDef):
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
         table = op.attrs["table"]
-        assert isinstance(table, Table)
         return (table.dtype.from_codes(table.array()),)
 
 
@@ -61,7 +60,7 @@ class Iota(OpDef):
     """The integers from 0 up to n."""
 
     name = "iota"
-    attrs = {"n": int}
+    attrs = schema(n=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 0, self.name)
@@ -82,7 +81,7 @@ class Broadcast(OpDef):
 
     name = "broadcast"
     signature = "(a)"
-    attrs = {"shape": tuple}
+    attrs = schema(shape=tuple)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -101,7 +100,7 @@ class Transpose(OpDef):
 
     name = "transpose"
     signature = "(a)"
-    attrs = {"permutation": tuple}
+    attrs = schema(permutation=tuple)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -110,9 +109,7 @@ class Transpose(OpDef):
         return (TileType(source.dtype, tuple(source.shape[axis] for axis in permutation)),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        permutation = op.attrs["permutation"]
-        assert isinstance(permutation, tuple)
-        return (np.transpose(operands[0], [int(str(axis)) for axis in permutation]),)
+        return (np.transpose(operands[0], op.attrs["permutation"]),)
 
 
 class Reshape(OpDef):
@@ -120,7 +117,7 @@ class Reshape(OpDef):
 
     name = "reshape"
     signature = "(a)"
-    attrs = {"shape": tuple}
+    attrs = schema(shape=tuple)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -132,18 +129,12 @@ class Reshape(OpDef):
         return (np.reshape(operands[0], op.result.tile.shape),)
 
 
-def integers(attr: object) -> tuple[int, ...]:
-    """An attribute that is a list of integers."""
-    assert isinstance(attr, tuple)
-    return attr
-
-
 class Slice(OpDef):
     """A part of a tile, wholly inside it. The rank stays."""
 
     name = "slice"
     signature = "(a)"
-    attrs = {"starts": tuple, "sizes": tuple, "steps": tuple}
+    attrs = schema(starts=tuple, sizes=tuple, steps=tuple)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -151,15 +142,15 @@ class Slice(OpDef):
         for key in ("starts", "sizes", "steps"):
             count = len(attrs[key])
             require(count == source.rank, f"slice: {key} has {count} entries for {source.rank} axes")
-        for start, size, step, extent in zip(attrs["starts"], attrs["sizes"], attrs["steps"], source.shape, strict=True):
+        lines = zip(attrs["starts"], attrs["sizes"], attrs["steps"], source.shape, strict=True)
+        for start, size, step, extent in lines:
             require(size >= 1 and step >= 1, "slice: sizes and steps must be at least 1")
             last = start + (size - 1) * step
             require(start >= 0 and last < extent, f"slice takes the elements {start} to {last} of an axis of {extent}")
         return (TileType(source.dtype, tuple(attrs["sizes"])),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        starts, sizes, steps = (integers(op.attrs[key]) for key in ("starts", "sizes", "steps"))
-        lines = zip(starts, sizes, steps, strict=True)
+        lines = zip(op.attrs["starts"], op.attrs["sizes"], op.attrs["steps"], strict=True)
         return (operands[0][tuple(slice(start, start + (size - 1) * step + 1, step) for start, size, step in lines)],)
 
 
@@ -168,21 +159,21 @@ class Concat(OpDef):
 
     name = "concat"
     signature = "(a...)"
-    attrs = {"axis": int}
+    attrs = schema(axis=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         require(len(types) >= 1, "concat takes at least one tile")
         first, *others = map(tile, types)
         axis = axis_of(first, attrs["axis"], self.name)
         for other in others:
-            fits = other.dtype == first.dtype and other.rank == first.rank
-            rest = fits and all(a == b for d, (a, b) in enumerate(zip(first.shape, other.shape, strict=True)) if d != axis)
-            require(rest, f"concat along axis {axis} of {first} and {other}")
+            rests = [type.shape[:axis] + type.shape[axis + 1 :] for type in (first, other)]
+            fits = other.dtype == first.dtype and other.rank == first.rank and rests[0] == rests[1]
+            require(fits, f"concat along axis {axis} of {first} and {other}")
         total = sum(tile(type).shape[axis] for type in types)
         return (TileType(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1 :])),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        return (np.concatenate(operands, axis=int(str(op.attrs["axis"]))),)
+        return (np.concatenate(operands, axis=op.attrs["axis"]),)
 
 
 class Flip(OpDef):
@@ -190,7 +181,7 @@ class Flip(OpDef):
 
     name = "flip"
     signature = "(a)"
-    attrs = {"axis": int}
+    attrs = schema(axis=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -199,18 +190,19 @@ class Flip(OpDef):
         return (TileType(source.dtype, source.shape),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        return (np.flip(operands[0], int(str(op.attrs["axis"]))),)
+        return (np.flip(operands[0], op.attrs["axis"]),)
 
 
 class Take(OpDef):
-    """Slices of `a` along an axis, chosen by an index tile of any integer dtype: result[.., i.., ..] = a[.., index[i..], ..].
+    """Slices of `a` along an axis, chosen by an index tile of any integer dtype.
 
-    An index outside the axis is an error of the program, which the reference VM reports; the other executors clamp it.
+    The index's axes stand in the axis's place: result[x, i, j, y] = a[x, index[i, j], y]. An index outside the axis is
+    an error of the program, which the reference VM reports; the other executors clamp it.
     """
 
     name = "take"
     signature = "(a, index)"
-    attrs = {"axis": int}
+    attrs = schema(axis=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 2, self.name)
@@ -221,7 +213,7 @@ class Take(OpDef):
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
         source, index = operands
-        axis = int(str(op.attrs["axis"]))
+        axis = op.attrs["axis"]
         extent = source.shape[axis]
         outside = (index < 0) | (index >= extent)
         if np.any(outside):

@@ -16,7 +16,7 @@ import numpy as np
 from vmc.ir.core import Op, TileType, Type
 from vmc.ir.evaluate import Array, Evaluator, Operand
 from vmc.ir.layout import Layout
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tile
 from vmc.ir.types import DType
 
 
@@ -25,7 +25,7 @@ class View(OpDef):
 
     name = "view"
     signature = "(a)"
-    attrs = {"dtype": DType, "shape": tuple, "layout": (Layout, type(None))}
+    attrs = schema(dtype=DType, shape=tuple, layout=(Layout, type(None)))
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
@@ -53,13 +53,13 @@ class View(OpDef):
 def to_bits(codes: Array, width: int) -> Array:
     """The bits of codes as u8, least significant first, on a new last axis."""
     places = np.arange(width, dtype=codes.dtype)
-    return ((codes[..., None] >> places) & codes.dtype.type(1)).astype(np.uint8)
+    return np.asarray((codes[..., None] >> places) & codes.dtype.type(1)).astype(np.uint8)
 
 
 def from_bits(bits: Array, type: DType) -> Array:
     """The inverse of `to_bits`."""
     places = np.arange(type.width, dtype=type.code_dtype)
-    return np.bitwise_or.reduce(bits.astype(type.code_dtype) << places, axis=-1)
+    return np.asarray(np.bitwise_or.reduce(bits.astype(type.code_dtype) << places, axis=-1))
 
 
 def check_layouts(source: TileType, result: TileType) -> None:
@@ -71,7 +71,7 @@ class Relayout(OpDef):
 
     name = "relayout"
     signature = "(a)"
-    attrs = {"layout": Layout}
+    attrs = schema(layout=Layout)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 1, self.name)
