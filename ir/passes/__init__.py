@@ -1,1 +1,44 @@
-"""Passes over the tile IR: functions from a module to a module with the same meaning."""
+"""Passes over the tile IR: functions from a module to a module with the same meaning, and the order they run in.
+
+    module = run(module, pipeline("cpu"))
+
+Each pass says in its docstring what it needs, guarantees and keeps; `run` can check the module after every one.
+"""
+
+from vmc.ir.passes.canonicalize import canonicalize
+from vmc.ir.passes.cse import cse
+from vmc.ir.passes.dce import dce
+from vmc.ir.passes.expand import expand, expansion
+from vmc.ir.passes.fold import fold
+from vmc.ir.passes.licm import licm
+from vmc.ir.passes.manager import Pass, run
+from vmc.ir.passes.unroll import unroll
+
+__all__ = [
+    "PASSES",
+    "Pass",
+    "canonicalize",
+    "cse",
+    "dce",
+    "expand",
+    "expansion",
+    "fold",
+    "licm",
+    "pipeline",
+    "run",
+    "unroll",
+]
+
+PASSES: dict[str, Pass] = {step.name: step for step in (canonicalize, fold, cse, dce, licm, unroll, expand)}
+"""Every pass, by name."""
+
+
+def pipeline(target: str) -> tuple[Pass, ...]:
+    """The passes that prepare a module for a target (`interp`, `cpu`, `cuda:sm_90a`, ...), in order.
+
+    The reference VM executes modules as they are. The composite operations are expanded in the middle, so that what
+    their expansions share is merged and what does not change leaves the loops.
+    """
+    if target == "interp":
+        return ()
+    return (canonicalize, cse, unroll, canonicalize, expand, canonicalize, cse, licm, dce)

@@ -7,6 +7,8 @@
     attr     :=  "none" | "true" | "false" | int | float | ["-"] "inf" | "nan" ["(" bits ")"] | string | dtype | layout
                | tile type, with brackets | tensor type | table | "[" attr, ... "]"
     table    :=  "table" "<" dtype "[" int, ... "]" ":" code, ... ">"
+
+Extents are read as they are written, without folding. What an attribute's text looks like tells its Python type.
 """
 
 from __future__ import annotations
