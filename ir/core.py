@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class IRError(Exception):
-    """An ill-formed operation or module. `str()` tells what is wrong; `span`, where known, where."""
+    """An ill-formed operation or module: `message` tells what is wrong; `span`, where known, where; `str()` both."""
 
     def __init__(self, message: str, span: Span = UNKNOWN) -> None:
-        super().__init__(message)
+        super().__init__(message if span == UNKNOWN else f"{span}: {message}")
         self.message = message
         self.span = span
 
