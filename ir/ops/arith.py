@@ -247,7 +247,6 @@ DEFINITIONS: tuple[OpDef, ...] = (
     Elementwise("ceil", 1, is_wide_float, np.ceil, "Rounded up to an integer."),
     Elementwise("trunc", 1, is_wide_float, np.trunc, "Rounded toward zero to an integer."),
     Elementwise("round", 1, is_wide_float, np.rint, "Rounded to the nearest integer, ties to even."),
-    Elementwise("copysign", 2, is_wide_float, np.copysign, "The magnitude of a with the sign of b."),
     Comparison("eq", 2, is_arithmetic, np.equal, "a == b."),
     Comparison("ne", 2, is_arithmetic, np.not_equal, "a != b, true where either is NaN."),
     Comparison("lt", 2, is_arithmetic, np.less, "a < b."),

@@ -14,7 +14,7 @@ from vmc.ir.core import Op, TileType, Type, Value
 from vmc.ir.math import classification
 from vmc.ir.math.expression import Expression
 from vmc.ir.math.functions import FUNCTIONS
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, filtered, operands, require, tile
 from vmc.ir.ops.arith import U1, is_arithmetic, is_wide_float
 from vmc.ir.types import DType
 
@@ -37,6 +37,14 @@ class Composite(OpDef):
         result: DType | None = None,
     ) -> None:
         self.name, self.arity, self.expansion, self.legal, self.result = name, arity, expansion, legal, result
+        self.signature = f"({', '.join('abc'[:arity])})"
+
+    @property
+    def summary(self) -> str:
+        return (self.expansion.__doc__ or "").strip()
+
+    def legal_types(self) -> tuple[DType, ...]:
+        return filtered(self.legal)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, self.arity, self.name)
