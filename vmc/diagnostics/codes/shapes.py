@@ -151,4 +151,11 @@ ENTRIES = (
         "def running(x: f32[4, 8]):\n    return cumsum(x)\n",
         "def running(x: f32[4, 8]):\n    return cumsum(x, axis=1)\n",
     ),
+    Entry(
+        "E0321",
+        "tile that is too large",
+        "A tile is what one block holds at a time; one of more than 2^24 elements is a mistake. Loop over smaller tiles.",
+        "def make():\n    return zeros(f32[65536, 65536])\n",
+        "def make():\n    return zeros(f32[64, 64])\n",
+    ),
 )

@@ -1,0 +1,78 @@
+"""The typing rules of expressions: which type arithmetic is done in, and how operands get there.
+
+Narrow integers compute in i32 and small floats in f32, both exactly; wider operands meet in the narrowest type that
+holds the values of both; compile-time numbers take the type of what they meet. See docs/language.md, "Types of expressions".
+"""
+
+from __future__ import annotations
+
+import math
+
+from vmc.ir.types import DType, dtype
+
+I32, U32, I64, U64 = map(dtype, ("i32", "u32", "i64", "u64"))
+F16, BF16, F32, F64 = map(dtype, ("f16", "bf16", "f32", "f64"))
+U1 = dtype("u1")
+
+
+def arithmetic_type(type: DType) -> DType:
+    """The type that arithmetic on one operand is done in."""
+    if type.is_int:
+        return type if type.width >= 32 else I32
+    return type if type in (F16, BF16, F64) else F32
+
+
+def common_type(a: DType, b: DType) -> DType | None:
+    """The type that arithmetic on two operands is done in; None where there is none."""
+    if a.is_int != b.is_int:
+        return None
+    first, second = arithmetic_type(a), arithmetic_type(b)
+    if first == second:
+        return first
+    return common_integer(first, second) if a.is_int else common_float(first, second)
+
+
+def common_integer(a: DType, b: DType) -> DType | None:
+    """Of i32, u32, i64, u64: the narrowest that holds both; None for u64 with a signed type."""
+    if U64 in (a, b):
+        return U64 if a.is_uint and b.is_uint else None
+    return I64
+
+
+def common_float(a: DType, b: DType) -> DType | None:
+    """Of f16, bf16, f32, f64: the wider; None for f16 with bf16."""
+    if a.width == b.width:
+        return None
+    return a if a.width > b.width else b
+
+
+def bitwise_type(a: DType, b: DType) -> DType | None:
+    """The type of `&`, `|`, `^`: a common unsigned type stays, everything else is promoted as in arithmetic."""
+    if a == b and a.is_uint:
+        return a
+    return common_type(a, b) if a.is_int and b.is_int else None
+
+
+def holds(type: DType, value: int | float) -> bool:
+    """Whether a compile-time number can become a constant of the type: integers exactly, floats by rounding."""
+    if type.is_int:
+        return isinstance(value, int) and type.min <= value <= type.max
+    if math.isnan(value) or math.isinf(value):
+        return True
+    return abs(value) <= type.max or type in (F32, F64)
+
+
+def default_type(value: int | float | bool) -> DType:
+    """The type of a compile-time number that meets nothing: u1, i64 (as every index) or f32."""
+    if isinstance(value, bool):
+        return U1
+    return I64 if isinstance(value, int) else F32
+
+
+def broadcast_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    """NumPy's rule; None where the shapes do not fit."""
+    rank = max(len(a), len(b))
+    left, right = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
+    if any(x != y and 1 not in (x, y) for x, y in zip(left, right, strict=True)):
+        return None
+    return tuple(max(x, y) for x, y in zip(left, right, strict=True))
