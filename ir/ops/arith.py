@@ -207,7 +207,7 @@ def leading_zeros(type: DType, a: Array) -> Array:
 def trailing_zeros(type: DType, a: Array) -> Array:
     bits = unsigned_bits(type, a)
     below = ~bits & (bits - np.uint64(1))
-    return np.minimum(np.bitwise_count(below), type.width).astype(np.uint64)
+    return np.asarray(np.minimum(np.bitwise_count(below), type.width)).astype(np.uint64)
 
 
 def is_integer(type: DType) -> bool:
