@@ -247,6 +247,12 @@ class _Scanner:
         brackets.clear()
         self.damaged = True
 
+    def _close_within(self, text: str) -> None:
+        """Take the closing brackets that an unclosed string has swallowed for what they were meant to be."""
+        for letter in text:
+            if self.open and letter == OPENING[self.open[-1].text]:
+                self.open.pop()
+
     def _shallow(self) -> bool:
         """Whether the syntax tree of the line is certainly no deeper than MAX_DEPTH; reports where it may not be.
 
@@ -320,6 +326,7 @@ class _Scanner:
                 self._report(error("E0009", "this string is never closed", span, label="opened here", help=help))
                 self.words.append(Word("STRING", text, span, text[1:]))
                 self.damaged = True
+                self._close_within(text)
             case "JOIN":
                 message = "a backslash does not join lines"
                 help = "lines are joined inside brackets: put the expression in `( )`"
