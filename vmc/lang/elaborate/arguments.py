@@ -1,6 +1,6 @@
 """Arguments of a call, bound to parameter names, and fetched as what the callee expects.
 
-Parameters are given as names; a trailing `?` makes one optional, a leading `*` takes all remaining positional arguments.
+Parameters are given as names; a trailing `?` makes one optional, a leading `*` takes all positional ones that remain.
 """
 
 from __future__ import annotations
@@ -93,8 +93,10 @@ class Arguments:
         if word not in choices:
             options = Scope(None, dict.fromkeys(choices, Nothing()))
             reject = self.el.unknown_name(word, options, expr.span, "E0225", f"option for `{name}`:")
-            raise reject if reject.diagnostic.help else Reject(
-                "E0225", f"unknown option for `{name}`", expr.span, help=f"one of {', '.join(choices)}"
+            raise (
+                reject
+                if reject.diagnostic.help
+                else Reject("E0225", f"unknown option for `{name}`", expr.span, help=f"one of {', '.join(choices)}")
             )
         return word
 
@@ -144,7 +146,9 @@ def bind(el: Elaborator, callee: str, parameters: Sequence[str], node: syntax.Ca
     missing = [p for p in parameters if not p.startswith("*") and not p.endswith("?") and p not in bound]
     if missing:
         listed = ", ".join(f"`{name}`" for name in missing)
-        raise Reject("E0112", f"`{callee}` needs {listed}", node.span, help=f"call it as {signature(callee, parameters)}")
+        raise Reject(
+            "E0112", f"`{callee}` needs {listed}", node.span, help=f"call it as {signature(callee, parameters)}"
+        )
     return Arguments(el, callee, node, scope, bound, node.positional[len(positional) :])
 
 

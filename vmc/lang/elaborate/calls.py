@@ -70,7 +70,9 @@ def scoped_alloc(el: Elaborator, node: syntax.ScopedAlloc, scope: Scope) -> Thin
     from vmc.lang.elaborate.layouts import evaluate_layout
 
     if node.space not in (None, "shared"):
-        raise Reject("E0042", f"there is no memory space `{node.space}` to allocate in", node.span, help="use `in shared`")
+        raise Reject(
+            "E0042", f"there is no memory space `{node.space}` to allocate in", node.span, help="use `in shared`"
+        )
     args = bind(el, "alloc", ("type",), node.call, scope)
     type = el.shaped(args.thing("type"), args.span("type"))
     if node.layout is not None:
@@ -105,8 +107,12 @@ def check_recursion(el: Elaborator, function: syntax.Function, span: Span) -> No
     """Functions are elaborated in place, so they cannot call themselves. Raises Reject."""
     if any(name == function.name for name, _ in el.calls):
         chain = " → ".join([name for name, _ in el.calls] + [function.name])
-        raise Reject("E0602", f"`{function.name}` calls itself: {chain}", span,
-                     help="functions are expanded in place; write the repetition as a loop")
+        raise Reject(
+            "E0602",
+            f"`{function.name}` calls itself: {chain}",
+            span,
+            help="functions are expanded in place; write the repetition as a loop",
+        )
     if len(el.calls) >= MAX_CALL_DEPTH:
         raise Reject("E0602", f"calls are nested more than {MAX_CALL_DEPTH} deep", span)
 
@@ -115,7 +121,9 @@ def bind_static(el: Elaborator, function: syntax.Function, node: syntax.Call, sc
     """Compile-time parameters of a function, from `name[...]`, keywords or defaults."""
     params = function.static_params
     if len(node.static) > len(params):
-        raise Reject("E0111", f"`{function.name}` takes {len(params)} compile-time arguments, got {len(node.static)}", node.span)
+        raise Reject(
+            "E0111", f"`{function.name}` takes {len(params)} compile-time arguments, got {len(node.static)}", node.span
+        )
     given = {param.name: expr for param, expr in zip(params, node.static, strict=False)}
     for keyword in node.static_keywords:
         if keyword.name not in {p.name for p in params}:
@@ -156,8 +164,13 @@ def conform(el: Elaborator, thing: Thing, declared: syntax.TypeExpr, inner: Scop
         tile = el.tile(thing, span)
         dims, own = tile.shape, tile.dtype
     if own != type.dtype:
-        raise Reject("E0223", f"expected {type.dtype.name}, found {own.name}", span, notes=note,
-                     help=f"convert it: `{type.dtype.name}(...)`")
+        raise Reject(
+            "E0223",
+            f"expected {type.dtype.name}, found {own.name}",
+            span,
+            notes=note,
+            help=f"convert it: `{type.dtype.name}(...)`",
+        )
     extents = declared.extents or ()
     if len(extents) != len(dims):
         raise Reject("E0318", f"expected rank {len(extents)}, found rank {len(dims)}", span, notes=note)
@@ -186,8 +199,11 @@ def check_results(
     items = returned.items if returned is not None else ()
     if function.results:
         if len(items) != len(function.results):
-            raise Reject("E0117", f"`{function.name}` declares {len(function.results)} results and returns {len(items)}",
-                         function.name_span)
+            raise Reject(
+                "E0117",
+                f"`{function.name}` declares {len(function.results)} results and returns {len(items)}",
+                function.name_span,
+            )
         items = tuple(
             conform(el, item, declared, inner, function.name_span)
             for item, declared in zip(items, function.results, strict=True)
@@ -198,5 +214,3 @@ def check_results(
         case (single,):
             return single
     return TupleRef(items)
-
-

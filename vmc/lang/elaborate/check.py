@@ -110,16 +110,18 @@ def check_function(function: FunctionRef, found: list[Diagnostic]) -> list[Diagn
     el = Elaborator()
     scope = Scope(function.scope, local=True)
     with el.reporting(node.name_span):
-        for param in node.static_params:
-            assert param.default is not None
-            scope.names[param.name] = evaluate(el, param.default, scope)
+        for static in node.static_params:
+            assert static.default is not None
+            scope.names[static.name] = evaluate(el, static.default, scope)
         for param in node.params:
             assert param.type is not None
             bind_representative(el, param.name, param.type, scope)
         el.calls.append((node.name, node.name_span))
         elaborate_body(el, node.body, scope)
     known = {(d.code, d.span) for d in found}
-    strip = [replace(d, notes=d.notes[:-1]) if d.notes and d.notes[-1].span == node.name_span else d for d in el.diagnostics]
+    strip = [
+        replace(d, notes=d.notes[:-1]) if d.notes and d.notes[-1].span == node.name_span else d for d in el.diagnostics
+    ]
     return [d for d in strip if (d.code, d.span) not in known]
 
 
@@ -134,5 +136,3 @@ def bind_representative(el: Elaborator, name: str, type: syntax.TypeExpr, scope:
             scope.names[extent.id] = Const(EXTENT)
         shape.append(el.integer(evaluate(el, extent, scope), extent.span))
     scope.names[name] = Tile(argument(TileType(base.dtype, tuple(shape)), name))
-
-

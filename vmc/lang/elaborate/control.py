@@ -1,4 +1,4 @@
-"""Loops and branches. Which names a run-time loop carries, and which a branch merges, is inferred from its assignments."""
+"""Loops and branches. Which names a loop carries, and which a branch merges, is inferred from assignments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vmc.diagnostics import Note
 from vmc.ir.builder import Builder, argument, make_op
-from vmc.ir.core import Region, TileType, Value
+from vmc.ir.core import TileType, Value
 from vmc.ir.span import Span
 from vmc.ir.types import dtype
 from vmc.lang import syntax
@@ -32,7 +32,12 @@ def assigned_by(statement: syntax.Stmt) -> Iterator[str]:
             yield from (target.id for target in targets)
         case syntax.AnnotatedAssign(target=target) | syntax.AugAssign(target=target):
             yield target.id
-        case syntax.ForRange(body=body) | syntax.ForStatic(body=body) | syntax.ForGrid(body=body) | syntax.While(body=body):
+        case (
+            syntax.ForRange(body=body)
+            | syntax.ForStatic(body=body)
+            | syntax.ForGrid(body=body)
+            | syntax.While(body=body)
+        ):
             for inner in body:
                 yield from assigned_by(inner)
         case syntax.If(body=body, orelse=orelse):
@@ -45,8 +50,12 @@ def elaborate_inner(el: Elaborator, body: Sequence[syntax.Stmt], scope: Scope, w
     from vmc.lang.elaborate.statements import elaborate_body
 
     if elaborate_body(el, body, scope) is not None:
-        raise Reject("E0606", f"`return` inside {what} whose course is known only at run time", body[-1].span,
-                     help="assign the result to a variable and return it at the end")
+        raise Reject(
+            "E0606",
+            f"`return` inside {what} whose course is known only at run time",
+            body[-1].span,
+            help="assign the result to a variable and return it at the end",
+        )
 
 
 def for_static(el: Elaborator, node: syntax.ForStatic, scope: Scope) -> None:

@@ -1,4 +1,4 @@
-"""The state of one elaboration: where operations are emitted, what was reported, and the conversions that all of it shares."""
+"""The state of one elaboration: where operations go, what was reported, and the conversions that all parts share."""
 
 from __future__ import annotations
 
@@ -129,10 +129,7 @@ class Elaborator:
                 label=f"{type.name} holds {type.min} to {type.max}",
                 help="convert the other operand to a wider type",
             )
-        if type.is_int:
-            code = int(value) & ((1 << type.width) - 1)
-        else:
-            code = int(type.encode(np.asarray(float(value)))[()])
+        code = int(value) & (1 << type.width) - 1 if type.is_int else int(type.encode(np.asarray(float(value)))[()])
         return self.at(span)("constant", type=TileType(type), code=code)
 
     def tile(self, thing: Thing, span: Span) -> Tile:

@@ -1,4 +1,4 @@
-"""How elaboration stops at a mistake: `Reject` carries a diagnostic up to the statement, which reports it and goes on."""
+"""How elaboration stops at a mistake: `Reject` carries a diagnostic up to the statement, which reports it."""
 
 from __future__ import annotations
 

@@ -85,11 +85,19 @@ def attribute(el: Elaborator, expr: syntax.Attribute, scope: Scope) -> Thing:
         return lookup(el, expr.name, base.scope, expr.name_span)
     if expr.name == "T" and isinstance(base, Tile):
         if base.type.rank != 2:
-            raise Reject("E0314", f"`.T` transposes rank 2, and this is {base.describe()}", expr.span,
-                         help="use `transpose(x, ...)` with the order of the axes")
+            raise Reject(
+                "E0314",
+                f"`.T` transposes rank 2, and this is {base.describe()}",
+                expr.span,
+                help="use `transpose(x, ...)` with the order of the axes",
+            )
         return Tile(el.at(expr.span)("transpose", base.value, permutation=(1, 0)))
-    raise Reject("E0109", f"{base.describe()} has no attribute `{expr.name}`", expr.name_span,
-                 help="tiles have `.T`; extents are `dim(x, axis)`")
+    raise Reject(
+        "E0109",
+        f"{base.describe()} has no attribute `{expr.name}`",
+        expr.name_span,
+        help="tiles have `.T`; extents are `dim(x, axis)`",
+    )
 
 
 def boolean_operation(

@@ -157,10 +157,7 @@ def in_range(el: Elaborator, tensor: Tensor, indices: list[Value], span: Span) -
     mask: Thing = Const(True)
     build = el.at(span)
     for dim, index in zip(tensor.dims, indices, strict=True):
-        if isinstance(dim, int):
-            extent = el.index(Const(dim), span)
-        else:
-            extent = el.extent(dim, span)
+        extent = el.index(Const(dim), span) if isinstance(dim, int) else el.extent(dim, span)
         below = build("lt", index, build.broadcast(extent, index.tile.shape))
         above = build("ge", index, build.broadcast(el.index(Const(0), span), index.tile.shape))
         mask = operators.logical(el, "and", mask, Tile(build("and", below, above)), span)
@@ -227,5 +224,3 @@ def index_field(el: Elaborator, thing: FieldAccess, index: Thing, span: Span) ->
 
 def read_field(el: Elaborator, view: Value, places: tuple[Value, ...], access: Access) -> Value:
     return el.at(access.span)("gather", view, *places, *access.mask, fill=None)
-
-

@@ -45,11 +45,10 @@ def load(el: Elaborator, tensor: Tensor, node: syntax.Index, scope: Scope, fill:
 
 
 def fill_code(el: Elaborator, type: DType, fill: Const | None, span: Span) -> int:
-    """The bit pattern of a fill value: that of zero unless one is given. Raises Reject."""
-    value = 0 if fill is None else fill.value
-    if fill is None and type.is_float and not type.has_sign and type.name == "f8e8m0":
+    """The bit pattern of a fill value; all zero bits where none is given. Raises Reject."""
+    if fill is None:
         return 0
-    constant = el.constant(value, type, span)
+    constant = el.constant(fill.value, type, span)
     code = el.definitions[constant].attrs["code"]
     assert isinstance(code, int)
     return code
@@ -161,7 +160,7 @@ def dimension_slice(
 
 def index_tile(el: Elaborator, tile: Tile, node: syntax.Index, scope: Scope) -> Tile:
     """A slice of a tile. Raises Reject."""
-    real = [item for item in node.items if not isinstance(item, syntax.NewAxis)]
+    real: list[syntax.IndexItem] = [item for item in node.items if not isinstance(item, syntax.NewAxis)]
     if len(real) > tile.type.rank:
         raise Reject(
             "E0303",
@@ -182,7 +181,8 @@ def slice_tile(
     starts, sizes, steps, dropped = [], [], [], []
     value = tile.value
     for axis, (item, extent) in enumerate(zip(items, tile.shape, strict=True)):
-        if not isinstance(item, syntax.Slice) and isinstance(thing := evaluate(el, item, scope), Tile):
+        thing = None if isinstance(item, syntax.Slice | syntax.NewAxis) else evaluate(el, item, scope)
+        if isinstance(thing, Tile):
             value = take_scalar(el, value, thing, axis, item.span)
             start, size, step, drop = 0, 1, 1, True
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vmc.diagnostics import Note
@@ -21,7 +21,7 @@ from vmc.lang.elaborate.statements import elaborate_body
 from vmc.lang.elaborate.values import Const, FormatRef, Tensor, Thing, Tile, TypeRef
 
 Binding = DType | Format | int | float | bool
-KINDS = {
+KINDS: dict[str, Callable[[DType], bool]] = {
     "type": lambda t: True,
     "int": lambda t: t.is_int,
     "uint": lambda t: t.is_uint,
@@ -133,7 +133,9 @@ def check_kind(el: Elaborator, param: syntax.StaticParam, thing: Thing) -> None:
         case TypeRef() | FormatRef(), None:
             expected = "a compile-time number"
         case _:
-            expected = {"const": "a number", "bool": "`true` or `false`", "format": "a format"}.get(kind or "", f"`{kind}`")
+            expected = {"const": "a number", "bool": "`true` or `false`", "format": "a format"}.get(
+                kind or "", f"`{kind}`"
+            )
     raise Reject("E0705", f"`{param.name}` takes {expected}, and got {thing.describe()}", param.span)
 
 
@@ -171,8 +173,12 @@ def declare(el: Elaborator, param: syntax.KernelParam, scope: Scope) -> tuple[Pa
     match base:
         case TypeRef(type) if extents is None:
             if access is not Access.IN:
-                raise Reject("E0707", f"the scalar `{param.name}` cannot be an output", param.span,
-                             help=f"declare a tensor of one element: `{param.name}: out {type.name}[1]`")
+                raise Reject(
+                    "E0707",
+                    f"the scalar `{param.name}` cannot be an output",
+                    param.span,
+                    help=f"declare a tensor of one element: `{param.name}: out {type.name}[1]`",
+                )
             return Parameter(param.name, access, type, None, None), argument(TileType(type), param.name)
         case TypeRef(type):
             assert extents is not None
@@ -270,7 +276,9 @@ def unbindable(name: str, node: syntax.Kernel, scope: Scope) -> Reject:
         node.name_span,
     )
     close = suggest(name, [n for n, thing in scope.names.items() if isinstance(thing, Const)])
-    help = f"did you mean `{close}`?" if close else f"give a tensor the extent `{name}`, or make it a parameter in [...]"
+    help = (
+        f"did you mean `{close}`?" if close else f"give a tensor the extent `{name}`, or make it a parameter in [...]"
+    )
     return Reject("E0701", f"the symbol `{name}` cannot be bound from the arguments' shapes", where, help=help)
 
 
@@ -291,8 +299,12 @@ def body_of_kernel(el: Elaborator, node: syntax.Kernel, scope: Scope) -> None:
     for statement in before:
         if isinstance(statement, syntax.ForGrid):
             with el.reporting(statement.span):
-                raise Reject("E0603", "`grid` must be the last statement of a kernel", statement.span,
-                             notes=(Note(last.span, "this comes after it"),))
+                raise Reject(
+                    "E0603",
+                    "`grid` must be the last statement of a kernel",
+                    statement.span,
+                    notes=(Note(last.span, "this comes after it"),),
+                )
             return
     if not isinstance(last, syntax.ForGrid):
         one = el.index(Const(1), node.span)
@@ -312,8 +324,12 @@ def check_preamble(el: Elaborator, statements: Sequence[syntax.Stmt]) -> None:
     for statement in statements:
         if isinstance(statement, syntax.Store | syntax.AugStore | syntax.ExprStmt | syntax.Assert):
             with el.reporting(statement.span):
-                raise Reject("E0613", "work before the grid: it would be done by every block", statement.span,
-                             help="move it into the grid's body, or into a kernel of its own")
+                raise Reject(
+                    "E0613",
+                    "work before the grid: it would be done by every block",
+                    statement.span,
+                    help="move it into the grid's body, or into a kernel of its own",
+                )
 
 
 def emit_grid(
@@ -342,5 +358,3 @@ def type_named(name: str) -> DType | None:
         return dtype(name)
     except UnknownTypeError:
         return None
-
-

@@ -29,7 +29,7 @@ def layout_text(el: Elaborator, expr: syntax.Expr, scope: Scope) -> str:
             items = [argument_text(el, arg, scope) for arg in positional]
             items += [f"{keyword.name}={argument_text(el, keyword.value, scope)}" for keyword in keywords]
             return f"{callee_text(el, func, scope)}({', '.join(items)})"
-        case syntax.Binary(op="*" | "E", left=left, right=right):
+        case syntax.Binary(op="*" | "@", left=left, right=right):
             return f"{layout_text(el, left, scope)} * {layout_text(el, right, scope)}"
     raise Reject("E0403", "expected a layout such as `local(2, 1).spatial(8, 4)`", expr.span)
 
@@ -69,7 +69,7 @@ def check_layout(layout: Layout, shape: tuple[int, ...], type: DType, span: Span
 
 
 def evaluate_packing(el: Elaborator, node: syntax.LayoutExpr, type: DType, count: int, scope: Scope) -> Layout:
-    """The bit layout of a field: `split(n)` puts elements i and i + count / n side by side, or any layout. Raises Reject."""
+    """The bit layout of a field: `split(n)`, or any layout of its elements. Raises Reject."""
     expr = node.expr
     if isinstance(expr, syntax.Call) and isinstance(expr.func, syntax.Name) and expr.func.id == "split":
         return split_packing(el, expr, type, count, scope)

@@ -20,8 +20,12 @@ def lint(tree: syntax.File) -> list[Diagnostic]:
                 found += unused_static(node)
                 if not any(param.access != "in" for param in node.params) and not tree.damaged:
                     found.append(
-                        warning("W0701", f"the kernel `{node.name}` writes nothing", node.name_span,
-                                help="declare an output: `y: out f32[M, N]`")
+                        warning(
+                            "W0701",
+                            f"the kernel `{node.name}` writes nothing",
+                            node.name_span,
+                            help="declare an output: `y: out f32[M, N]`",
+                        )
                     )
             case syntax.Function():
                 found += unused(node, [(p.name, p.name_span) for p in node.params], node.body)
@@ -43,7 +47,14 @@ def names_in(node: object) -> Iterator[str]:
     elif isinstance(node, syntax.AugAssign):
         yield from names_in(node.value)
     elif isinstance(node, syntax.ForRange | syntax.ForStatic):
-        parts = (node.start, node.stop, node.step, node.body, getattr(node, "pipelined", None), getattr(node, "unrolled", None))
+        parts = (
+            node.start,
+            node.stop,
+            node.step,
+            node.body,
+            getattr(node, "pipelined", None),
+            getattr(node, "unrolled", None),
+        )
         yield from names_in(parts)
     elif isinstance(node, syntax.ForGrid):
         yield from names_in((node.extents, node.body))
@@ -70,7 +81,9 @@ def targets_in(body: tuple[syntax.Stmt, ...]) -> Iterator[tuple[syntax.Name, boo
                 yield from targets_in(statement.body)
 
 
-def unused(node: syntax.Kernel | syntax.Function, params: list[tuple[str, object]], body: tuple[syntax.Stmt, ...]) -> Iterator[Diagnostic]:
+def unused(
+    node: syntax.Kernel | syntax.Function, params: list[tuple[str, object]], body: tuple[syntax.Stmt, ...]
+) -> Iterator[Diagnostic]:
     """Parameters and variables that nothing reads; a leading underscore says that this is meant."""
     read = Counter(names_in(body))
     if isinstance(node, syntax.Kernel):
@@ -92,7 +105,9 @@ def unused(node: syntax.Kernel | syntax.Function, params: list[tuple[str, object
 
 
 def unused_static(node: syntax.Kernel) -> Iterator[Diagnostic]:
-    read = Counter(names_in((tuple(p.type for p in node.params), tuple(p.default for p in node.static_params), node.body)))
+    read = Counter(
+        names_in((tuple(p.type for p in node.params), tuple(p.default for p in node.static_params), node.body))
+    )
     for param in node.static_params:
         if not read[param.name] and not param.name.startswith("_"):
             yield warning("W0702", f"the compile-time parameter `{param.name}` is never used", param.name_span)

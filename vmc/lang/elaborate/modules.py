@@ -95,7 +95,9 @@ def declare_all(el: Elaborator, module: Module) -> None:
 def redeclared(node: syntax.Decl, first: syntax.Decl) -> Reject:
     from vmc.diagnostics import Note
 
-    return Reject("E0103", f"`{node.name}` is declared twice", node.name_span, notes=(Note(first.name_span, "first here"),))
+    return Reject(
+        "E0103", f"`{node.name}` is declared twice", node.name_span, notes=(Note(first.name_span, "first here"),)
+    )
 
 
 def declare(el: Elaborator, node: syntax.Decl, module: Module) -> None:
@@ -137,9 +139,13 @@ def import_into(
         thing = imported.scope.names.get(name.id)
         if thing is None:
             close = suggest(name.id, imported.scope.names)
-            raise Reject("E0105", f"the module `{node.module}` has no `{name.id}`", name.span,
-                         help=f"did you mean `{close}`?" if close else None,
-                         fix=Fix(name.span, close) if close else None)
+            raise Reject(
+                "E0105",
+                f"the module `{node.module}` has no `{name.id}`",
+                name.span,
+                help=f"did you mean `{close}`?" if close else None,
+                fix=Fix(name.span, close) if close else None,
+            )
         module.scope.names[name.id] = thing
 
 
@@ -156,9 +162,13 @@ def find_module(node: syntax.Import | syntax.FromImport, file: str, importing: t
         return load_module(path.read_text("utf-8"), str(path), (*importing, key))
     known = [p.stem for folder in (beside, LIBRARY) if folder.is_dir() for p in folder.glob("*.vmc")]
     close = suggest(node.module, known)
-    raise Reject("E0104", f"there is no module `{node.module}`", node.module_span,
-                 label=f"no file `{node.module}.vmc` beside this one or in the library",
-                 help=f"did you mean `{close}`?" if close else None)
+    raise Reject(
+        "E0104",
+        f"there is no module `{node.module}`",
+        node.module_span,
+        label=f"no file `{node.module}.vmc` beside this one or in the library",
+        help=f"did you mean `{close}`?" if close else None,
+    )
 
 
 def unknown_kernel(module: Module, name: str) -> Diagnostic:

@@ -12,7 +12,15 @@ from vmc.ir.span import Span
 from vmc.ir.types import DType
 from vmc.lang.elaborate.elaborator import Elaborator
 from vmc.lang.elaborate.errors import Reject
-from vmc.lang.elaborate.typing import U1, arithmetic_type, bitwise_type, broadcast_shapes, common_type, default_type, holds
+from vmc.lang.elaborate.typing import (
+    U1,
+    arithmetic_type,
+    bitwise_type,
+    broadcast_shapes,
+    common_type,
+    default_type,
+    holds,
+)
 from vmc.lang.elaborate.values import Const, Thing, Tile, TypeRef
 
 ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod"}
@@ -48,7 +56,7 @@ def binary(el: Elaborator, op: str, a: Thing, b: Thing, span: Span) -> Thing:
     left, right = el.numeric(a, span), el.numeric(b, span)
     if isinstance(left, Const) and isinstance(right, Const):
         return fold(op, left, right, span)
-    if op == "E":
+    if op == "@":
         return matmul(el, left, right, span)
     if op == "**":
         return power(el, left, right, span)
@@ -79,7 +87,7 @@ def check_constant_size(op: str, a: float, b: float, span: Span) -> None:
         return
     bits = a.bit_length()
     grown = {"*": bits + b.bit_length(), "**": bits * max(b, 0), "<<": bits + max(b, 0)}.get(op, 0)
-    if grown > MAX_CONSTANT_BITS and bits > 1 or (op == "<<" and b > MAX_CONSTANT_BITS):
+    if (grown > MAX_CONSTANT_BITS and bits > 1) or (op == "<<" and b > MAX_CONSTANT_BITS):
         raise Reject("E0218", f"this compile-time integer has more than {MAX_CONSTANT_BITS} bits", span)
 
 
@@ -302,7 +310,7 @@ def matmul(el: Elaborator, a: Tile | Const, b: Tile | Const, span: Span, acc: Va
         )
     type = accumulator(a.dtype, b.dtype)
     if type is None:
-        raise mixed_types("E", a.dtype, b.dtype, span)
+        raise mixed_types("@", a.dtype, b.dtype, span)
     shape = (left.tile.shape[0], right.tile.shape[1])
     wanted = a.shape[:-1] + b.shape[1:]
     if acc is None or (acc.tile.dtype, acc.tile.shape) != (type, wanted):
@@ -337,7 +345,9 @@ def select(el: Elaborator, condition: Thing, a: Thing, b: Thing, span: Span) -> 
     x, y = spread(el, left, right, type, span)
     shape = joint_shape(chosen.shape, x.tile.shape, span)
     build = el.at(span)
-    return Tile(build("select", build.broadcast(chosen.value, shape), build.broadcast(x, shape), build.broadcast(y, shape)))
+    return Tile(
+        build("select", build.broadcast(chosen.value, shape), build.broadcast(x, shape), build.broadcast(y, shape))
+    )
 
 
 def selected_type(el: Elaborator, a: Tile | Const, b: Tile | Const, span: Span) -> DType:

@@ -35,7 +35,7 @@ def elaborate_body(el: Elaborator, body: Sequence[syntax.Stmt], scope: Scope) ->
         with el.reporting(statement.span):
             returned = elaborate_statement(el, statement, scope)
             done = True
-        if not done or len(el.diagnostics) > failures and isinstance(statement, syntax.Assign):
+        if not done or (len(el.diagnostics) > failures and isinstance(statement, syntax.Assign)):
             spoil(el, statement, scope)
         if returned is not None:
             if position + 1 < len(body):
@@ -114,8 +114,13 @@ def assign_name(el: Elaborator, target: syntax.Name, value: Thing, node: syntax.
     old = scope.names.get(target.id)
     if isinstance(old, Tensor) and not (isinstance(value, Tensor) and old.name != target.id):
         notes = (Note(old.declared, "it is declared here"),) if old.declared else ()
-        raise Reject("E0508", f"`{target.id}` is {old.describe()}, and cannot be assigned to", target.span, notes=notes,
-                     help=f"store to a slice of it: `{target.id}[...] = ...`")
+        raise Reject(
+            "E0508",
+            f"`{target.id}` is {old.describe()}, and cannot be assigned to",
+            target.span,
+            notes=notes,
+            help=f"store to a slice of it: `{target.id}[...] = ...`",
+        )
     if old is None and isinstance(scope.find(target.id), TypeRef):
         raise Reject("E0108", f"`{target.id}` is the name of a type", target.span)
     scope.names[target.id] = value
@@ -146,7 +151,9 @@ def annotated_type(el: Elaborator, node: syntax.TypeExpr, scope: Scope) -> TileT
     if not isinstance(base, TypeRef):
         raise el.unexpected(base, "a numeric type", node.base.span, code="E0116")
     if node.space not in (None, "register"):
-        raise Reject("E0042", f"a tile cannot live `in {node.space}`", node.span, help="allocate: `alloc(...) in shared`")
+        raise Reject(
+            "E0042", f"a tile cannot live `in {node.space}`", node.span, help="allocate: `alloc(...) in shared`"
+        )
     shape = tile_extents(el, node.extents, scope) if node.extents else ()
     layout = evaluate_layout(el, node.layout.expr, scope) if node.layout else None
     return TileType(base.dtype, shape, layout)
@@ -165,9 +172,11 @@ def assign_augmented(el: Elaborator, node: syntax.AugAssign, scope: Scope) -> No
     """`name op= value`; a matrix product that is added goes into `dot`'s accumulator."""
     old = evaluate(el, node.target, scope)
     product = node.value
-    if node.op == "+" and isinstance(product, syntax.Binary) and product.op == "E" and isinstance(old, Tile):
+    if node.op == "+" and isinstance(product, syntax.Binary) and product.op == "@" and isinstance(old, Tile):
         a, b = evaluate(el, product.left, scope), evaluate(el, product.right, scope)
-        value: Thing = operators.matmul(el, el.numeric(a, product.span), el.numeric(b, product.span), product.span, old.value)
+        value: Thing = operators.matmul(
+            el, el.numeric(a, product.span), el.numeric(b, product.span), product.span, old.value
+        )
     else:
         value = operators.binary(el, node.op, old, evaluate(el, node.value, scope), node.span)
     scope.names[node.target.id] = value
@@ -182,7 +191,9 @@ def stored_tensor(el: Elaborator, target: syntax.Index, scope: Scope) -> Tensor:
     base = evaluate(el, target.base, scope)
     if not isinstance(base, Tensor):
         help = "tiles are values: build a new one with `where`, `concat`, ..." if isinstance(base, Tile) else None
-        raise Reject("E0510", f"only tensors can be stored to, and this is {base.describe()}", target.base.span, help=help)
+        raise Reject(
+            "E0510", f"only tensors can be stored to, and this is {base.describe()}", target.base.span, help=help
+        )
     return base
 
 
@@ -201,7 +212,9 @@ def call_statement(el: Elaborator, node: syntax.ExprStmt, scope: Scope) -> None:
         isinstance(node.call.func, syntax.Name) and node.call.func.id.startswith("atomic_")
     )
     if not discardable:
-        raise Reject("E0616", f"this call's result ({value.describe()}) is not used", node.span, help="assign it to a name")
+        raise Reject(
+            "E0616", f"this call's result ({value.describe()}) is not used", node.span, help="assign it to a name"
+        )
 
 
 def return_statement(el: Elaborator, node: syntax.Return, scope: Scope) -> TupleRef:
@@ -238,5 +251,3 @@ def static_assert(el: Elaborator, node: syntax.StaticAssert, scope: Scope) -> No
 def check_static(value: object, text: str, node: syntax.Stmt) -> None:
     if not value:
         raise Reject("E0611", text, node.span, label="this is false")
-
-

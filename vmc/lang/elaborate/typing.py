@@ -1,7 +1,7 @@
 """The typing rules of expressions: which type arithmetic is done in, and how operands get there.
 
 Narrow integers compute in i32 and small floats in f32, both exactly; wider operands meet in the narrowest type that
-holds the values of both; compile-time numbers take the type of what they meet. See docs/language.md, "Types of expressions".
+holds the values of both; compile-time numbers take the type of what they meet. docs/language.md tells the rules.
 """
 
 from __future__ import annotations

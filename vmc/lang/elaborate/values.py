@@ -1,7 +1,7 @@
 """What an expression of the language stands for while it is elaborated.
 
-Compile-time things (`Const`, `TypeRef`, `ShapedRef`, functions, formats, layouts) exist only here; `Tile` and `Tensor` wrap
-values of the tile IR that the elaborator has emitted.
+Compile-time things (`Const`, `TypeRef`, functions, formats, layouts) exist only here; `Tile` and `Tensor` wrap values
+of the tile IR that the elaborator has emitted.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor parameter or an allocated buffer. With a format, `value` holds the blocks' bytes and `dims` the logical extents."""
+    """A tensor parameter or a buffer. With a format, `value` is the blocks' bytes, and `dims` the logical extents."""
 
     value: Value
     name: str

@@ -36,7 +36,9 @@ def arange(el: Elaborator, args: Arguments) -> Thing:
     el.check_shape((high - low,), args.call_span)
     line = el.at(args.call_span)("iota", n=high - low)
     if low:
-        line = el.build("add", line, el.build.broadcast(el.constant(low, line.tile.dtype, args.call_span), (high - low,)))
+        line = el.build(
+            "add", line, el.build.broadcast(el.constant(low, line.tile.dtype, args.call_span), (high - low,))
+        )
     return Tile(line)
 
 
@@ -60,7 +62,9 @@ def numbers_of(el: Elaborator, type: DType, shape: tuple[int, ...], thing: Thing
     """The numbers of nested lists in row-major order. Raises Reject where they do not have the shape."""
     if not shape:
         if not isinstance(thing, Const):
-            raise el.unexpected(thing, "a compile-time number", span, code="E0310" if isinstance(thing, ListRef) else "E0217")
+            raise el.unexpected(
+                thing, "a compile-time number", span, code="E0310" if isinstance(thing, ListRef) else "E0217"
+            )
         if not holds(type, thing.value):
             raise Reject("E0204", f"the number {thing.value} is out of range for {type.name}", span)
         return [thing.value]

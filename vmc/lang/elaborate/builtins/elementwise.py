@@ -61,13 +61,19 @@ def integer_function(name: str) -> Call:
     def call(el: Elaborator, args: Arguments) -> Thing:
         operand = args.tile("x")
         if not operand.dtype.is_int:
-            raise Reject("E0216", f"`{name}` is defined on integers, and this is {operand.describe()}", args.span("x"),
-                         help=f"re-read the bits: `bitcast(x, u{operand.dtype.width})`")
+            raise Reject(
+                "E0216",
+                f"`{name}` is defined on integers, and this is {operand.describe()}",
+                args.span("x"),
+                help=f"re-read the bits: `bitcast(x, u{operand.dtype.width})`",
+            )
         bits = el.at(args.call_span)("bitcast", operand.value, dtype=dtype(f"u{operand.dtype.width}"))
         wide = bits if operand.dtype.width >= 8 else el.build.cast(bits, "u8")
         counted = el.build.cast(el.build(name, wide), "i32")
         if name == "clz" and operand.dtype.width < 8:
-            extra = el.build.broadcast(el.constant(8 - operand.dtype.width, dtype("i32"), args.call_span), operand.shape)
+            extra = el.build.broadcast(
+                el.constant(8 - operand.dtype.width, dtype("i32"), args.call_span), operand.shape
+            )
             counted = el.build("sub", counted, extra)
         if name == "ctz" and operand.dtype.width < 8:
             limit = el.build.broadcast(el.constant(operand.dtype.width, dtype("i32"), args.call_span), operand.shape)
@@ -140,12 +146,14 @@ def classify(el: Elaborator, args: Arguments) -> Thing:
 
 FLOAT_FUNCTIONS = {
     "exp": "e to the power x", "exp2": "2 to the power x", "expm1": "exp(x) - 1, exact near 0",
-    "log": "natural logarithm", "log2": "logarithm to base 2", "log10": "logarithm to base 10", "log1p": "log(1 + x), exact near 0",
+    "log": "natural logarithm", "log2": "logarithm to base 2", "log10": "logarithm to base 10",
+    "log1p": "log(1 + x), exact near 0",
     "sin": "sine", "cos": "cosine", "tan": "tangent", "asin": "arc sine", "acos": "arc cosine", "atan": "arc tangent",
     "sinh": "hyperbolic sine", "cosh": "hyperbolic cosine", "tanh": "hyperbolic tangent",
     "erf": "error function", "erfc": "1 - erf(x)", "lgamma": "logarithm of |gamma(x)|",
     "sqrt": "square root", "rsqrt": "1 / sqrt(x)", "sigmoid": "1 / (1 + exp(-x))",
-    "floor": "rounded down", "ceil": "rounded up", "round": "rounded to nearest, ties to even", "trunc": "rounded toward zero",
+    "floor": "rounded down", "ceil": "rounded up", "round": "rounded to nearest, ties to even",
+    "trunc": "rounded toward zero",
 }  # fmt: skip
 
 BUILTINS = (

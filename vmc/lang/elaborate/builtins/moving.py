@@ -28,7 +28,9 @@ def reshape(el: Elaborator, args: Arguments) -> Thing:
     for extent in shape:
         size *= extent
     if size != tile.type.size:
-        raise Reject("E0306", f"{tile.describe()} has {tile.type.size} elements, and {list(shape)} has {size}", args.call_span)
+        raise Reject(
+            "E0306", f"{tile.describe()} has {tile.type.size} elements, and {list(shape)} has {size}", args.call_span
+        )
     return Tile(el.at(args.call_span)("reshape", tile.value, shape=shape))
 
 
@@ -66,7 +68,9 @@ def take(el: Elaborator, args: Arguments) -> Thing:
     if not index.dtype.is_int:
         raise Reject("E0221", f"`take` needs integer indices, and these are {index.describe()}", args.span("index"))
     axis = args.axis("axis", tile.type.rank, 0)
-    wide = el.at(args.call_span).cast(index.value, "i64" if index.dtype.width >= 32 and index.dtype.name != "i32" else "i32")
+    wide = el.at(args.call_span).cast(
+        index.value, "i64" if index.dtype.width >= 32 and index.dtype.name != "i32" else "i32"
+    )
     return Tile(el.build("take", tile.value, wide, axis=axis))
 
 
@@ -96,7 +100,7 @@ def view(el: Elaborator, args: Arguments) -> Thing:
     if bits % type.dtype.width:
         raise Reject(
             "E0401",
-            f"a row of {tile.shape[-1]} × {tile.dtype.name} has {bits} bits, which is no whole number of {type.dtype.name}",
+            f"a row of {tile.shape[-1]} {tile.dtype.name} has {bits} bits, no whole number of {type.dtype.name}",
             args.call_span,
         )
     shape = (*tile.shape[:-1], bits // type.dtype.width)
@@ -104,7 +108,9 @@ def view(el: Elaborator, args: Arguments) -> Thing:
         shape = args.shape("shape")
     layout = None
     if args.given("layout"):
-        layout = check_layout(evaluate_layout(el, args.expr("layout"), args.scope), shape, type.dtype, args.span("layout"))
+        layout = check_layout(
+            evaluate_layout(el, args.expr("layout"), args.scope), shape, type.dtype, args.span("layout")
+        )
     build = el.at(args.call_span)
     return Tile(build("view", tile.value, dtype=type.dtype, shape=shape, layout=layout))
 
@@ -137,7 +143,9 @@ def cdiv(el: Elaborator, args: Arguments) -> Thing:
         raise Reject("E0216", "`cdiv` is defined on integers", args.call_span)
     if type.is_uint:
         quotient = operators.binary(el, "//", a, b, args.call_span)
-        left_over = operators.compare(el, "!=", operators.binary(el, "%", a, b, args.call_span), Const(0), args.call_span)
+        left_over = operators.compare(
+            el, "!=", operators.binary(el, "%", a, b, args.call_span), Const(0), args.call_span
+        )
         one = el.at(args.call_span).cast(el.tile(left_over, args.call_span).value, dtype(type.name))
         return operators.binary(el, "+", quotient, Tile(one), args.call_span)
     negated = operators.unary(el, "-", a, args.call_span)
@@ -152,7 +160,9 @@ BUILTINS = (
     Builtin("flip", ("x", "axis?"), flip, "an axis reversed"),
     Builtin("take", ("x", "index", "axis?"), take, "elements of a tile at computed places of one axis"),
     Builtin("bitcast", ("x", "type"), bitcast, "the same bits as another type of the same width"),
-    Builtin("view", ("x", "type", "shape?", "layout?"), view, "the bits of the last axis, or of every lane, as another type"),
+    Builtin(
+        "view", ("x", "type", "shape?", "layout?"), view, "the bits of the last axis, or of every lane, as another type"
+    ),
     Builtin("relayout", ("x", "layout"), relayout, "the same tile, held in a layout"),
     Builtin("dot", ("a", "b", "acc?"), dot, "a @ b, added to acc"),
 )

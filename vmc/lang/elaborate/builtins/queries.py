@@ -53,7 +53,9 @@ BUILTINS = (
     Builtin("max_value", TYPE, query(lambda t: t.max), "the greatest finite value"),
     Builtin("is_float", TYPE, query(lambda t: t.is_float), "whether it is a float type"),
     Builtin("is_int", TYPE, query(lambda t: t.is_int), "whether it is an integer type"),
-    Builtin("is_signed", TYPE, query(lambda t: not t.is_uint and (t.is_int or t.has_sign)), "whether it has negative values"),
+    Builtin(
+        "is_signed", TYPE, query(lambda t: not t.is_uint and (t.is_int or t.has_sign)), "whether it has negative values"
+    ),
     Builtin("exponent_bits", TYPE, query(lambda t: t.exponent_bits), "exponent bits of a float type"),
     Builtin("mantissa_bits", TYPE, query(lambda t: t.mantissa_bits), "mantissa bits of a float type"),
     Builtin("dim", ("x", "axis"), dim, "an extent of a tensor or tile"),

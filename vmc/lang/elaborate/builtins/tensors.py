@@ -75,8 +75,12 @@ def buffer_slice(el: Elaborator, args: Arguments) -> tuple[Tensor, indexing.Tens
         zeros = tuple(el.index(Const(0), expr.span) for _ in sizes)
         place = indexing.TensorSlice(zeros, sizes, (1,) * len(sizes))
     if target.type.space is not Space.SHARED:
-        raise Reject("E0505", f"`{args.callee}` writes shared memory, and `{target.name}` is a parameter", expr.span,
-                     help="allocate a buffer: `s = alloc(f16[64, 64]) in shared`")
+        raise Reject(
+            "E0505",
+            f"`{args.callee}` writes shared memory, and `{target.name}` is a parameter",
+            expr.span,
+            help="allocate a buffer: `s = alloc(f16[64, 64]) in shared`",
+        )
     return target, place
 
 
@@ -151,8 +155,12 @@ def scatter(el: Elaborator, args: Arguments) -> Thing:
 def atomic(el: Elaborator, args: Arguments) -> Thing:
     tensor, indices, value = written(el, args)
     if value.tile.dtype.name not in ("i32", "u32", "i64", "u64", "f32", "f64"):
-        raise Reject("E0504", f"`{args.callee}` is not defined on {value.tile.dtype.name}", args.call_span,
-                     help="atomics work on i32, u32, i64, u64, f32, f64")
+        raise Reject(
+            "E0504",
+            f"`{args.callee}` is not defined on {value.tile.dtype.name}",
+            args.call_span,
+            help="atomics work on i32, u32, i64, u64, f32, f64",
+        )
     kind = args.callee.removeprefix("atomic_")
     if value.tile.dtype.is_float and kind in ("and", "or", "xor"):
         raise Reject("E0504", f"`{args.callee}` is not defined on floats", args.call_span)
