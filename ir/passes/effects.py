@@ -22,9 +22,9 @@ def is_mergeable(op: Op) -> bool:
 def is_total(op: Op) -> bool:
     """Whether a pure operation may be executed where the program would not have: it cannot fail.
 
-    Only accesses fail: a claim that a slice lies inside, or an index that leaves the tensor.
+    Only accesses fail: a claim that a slice lies inside, or an index that leaves the tensor or the tile.
     """
-    if not op.definition.pure or op.regions:
+    if not op.definition.pure or op.regions or op.name == "take":
         return False
     if not op.definition.reads_memory:
         return True

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from vmc.ir.core import Attr, IRError, Kernel, Level, Module, Op, Region, TileType, Type, Value, attributes
-from vmc.ir.opdef import OpDef
+from vmc.ir.opdef import OpDef, check_attrs
 from vmc.ir.ops import OPS
 from vmc.ir.span import UNKNOWN, Span
 from vmc.ir.text.attributes import AttributeReader
@@ -64,8 +64,8 @@ class _Parser(AttributeReader):
     def binding(self) -> tuple[str, str]:
         name = self.name("a parameter's name")
         self.expect("=")
-        bare = self.token.kind in ("word", "int", "hex", "float")
-        return name, self.next().text if bare else self.string("a parameter's value")
+        plain = self.token.kind in ("word", "int", "hex", "float")
+        return name, self.next().text if plain else self.string("a parameter's value")
 
     def level(self) -> Level:
         self.expect("(")
@@ -178,16 +178,8 @@ def bare(type: Type) -> Type:
 
 
 def infer(definition: OpDef, operands: Sequence[Value], attrs: Mapping[str, Attr]) -> tuple[Type, ...]:
-    """The definition's result types, after a check of names and types of the attributes. Raises IRError."""
-    if attrs.keys() != definition.attrs.keys():
-        names = [", ".join(sorted(side)) or "none" for side in (definition.attrs, attrs)]
-        raise IRError(f"{definition.name} has the attributes {names[0]}, and the text gives {names[1]}")
-    for name, attr in attrs.items():
-        allowed = definition.attrs[name]
-        kinds = allowed if isinstance(allowed, tuple) else (allowed,)
-        if type(attr) not in kinds:
-            expected = " or ".join(kind.__name__ for kind in kinds)
-            raise IRError(f"the attribute {name} of {definition.name} must be of type {expected}")
+    """The definition's result types, after a check of the attributes. Raises IRError."""
+    check_attrs(definition, attrs)
     return guarded(lambda: definition.infer([operand.type for operand in operands], attrs))
 
 
