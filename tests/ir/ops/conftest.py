@@ -20,7 +20,8 @@ def result_codes(name: str, *tiles: tuple[str | DType, Any], **attrs: Any) -> li
     """The codes of every result of one operation. A tile is a dtype and its codes, of any shape."""
     types = [dtype(kind) for kind, _ in tiles]
     arrays = [
-        type.from_codes(np.asarray(codes).astype(type.code_dtype)) for type, (_, codes) in zip(types, tiles, strict=True)
+        type.from_codes(np.asarray(codes).astype(type.code_dtype))
+        for type, (_, codes) in zip(types, tiles, strict=True)
     ]
     operands = [Value(TileType(type, array.shape)) for type, array in zip(types, arrays, strict=True)]
     op = make_op(name, operands, attrs)
@@ -41,7 +42,9 @@ def sample_codes(kind: str | DType, count: int, seed: str = "") -> Codes:
         return random.permutation(codes)
     edges = np.array([0, 1, 2, 3, (1 << type.width) - 1, 1 << (type.width - 1), (1 << (type.width - 1)) - 1], np.uint64)
     if type.is_float:
-        edges = np.concatenate([edges, type.encode([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1.5, 3.0, -2.5, 0.1])])
+        edges = np.concatenate(
+            [edges, type.encode([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1.5, 3.0, -2.5, 0.1])]
+        )
     free = random.integers(0, 1 << type.width, count, dtype=np.uint64, endpoint=False) if type.width < 64 else None
     if free is None:
         free = random.integers(0, np.iinfo(np.uint64).max, count, dtype=np.uint64, endpoint=True)
