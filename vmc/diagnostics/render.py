@@ -151,7 +151,7 @@ class _Renderer:
         if diagnostic.help is None and not preview:
             return []
         text = diagnostic.help or "change it like this"
-        if not preview:
+        if not preview and not any(note.span for note in diagnostic.notes):
             return [self.bare("help", text)]
         return [f"{self.paint('help', 'help')}: {printable(text)}", *preview]
 

@@ -146,9 +146,11 @@ def _brace(mistake: Mistake) -> Diagnostic | None:
     following = mistake.following
     if word.text == "{" and "COLON" in mistake.accepted and following is not None and following.type == "NEWLINE":
         message = "a block begins with `:` and is told by its indentation"
-        return error("E0027", message, word.span, help="write `:`, and leave out the `}`", fix=Fix(word.span, ":"))
-    help = "lists are written in `[ ]`" if word.text == "{" and wants_expression(mistake.accepted) else None
-    return error("E0027", "there are no braces", word.span, help=help)
+        help = "write `:`, and leave out the `}`"
+        span = mistake.after_previous().to(word.span)
+        return error("E0027", message, word.span, help=help, fix=Fix(span, ":"))
+    lists = "lists are written in `[ ]`" if word.text == "{" and wants_expression(mistake.accepted) else None
+    return error("E0027", "there are no braces", word.span, help=lists)
 
 
 def _alien_word(mistake: Mistake) -> Diagnostic | None:
