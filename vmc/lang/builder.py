@@ -200,18 +200,18 @@ class Formats:
         packed = _optional(parts, syntax.LayoutExpr)
         name = parts[0]
         return syntax.FormatField(
-            name.text, parts[2], count[0] if count else None, packed, name.span, span=_over(parts[:-1])
+            name.text, parts[2], count[0] if count else None, packed, name.span, span=_over(parts)
         )
 
     def format_line(self, parts: Parts) -> syntax.FormatLine:
-        return syntax.FormatLine(parts[0].text, parts[2], parts[0].span, span=_over(parts[:-1]))
+        return syntax.FormatLine(parts[0].text, parts[2], parts[0].span, span=_over(parts))
 
     def format_value(self, parts: Parts) -> syntax.FormatValue:
         name, _, index = parts[:3]
         if name.text != "value":
             message = "only `value` has an index on the left side in a format"
             raise Malformed(error("E0035", message, name.span, help=f"write `value[{index.text}] = ...`"))
-        return syntax.FormatValue(index.text, parts[5], index.span, span=_over(parts[:-1]))
+        return syntax.FormatValue(index.text, parts[5], index.span, span=_over(parts))
 
     def format(self, parts: Parts) -> syntax.FormatDecl | Diagnostic:
         header = parts[0]

@@ -131,6 +131,8 @@ class _Indenter:
         keep = len(self.levels)
         while keep > 1 and self.levels[keep - 1].column > line.indent:
             keep -= 1
+        if line.indent < self.levels[0].column:
+            self.levels[0].column = line.indent
         if line.indent != self.levels[keep - 1].column:
             keep = self._nearest(line, keep)
         self._close_to(keep, here)

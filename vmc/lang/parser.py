@@ -130,7 +130,7 @@ def _check_rows(item: Item) -> list[Diagnostic]:
     for index, row in enumerate(item.rows):
         try:
             _feed(parser, row.before)
-        except UnexpectedToken:
+        except (UnexpectedToken, Malformed):
             return found
         before = parser.copy(deepcopy_values=False)
         problem = None if row.damaged else _check_row(parser, item, index)
