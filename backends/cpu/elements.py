@@ -1,0 +1,87 @@
+"""How an element of each numeric type is held in LLVM: the type in buffers and registers, and how codes become that.
+
+Integers lie sign- or zero-extended in i8, i16, i32 or i64; f16, f32 and f64 are LLVM's half, float and double; every
+other float is its bit pattern. This is the `array_dtype` of the tile IR, in LLVM's words.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from llvmlite import ir
+
+from vmc.ir.types import DType
+
+I1, I8, I16, I32, I64 = (ir.IntType(width) for width in (1, 8, 16, 32, 64))
+HALF, FLOAT, DOUBLE = ir.HalfType(), ir.FloatType(), ir.DoubleType()
+POINTER = ir.PointerType()
+
+_NATIVE = {"f16": HALF, "f32": FLOAT, "f64": DOUBLE}
+
+
+def container_bits(dtype: DType) -> int:
+    """The width of the integer that holds a code."""
+    return dtype.code_dtype.itemsize * 8
+
+
+def code_type(dtype: DType) -> ir.IntType:
+    """The integer that holds a code."""
+    return ir.IntType(container_bits(dtype))
+
+
+def element_type(dtype: DType) -> ir.Type:
+    """The LLVM type of an element in a buffer or a register."""
+    return _NATIVE.get(dtype.name) or code_type(dtype)
+
+
+def element_size(dtype: DType) -> int:
+    """Bytes of an element in a buffer."""
+    return container_bits(dtype) // 8
+
+
+def to_code(b: ir.IRBuilder, dtype: DType, element: ir.Value) -> ir.Value:
+    """The bit pattern of an element, zero above the type's width."""
+    if dtype.name in _NATIVE:
+        return b.bitcast(element, code_type(dtype))
+    if dtype.width < container_bits(dtype):
+        return b.and_(element, ir.Constant(element.type, (1 << dtype.width) - 1))
+    return element
+
+
+def from_code(b: ir.IRBuilder, dtype: DType, code: ir.Value) -> ir.Value:
+    """The element with a bit pattern, whose bits above the type's width are ignored."""
+    if dtype.name in _NATIVE:
+        return b.bitcast(code, element_type(dtype))
+    return wrap(b, dtype, code)
+
+
+def wrap(b: ir.IRBuilder, dtype: DType, element: ir.Value) -> ir.Value:
+    """An integer in its container taken modulo 2^width, extended as its type is; bit patterns lose what is above."""
+    spare = container_bits(dtype) - dtype.width
+    if not spare:
+        return element
+    if dtype.is_int and not dtype.is_uint:
+        shift = ir.Constant(element.type, spare)
+        return b.ashr(b.shl(element, shift), shift)
+    return b.and_(element, ir.Constant(element.type, (1 << dtype.width) - 1))
+
+
+@lru_cache(maxsize=4096)
+def constant(dtype: DType, code: int) -> ir.Constant:
+    """The element with a bit pattern, as a constant."""
+    array = dtype.from_codes(np.array([code], dtype.code_dtype))
+    if dtype.name not in _NATIVE:
+        return ir.Constant(element_type(dtype), int(array[0]))
+    if np.isnan(array[0]):
+        return ir.Constant(code_type(dtype), code).bitcast(element_type(dtype))
+    return ir.Constant(element_type(dtype), float(array[0]))
+
+
+def resize(b: ir.IRBuilder, value: ir.Value, target: ir.IntType, signed: bool) -> ir.Value:
+    """An integer widened or cut to another width."""
+    if value.type.width == target.width:
+        return value
+    if value.type.width > target.width:
+        return b.trunc(value, target)
+    return b.sext(value, target) if signed else b.zext(value, target)

@@ -1,0 +1,419 @@
+"""The state of one function under construction, and the vocabulary that lowerings are written in.
+
+Loops, index arithmetic, buffers, evaluation of tiles. What an operation becomes stands in the lowerings; which of them
+to call, in `regions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from llvmlite import ir
+
+from vmc.backends.cpu.elements import I8, I64, element_size, element_type
+from vmc.backends.cpu.plan import Plan
+from vmc.backends.cpu.signature import Site
+from vmc.backends.cpu.target import Machine
+from vmc.backends.cpu.tiles import Buffer, Index, Scope, Tensor, Tile, elementwise_sources
+from vmc.ir.core import Kernel, Op, Value
+from vmc.ir.types import DType
+
+STACK_BUFFER = 2048  # bytes up to which a buffer is an alloca, which LLVM may dissolve into registers
+LINE = 64  # bytes: alignment of buffers
+SCOPES = 24  # more memory than that shares scopes, since each lists all others
+FAST = ("reassoc", "contract", "arcp", "nsz")
+
+
+class Emitter:
+    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own."""
+
+    def __init__(self, module: ir.Module, function: ir.Function, kernel: Kernel, plan: Plan, machine: Machine) -> None:
+        self.module, self.function, self.plan = module, function, plan
+        self.b = ir.IRBuilder(function.append_basic_block("entry"))
+        self.env: dict[Value, Tile | Tensor] = {}
+        self.arena: ir.Value | None = None
+        self.arena_size = 0
+        self.symbols: dict[str, ir.Value] = {}
+        self.sites: list[Site] = []
+        self.has_half = machine.has_half
+        self.vector_bytes = machine.vector_bytes
+        self.exit: ir.Block | None = None
+        self.status: ir.Value | None = None
+        self.printer: ir.Value | None = None
+        self.fast: tuple[str, ...] = FAST if kernel.fast else ()
+        self._memo: dict[tuple[object, ...], ir.Value] = {}
+        self._indices: dict[int, ir.Constant] = {}
+        self._scopes: list[Scope] = []
+
+    # Numbers
+
+    def index(self, number: int) -> ir.Constant:
+        """An i64 constant, one object per number."""
+        return self._indices.setdefault(number, ir.Constant(I64, number))
+
+    def add(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """a + b in i64, folded where it is plain."""
+        if isinstance(a, ir.Constant) and isinstance(b, ir.Constant):
+            return self.index(a.constant + b.constant)
+        if isinstance(a, ir.Constant) and a.constant == 0:
+            return b
+        if isinstance(b, ir.Constant) and b.constant == 0:
+            return a
+        return self.b.add(a, b)
+
+    def sub(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """a - b in i64, folded where it is plain."""
+        if isinstance(b, ir.Constant):
+            return self.add(a, self.index(-b.constant))
+        return self.b.sub(a, b)
+
+    def mul(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """a * b in i64, folded where it is plain."""
+        if isinstance(a, ir.Constant) and isinstance(b, ir.Constant):
+            return self.index(a.constant * b.constant)
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, ir.Constant) and one.constant in (0, 1):
+                return other if one.constant else self.index(0)
+        return self.b.mul(a, b)
+
+    def divmod(self, a: ir.Value, divisor: int) -> tuple[ir.Value, ir.Value]:
+        """Quotient and remainder of a non-negative i64."""
+        if divisor == 1:
+            return a, self.index(0)
+        if isinstance(a, ir.Constant):
+            return self.index(a.constant // divisor), self.index(a.constant % divisor)
+        return self.b.udiv(a, self.index(divisor)), self.b.urem(a, self.index(divisor))
+
+    def clamp(self, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
+        """A signed i64 brought into [low, high]."""
+        return self.call("llvm.smin.i64", I64, self.call("llvm.smax.i64", I64, value, low), high)
+
+    def linear(self, index: Index, shape: Sequence[int]) -> ir.Value:
+        """The row-major position of an index."""
+        position: ir.Value = self.index(0)
+        for place, extent in zip(index, shape, strict=True):
+            position = self.add(self.mul(position, self.index(extent)), place)
+        return position
+
+    def unlinear(self, position: ir.Value, shape: Sequence[int]) -> Index:
+        """The index at a row-major position."""
+        index: list[ir.Value] = []
+        for extent in reversed(shape[1:]):
+            position, place = self.divmod(position, extent)
+            index.append(place)
+        return (position, *reversed(index)) if shape else ()
+
+    def call(self, name: str, result: ir.Type, *args: ir.Value, flags: tuple[str, ...] = ()) -> ir.Value:
+        """A call of an intrinsic or another function of the module, declared on first use."""
+        function = self.declare(name, result, [arg.type for arg in args])
+        return self.b.call(function, args, fastmath=flags)
+
+    def declare(self, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
+        """An intrinsic or another function of the module."""
+        function = self.module.globals.get(name)
+        return function or ir.Function(self.module, ir.FunctionType(result, arguments), name)
+
+    # Control flow
+
+    def loop(self, low: ir.Value, high: ir.Value, carried: Sequence[ir.Value], body: LoopBody, step: int = 1) -> list[ir.Value]:
+        """Counts from `low` while below `high`; the body maps index and carried values to the next ones."""
+        static = isinstance(low, ir.Constant) and isinstance(high, ir.Constant)
+        if static and low.constant >= high.constant:
+            return list(carried)
+        if static and low.constant + step >= high.constant:
+            with self.fresh_memo():
+                return list(body(low, carried))
+        before, inside = self.b.block, self.function.append_basic_block("loop")
+        after = self.function.append_basic_block("done")
+        if static:
+            self.b.branch(inside)
+        else:
+            self.b.cbranch(self.b.icmp_signed("<", low, high), inside, after)
+        self.b.position_at_end(inside)
+        counter = self.b.phi(I64)
+        phis = [self.b.phi(value.type) for value in carried]
+        with self.fresh_memo():
+            following = list(body(counter, phis))
+        bumped = self.b.add(counter, self.index(step), flags=("nsw",))
+        latch = self.b.block
+        self.b.cbranch(self.b.icmp_signed("<", bumped, high), inside, after)
+        for phi, first, later in zip([counter, *phis], [low, *carried], [bumped, *following], strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(later, latch)
+        self.b.position_at_end(after)
+        if static:
+            return following
+        return [self.join(value.type, (value, before), (later, latch)) for value, later in zip(carried, following, strict=True)]
+
+    def each(self, low: ir.Value, high: ir.Value, body: Callable[[ir.Value], None], step: int = 1) -> None:
+        """A loop without carried values."""
+
+        def once(place: ir.Value, carried: Sequence[ir.Value]) -> Sequence[ir.Value]:
+            body(place)
+            return ()
+
+        self.loop(low, high, (), once, step)
+
+    def nest(self, bounds: Sequence[tuple[ir.Value, ir.Value]], body: Callable[[Index], None]) -> None:
+        """Loops over a box of indices, the last one innermost."""
+
+        def level(index: Index) -> None:
+            if len(index) == len(bounds):
+                body(index)
+            else:
+                self.each(*bounds[len(index)], lambda place: level((*index, place)))
+
+        with self.fresh_memo():
+            level(())
+
+    def box(self, shape: Sequence[int]) -> list[tuple[ir.Value, ir.Value]]:
+        """The bounds of all indices of a shape."""
+        return [(self.index(0), self.index(extent)) for extent in shape]
+
+    def join(self, type: ir.Type, *incoming: tuple[ir.Value, ir.Block]) -> ir.Value:
+        """A phi."""
+        phi = self.b.phi(type)
+        for value, block in incoming:
+            phi.add_incoming(value, block)
+        return phi
+
+    def choose(self, condition: ir.Value, type: ir.Type, yes: Callable[[], ir.Value], no: Callable[[], ir.Value]) -> ir.Value:
+        """The value of one of two computations, only one of which runs."""
+        with self.b.if_else(condition) as (then, otherwise):
+            with then, self.fresh_memo():
+                a, from_a = yes(), self.b.block
+            with otherwise, self.fresh_memo():
+                c, from_c = no(), self.b.block
+        return self.join(type, (a, from_a), (c, from_c))
+
+    def fail_when(self, condition: ir.Value, op: Op, message: str) -> None:
+        """Ends the block, and has the launch raise an error of the program, where the i1 condition holds."""
+        assert self.exit is not None and self.status is not None
+        self.sites.append(Site(message, op.span, ()))
+        bad, good = self.function.append_basic_block("bad"), self.function.append_basic_block("good")
+        self.b.cbranch(condition, bad, good)
+        self.b.position_at_end(bad)
+        self.b.cmpxchg(self.status, self.index(0), self.index(len(self.sites)), "monotonic")
+        self.b.branch(self.exit)
+        self.b.position_at_end(good)
+
+    @contextmanager
+    def when(self, condition: ir.Value) -> Iterator[None]:
+        """Code that runs only where the i1 condition holds."""
+        with self.b.if_then(condition), self.fresh_memo():
+            yield
+
+    @contextmanager
+    def fresh_memo(self) -> Iterator[None]:
+        """Elements computed inside are not known outside, nor those from outside inside: other code may not run."""
+        saved, self._memo = self._memo, {}
+        yield
+        self._memo = saved
+
+    # Memory
+
+    def slot(self, type: ir.Type, count: int = 1) -> ir.Value:
+        """Stack memory of the function."""
+        with self.b.goto_entry_block():
+            memory = self.b.alloca(type, count)
+            memory.align = LINE if count > 1 else None
+            return memory
+
+    def new_scope(self) -> Scope:
+        """A scope for memory that overlaps none so far; past a limit, a shared one, which promises less."""
+        if len(self._scopes) < SCOPES:
+            self._scopes.append(Scope(f"memory{len(self._scopes)}"))
+            return self._scopes[-1]
+        self._scopes.append(self._scopes[len(self._scopes) % SCOPES])
+        return self._scopes[-1]
+
+    def allocate(self, dtype: DType, size: int) -> Buffer:
+        """Uninitialized memory for `size` elements, of this block's own."""
+        return self.allocate_raw(element_type(dtype), element_size(dtype), size)
+
+    def allocate_raw(self, element: ir.Type, width: int, size: int) -> Buffer:
+        """Uninitialized memory for `size` values of an LLVM type of `width` bytes."""
+        bytes = -(-size * width // LINE) * LINE
+        if bytes <= STACK_BUFFER:
+            return Buffer(self.slot(element, size), element, size, None, owned=True)
+        assert self.arena is not None
+        with self.b.goto_entry_block():
+            pointer = self.b.gep(self.arena, [self.index(self.arena_size)], source_etype=I8)
+        self.arena_size += bytes
+        return Buffer(pointer, element, size, self.new_scope(), owned=True)
+
+    def load(self, scope: Scope | None, pointer: ir.Value, type: ir.Type, align: int = 1) -> ir.Value:
+        """A load from memory of a scope."""
+        return self.tagged(scope, self.b.load(pointer, typ=type, align=align))
+
+    def store(self, scope: Scope | None, value: ir.Value, pointer: ir.Value, align: int = 1) -> None:
+        """A store to memory of a scope."""
+        self.tagged(scope, self.b.store(value, pointer, align=align))
+
+    def tagged(self, scope: Scope | None, access: ir.Instruction) -> ir.Instruction:
+        """An access marked with what it may overlap; without a scope it may overlap anything that escapes."""
+        if scope is not None:
+            if scope.own is None:
+                scope.own = self.module.add_metadata([self._scope_node(scope)])
+                scope.others = ir.MDValue(self.module, (), str(len(self.module.metadata)))
+            access.set_metadata("alias.scope", scope.own)
+            access.set_metadata("noalias", scope.others)
+        return access
+
+    def _scope_node(self, scope: Scope) -> ir.MDValue:
+        domain = self.module.add_metadata([f"vmc.{self.function.name}"])
+        return self.module.add_metadata([f"{self.function.name}.{scope.name}", domain])
+
+    def close_scopes(self) -> None:
+        """Writes down, once all are known, which scopes each one does not overlap."""
+        nodes = {scope: self._scope_node(scope) for scope in dict.fromkeys(self._scopes) if scope.own is not None}
+        for scope in nodes:
+            assert scope.others is not None
+            scope.others.operands = tuple(node for other, node in nodes.items() if other is not scope)
+
+    def element(self, buffer: Buffer, position: ir.Value) -> ir.Value:
+        """The address of an element of a buffer."""
+        return self.b.gep(buffer.pointer, [position], inbounds=True, source_etype=buffer.element)
+
+    def read(self, buffer: Buffer, position: ir.Value) -> ir.Value:
+        return self.load(buffer.scope, self.element(buffer, position), buffer.element, natural(buffer.element))
+
+    def write(self, buffer: Buffer, position: ir.Value, value: ir.Value) -> None:
+        self.store(buffer.scope, value, self.element(buffer, position), natural(buffer.element))
+
+    # Tiles
+
+    def tile(self, value: Value) -> Tile:
+        found = self.env[value]
+        assert isinstance(found, Tile)
+        return found
+
+    def tensor(self, value: Value) -> Tensor:
+        found = self.env[value]
+        assert isinstance(found, Tensor)
+        return found
+
+    def scalar(self, value: Value) -> ir.Value:
+        """The element of a rank-0 tile."""
+        return self.at(self.tile(value), ())
+
+    def condition(self, value: Value) -> ir.Value:
+        """A rank-0 u1 tile as i1."""
+        return self.truth(self.scalar(value))
+
+    def truth(self, element: ir.Value) -> ir.Value:
+        """A u1 element as i1."""
+        return self.b.icmp_unsigned("!=", element, ir.Constant(element.type, 0))
+
+    def splat(self, dtype: DType, shape: Sequence[int], element: ir.Value) -> Tile:
+        """A tile all of whose elements are one value that is already computed."""
+        return Tile(dtype, tuple(shape), lambda index: element, lambda position: element, cheap=True)
+
+    def settled_tile(self, dtype: DType, shape: Sequence[int], buffer: Buffer) -> Tile:
+        """The tile in a buffer."""
+        return Tile(dtype, tuple(shape), buffer=buffer, cheap=True, sources={buffer: True})
+
+    def at(self, tile: Tile, index: Index) -> ir.Value:
+        """The element at an index."""
+        key = (tile, *index)
+        if key not in self._memo:
+            if tile.buffer is not None:
+                value = self.read(tile.buffer, self.linear(index, tile.shape))
+            else:
+                assert tile.at is not None
+                value = tile.at(index)
+            self._memo[key] = value
+        return self._memo[key]
+
+    def flat(self, tile: Tile, position: ir.Value) -> ir.Value:
+        """The element at a row-major position; `can_flat` must hold."""
+        key = (tile, "flat", position)
+        if key not in self._memo:
+            if tile.buffer is not None:
+                value = self.read(tile.buffer, position)
+            else:
+                assert tile.flat is not None
+                value = tile.flat(position)
+            self._memo[key] = value
+        return self._memo[key]
+
+    def map(self, dtype: DType, tiles: Sequence[Tile], function: Callable[..., ir.Value]) -> Tile:
+        """The tile whose element i is a function of the elements i of others of one shape."""
+
+        def at(index: Index) -> ir.Value:
+            return function(*(self.at(tile, index) for tile in tiles))
+
+        def flat(position: ir.Value) -> ir.Value:
+            return function(*(self.flat(tile, position) for tile in tiles))
+
+        together = all(map(can_flat, tiles))
+        return Tile(dtype, tiles[0].shape, at, flat if together else None, sources=elementwise_sources(tuple(tiles)))
+
+    def visit(self, tile: Tile, body: Callable[[ir.Value, ir.Value], None]) -> None:
+        """Loops over all elements of a tile; the body gets row-major position and element."""
+        if can_flat(tile):
+            self.each(self.index(0), self.index(tile.size), lambda position: body(position, self.flat(tile, position)))
+            return
+        self.nest(self.box(tile.shape), lambda index: body(self.linear(index, tile.shape), self.at(tile, index)))
+
+    def fill(self, buffer: Buffer, tile: Tile) -> None:
+        """Writes a tile to a buffer."""
+        if tile.buffer is not buffer:
+            self.visit(tile, lambda position, element: self.write(buffer, position, element))
+
+    def settle(self, tile: Tile) -> Buffer:
+        """The tile's buffer, made now if there is none."""
+        if tile.buffer is None:
+            buffer = self.allocate(tile.dtype, tile.size)
+            self.fill(buffer, tile)
+            tile.buffer, tile.cheap, tile.sources, tile.origin = buffer, True, {buffer: True}, None
+        return tile.buffer
+
+    def define(self, value: Value, tile: Tile) -> None:
+        """Binds a result: a scalar is computed now, a tile becomes a buffer unless it is cheap or fused into its use."""
+        if not tile.shape:
+            element = self.at(tile, ())
+            tile = self.splat(tile.dtype, (), element)
+        elif tile.buffer is None and not tile.cheap and value not in self.plan.fused:
+            self.settle(tile)
+        self.env[value] = tile
+
+    def pending_loads(self, scope: Scope) -> list[Tile]:
+        """The virtual loads of a memory that live tiles still need."""
+        found = (source for tile in self.live() for source in tile.sources if isinstance(source, Tile))
+        waiting = (tile for tile in found if tile.buffer is None and tile.origin is not None)
+        return [tile for tile in dict.fromkeys(waiting) if tile.origin and tile.origin.scope is scope]
+
+    def needing(self, load: Tile) -> list[Tile]:
+        """The live tiles that a virtual load is part of."""
+        return [tile for tile in dict.fromkeys(self.live()) if load in tile.sources]
+
+    def live(self) -> list[Tile]:
+        """The tiles that an operation still to be lowered uses."""
+        remaining = self.plan.remaining
+        return [tile for value, tile in self.env.items() if remaining[value] > 0 and isinstance(tile, Tile)]
+
+    def take_over(self, value: Value) -> Buffer:
+        """A buffer with the tile's elements that may be overwritten: the tile's own, if this was its last use."""
+        tile = self.tile(value)
+        if value in self.plan.single and tile.buffer is not None and tile.buffer.owned:
+            return tile.buffer
+        buffer = self.allocate(tile.dtype, tile.size)
+        self.fill(buffer, tile)
+        return buffer
+
+
+LoopBody = Callable[[ir.Value, Sequence[ir.Value]], Sequence[ir.Value]]
+
+_FLOAT_BYTES = {"half": 2, "float": 4, "double": 8}
+
+
+def can_flat(tile: Tile) -> bool:
+    """Whether the elements can be had by row-major position."""
+    return tile.buffer is not None or tile.flat is not None
+
+
+def natural(type: ir.Type) -> int:
+    """The alignment of an element in a buffer, in bytes."""
+    return type.width // 8 if isinstance(type, ir.IntType) else _FLOAT_BYTES[str(type)]

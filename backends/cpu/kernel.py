@@ -1,0 +1,195 @@
+"""From a kernel to an LLVM module of three functions, whose names start with the signature's `entry`.
+
+    i64  .blocks(arguments, arena)                             the number of blocks of the grid
+    void .chunk(arguments, arena, first, last, status)         executes the blocks first..last-1, in order
+    void .worker(context)                                      takes chunks until none is left; one call per thread
+
+`arguments` are 8-byte words: addresses of the tensors, bits of the scalars, symbols, address of the print callback. The
+context is words too: arguments, next block, number of blocks, blocks per chunk, arena, bytes of arena per thread, next
+thread number, status. Next block, thread number and status are shared and change atomically.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from vmc.backends.cpu.address import make_tensor
+from vmc.backends.cpu.elements import I8, I64, POINTER, code_type, from_code, resize
+from vmc.backends.cpu.emitter import LINE, Emitter
+from vmc.backends.cpu.plan import Plan, needed
+from vmc.backends.cpu.regions import lower, run_region, settle_before
+from vmc.backends.cpu.signature import Signature
+from vmc.backends.cpu.target import Machine
+from vmc.backends.cpu.work import estimate
+from vmc.ir.core import Kernel, Module, Op, Region, TensorType, Value, walk
+from vmc.ir.passes import expand
+
+CONTEXT = ("arguments", "next", "total", "grain", "arena", "stride", "thread", "status")
+
+
+@dataclass(frozen=True)
+class Code:
+    """The LLVM text of a kernel and what a launch must know of it."""
+
+    text: str
+    signature: Signature
+
+
+def generate(kernel: Kernel, machine: Machine) -> Code:
+    """LLVM text for a tile-level kernel. Raises KeyError for an operation that has no lowering."""
+    kernel = expand(Module((kernel,))).kernels[0]
+    entry = "vmc_" + re.sub(r"\W", "_", kernel.name)
+    module = ir.Module(entry)
+    module.triple, module.data_layout = machine.triple, machine.data_layout
+    preamble, grid = kernel.body.ops[:-2], kernel.body.ops[-2]
+    blocks = emit_blocks(module, entry, kernel, machine, preamble, grid)
+    chunk = emit_chunk(module, entry, kernel, machine, preamble, grid)
+    emit_worker(module, entry)
+    tensors = [value for value in kernel.params if isinstance(value.type, TensorType)]
+    scalars = [value for value in kernel.params if not isinstance(value.type, TensorType)]
+    signature = Signature(
+        entry,
+        tuple(value.name for value in tensors),
+        tuple((value.name, value.tile.dtype.name) for value in scalars),
+        kernel.symbols,
+        max(blocks.arena_size, chunk.arena_size),
+        estimate(grid.regions[0]),
+        reads_what_it_writes(preamble),
+        tuple(chunk.sites),
+    )
+    return Code(str(module), signature)
+
+
+def reads_what_it_writes(preamble: tuple[Op, ...]) -> bool:
+    """Whether the preamble, which every chunk repeats, reads memory that blocks may have changed."""
+    return any(
+        op.definition.reads_memory and op.operands[0].tensor.access.writable
+        for outer in preamble
+        for op in (outer, *(inner for region in outer.regions for inner in walk(region)))
+    )
+
+
+def start(module: ir.Module, name: str, types: list[ir.Type], kernel: Kernel, machine: Machine, body: Region) -> Emitter:
+    """A new function (void, or i64 where it has but two arguments) and its emitter, with the kernel's parameters bound."""
+    result = I64 if len(types) == 2 else ir.VoidType()
+    function = ir.Function(module, ir.FunctionType(result, types), name)
+    set.add(function.attributes, f'"prefer-vector-width"="{8 * machine.vector_bytes}"')
+    e = Emitter(module, function, kernel, Plan(body), machine)
+    arguments, e.arena = function.args[:2]
+    words = 0
+
+    def word() -> ir.Value:
+        nonlocal words
+        place = e.b.gep(arguments, [e.index(words)], source_etype=I64)
+        words += 1
+        return e.b.load(place, typ=I64, align=8)
+
+    addresses = {value: word() for value in kernel.params if isinstance(value.type, TensorType)}
+    for value in kernel.params:
+        if value not in addresses:
+            dtype = value.tile.dtype
+            element = from_code(e.b, dtype, resize(e.b, word(), code_type(dtype), signed=False))
+            e.env[value] = e.splat(dtype, (), element)
+    e.symbols = {name: word() for name in kernel.symbols}
+    e.printer = word()
+    for value, base in addresses.items():
+        pointer = e.b.inttoptr(base, POINTER)
+        e.env[value] = make_tensor(e, value.tensor, pointer, None, e.new_scope())
+    return e
+
+
+def emit_blocks(
+    module: ir.Module, entry: str, kernel: Kernel, machine: Machine, preamble: tuple[Op, ...], grid: Op
+) -> Emitter:
+    """The function that counts blocks, from the part of the preamble that the grid's extents need."""
+    wanted: set[Value] = set(grid.operands)
+    kept: list[Op] = []
+    for op in reversed(preamble):
+        if wanted.intersection(op.results):
+            wanted |= needed(op)
+            kept.insert(0, op)
+    e = start(module, f"{entry}.blocks", [POINTER, POINTER], kernel, machine, Region((), (*kept, grid)))
+    e.exit, e.status = e.function.append_basic_block("exit"), e.slot(I64)
+    for op in kept:
+        lower(e, op)
+    e.b.ret(block_count(e, grid))
+    e.b.position_at_end(e.exit)
+    e.b.ret(e.index(0))
+    e.close_scopes()
+    return e
+
+
+def block_count(e: Emitter, grid: Op) -> ir.Value:
+    """The product of the grid's extents, negative ones counting as none."""
+    total: ir.Value = e.index(1)
+    for extent in grid.operands:
+        total = e.mul(total, e.call("llvm.smax.i64", I64, e.scalar(extent), e.index(0)))
+    return total
+
+
+def emit_chunk(
+    module: ir.Module, entry: str, kernel: Kernel, machine: Machine, preamble: tuple[Op, ...], grid: Op
+) -> Emitter:
+    """The function that executes a range of blocks."""
+    types = [POINTER, POINTER, I64, I64, POINTER]
+    e = start(module, f"{entry}.chunk", types, kernel, machine, kernel.body)
+    first, last, e.status = e.function.args[2:]
+    e.exit = e.function.append_basic_block("exit")
+    for op in preamble:
+        lower(e, op)
+    extents = [e.scalar(extent) for extent in grid.operands]
+    settle_before(e, grid)
+
+    def block(number: ir.Value) -> None:
+        index: list[ir.Value] = []
+        for extent in reversed(extents[1:]):
+            extent = e.call("llvm.smax.i64", I64, extent, e.index(1))
+            index.insert(0, e.b.urem(number, extent))
+            number = e.b.udiv(number, extent)
+        dtype = grid.operands[0].tile.dtype
+        run_region(e, grid.regions[0], [e.splat(dtype, (), place) for place in (number, *index)])
+
+    e.each(first, last, block)
+    e.b.branch(e.exit)
+    e.b.position_at_end(e.exit)
+    e.b.ret_void()
+    e.close_scopes()
+    e.arena_size = -(-e.arena_size // LINE) * LINE
+    return e
+
+
+def emit_worker(module: ir.Module, entry: str) -> None:
+    """The function that each thread runs: it takes the next chunk until there is none, or a block has failed."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), f"{entry}.worker")
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    (context,) = function.args
+
+    def place(name: str) -> ir.Value:
+        return b.gep(context, [ir.Constant(I64, CONTEXT.index(name))], source_etype=I64)
+
+    def word(name: str) -> ir.Value:
+        return b.load(place(name), typ=I64, align=8)
+
+    arguments = b.inttoptr(word("arguments"), POINTER)
+    total, grain = word("total"), word("grain")
+    thread = b.atomic_rmw("add", place("thread"), ir.Constant(I64, 1), "monotonic")
+    base = b.inttoptr(word("arena"), POINTER)
+    arena = b.gep(base, [b.mul(thread, word("stride"))], source_etype=I8)
+    status, following = place("status"), place("next")
+    again, run, done = (function.append_basic_block(name) for name in ("again", "run", "done"))
+    b.branch(again)
+    b.position_at_end(again)
+    first = b.atomic_rmw("add", following, grain, "monotonic")
+    failed = b.icmp_signed("!=", b.load_atomic(status, "monotonic", 8, typ=I64), ir.Constant(I64, 0))
+    over = b.icmp_signed(">=", first, total)
+    b.cbranch(b.or_(failed, over), done, run)
+    b.position_at_end(run)
+    beyond = b.add(first, grain)
+    last = b.select(b.icmp_signed("<", beyond, total), beyond, total)
+    b.call(module.globals[f"{entry}.chunk"], (arguments, arena, first, last, status))
+    b.branch(again)
+    b.position_at_end(done)
+    b.ret_void()

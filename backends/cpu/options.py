@@ -1,0 +1,18 @@
+"""What a compilation for the CPU may choose: the processor, its features, and how much LLVM optimizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`cpu` None is the host, whose features are then detected; a name (`x86-64-v3`, `znver4`) takes that processor's.
+
+    `features` is LLVM's list (`+avx2,-avx512f`), appended to the processor's own. `opt_level` is 0 to 3; loops become
+    vector code from 2 on.
+    """
+
+    cpu: str | None = None
+    features: str = ""
+    opt_level: int = 3

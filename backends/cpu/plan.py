@@ -1,0 +1,93 @@
+"""Which values of a kernel become buffers, and which stay recipes that run inside the loop of whoever uses them.
+
+A value is *fused* when all of its uses are evaluated in one and the same loop: each is elementwise and ends, over fused
+values only, at the same consumer. The analysis walks every region backwards, users before what they use. An anchor
+names a loop: the consumer (or the value, if it becomes a buffer), and the operations on the way that move elements,
+since element i is computed once in a loop only where all ask for it under the same index.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from vmc.ir.core import Op, Region, Value, walk
+
+VIEWS = frozenset({"transpose", "reshape", "slice", "flip", "concat", "relayout"})
+"""Operations that hand on elements of their operands, each at most once."""
+
+Anchor = tuple[object, ...]
+Use = tuple[Op, int, Region]
+
+
+class Plan:
+    """The analysis of one kernel's body: the `fused` values, the values of a `single` use (in the region that defines
+    them), what defines each, and how many operations of its region (with their regions) still need it.
+    """
+
+    def __init__(self, body: Region) -> None:
+        self.fused: set[Value] = set()
+        self.single: set[Value] = set()
+        self.definer: dict[Value, Op] = {}
+        self.remaining: dict[Value, int] = defaultdict(int)
+        self.needs: dict[Op, set[Value]] = {}
+        self._uses: dict[Value, list[Use]] = defaultdict(list)
+        self._anchors: dict[Value, Anchor] = {}
+        self._collect(body)
+        self._decide(body)
+
+    def _collect(self, region: Region) -> None:
+        for op in region.ops:
+            for result in op.results:
+                self.definer[result] = op
+            for position, operand in enumerate(op.operands):
+                self._uses[operand].append((op, position, region))
+            for inner in op.regions:
+                self._collect(inner)
+            self.needs[op] = needed(op)
+            for value in self.needs[op]:
+                self.remaining[value] += 1
+
+    def _decide(self, region: Region) -> None:
+        for value in (*region.args, *(result for op in region.ops for result in op.results)):
+            uses = self._uses[value]
+            if len(uses) == 1 and uses[0][2] is region:
+                self.single.add(value)
+        for op in reversed(region.ops):
+            for inner in op.regions:
+                self._decide(inner)
+            for result in op.results:
+                self._place(result, region)
+
+    def _place(self, value: Value, region: Region) -> None:
+        uses = self._uses[value]
+        anchors = {self._anchor(op, position) for op, position, _ in uses}
+        local = all(place is region for _, _, place in uses)
+        together = len(uses) == 1 or all(op.definition.elementwise for op, _, _ in uses)
+        if local and together and len(anchors) == 1:
+            self.fused.add(value)
+            self._anchors[value] = anchors.pop()
+        else:
+            self._anchors[value] = (value,)
+
+    def _anchor(self, op: Op, position: int) -> Anchor:
+        if len(op.results) != 1:
+            return (op, position)
+        (result,) = op.results
+        if op.definition.elementwise:
+            return self._anchors[result]
+        if op.name in VIEWS:
+            return (*self._anchors[result], op, position)
+        return (op, position)
+
+
+def needed(op: Op) -> set[Value]:
+    """The values from outside that an operation and its regions use."""
+    used, defined = set(op.operands), set[Value]()
+    for region in op.regions:
+        defined.update(region.args)
+        for inner in walk(region):
+            used.update(inner.operands)
+            defined.update(inner.results)
+            for nested in inner.regions:
+                defined.update(nested.args)
+    return used - defined

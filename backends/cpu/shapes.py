@@ -1,0 +1,160 @@
+"""Constants, and operations that move elements: recipes that ask their operand at another index."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from llvmlite import ir
+
+from vmc.backends.cpu.address import constant_table
+from vmc.backends.cpu.elements import I64, code_type, constant, element_type, from_code, resize
+from vmc.backends.cpu.emitter import Emitter, can_flat
+from vmc.backends.cpu.tiles import Index, Tile, moved_sources
+from vmc.ir.core import Op, Table, TileType
+from vmc.ir.types import DType
+
+
+def lower_constant(e: Emitter, op: Op) -> tuple[Tile]:
+    type, code = op.attrs["type"], op.attrs["code"]
+    assert isinstance(type, TileType) and isinstance(code, int)
+    return (e.splat(type.dtype, type.shape, constant(type.dtype, code)),)
+
+
+def lower_table(e: Emitter, op: Op) -> tuple[Tile]:
+    table = op.attrs["table"]
+    assert isinstance(table, Table)
+    dtype, type = table.dtype, code_type(table.dtype)
+    numbers = [int(code) for code in table.array().reshape(-1)]
+    memory = constant_table(e, type, numbers)
+
+    def flat(position: ir.Value) -> ir.Value:
+        place = e.b.gep(memory, [position], inbounds=True, source_etype=type)
+        return from_code(e.b, dtype, e.b.load(place, typ=type, align=type.width // 8))
+
+    return (Tile(dtype, table.shape, lambda index: flat(e.linear(index, table.shape)), flat, cheap=True),)
+
+
+def lower_iota(e: Emitter, op: Op) -> tuple[Tile]:
+    dtype = op.result.tile.dtype
+
+    def flat(position: ir.Value) -> ir.Value:
+        return resize(e.b, position, element_type(dtype), signed=True)
+
+    return (Tile(dtype, op.result.tile.shape, lambda index: flat(index[0]), flat, cheap=True),)
+
+
+def moved(source: Tile, tile: Tile) -> Tile:
+    """A recipe over `source` that reads it at other places."""
+    return replace(tile, cheap=source.cheap, sources=moved_sources(source))
+
+
+def lower_broadcast(e: Emitter, op: Op) -> tuple[Tile]:
+    source, shape = e.tile(op.operands[0]), op.result.tile.shape
+    if not source.shape:
+        return (e.splat(source.dtype, shape, e.at(source, ())),)
+    if not source.cheap and prod(shape) > source.size:
+        e.settle(source)
+    lead = len(shape) - len(source.shape)
+
+    def at(index: Index) -> ir.Value:
+        kept = zip(index[lead:], source.shape, strict=True)
+        return e.at(source, tuple(e.index(0) if extent == 1 else place for place, extent in kept))
+
+    return (moved(source, Tile(source.dtype, shape, at)),)
+
+
+def lower_transpose(e: Emitter, op: Op) -> tuple[Tile]:
+    source, permutation = e.tile(op.operands[0]), op.attrs["permutation"]
+    assert isinstance(permutation, tuple)
+    places = [permutation.index(axis) for axis in range(len(permutation))]
+
+    def at(index: Index) -> ir.Value:
+        return e.at(source, tuple(index[place] for place in places))
+
+    return (moved(source, Tile(source.dtype, op.result.tile.shape, at)),)
+
+
+def lower_reshape(e: Emitter, op: Op) -> tuple[Tile]:
+    source, shape = e.tile(op.operands[0]), op.result.tile.shape
+    return (reshaped(e, source, shape),)
+
+
+def reshaped(e: Emitter, source: Tile, shape: tuple[int, ...]) -> Tile:
+    """The same elements in row-major order under another shape."""
+
+    def flat(position: ir.Value) -> ir.Value:
+        if can_flat(source):
+            return e.flat(source, position)
+        return e.at(source, e.unlinear(position, source.shape))
+
+    result = moved(source, Tile(source.dtype, shape, lambda index: flat(e.linear(index, shape)), flat))
+    result.sources = dict(source.sources) if can_flat(source) else result.sources
+    return result
+
+
+def lower_slice(e: Emitter, op: Op) -> tuple[Tile]:
+    source = e.tile(op.operands[0])
+    starts, steps = op.attrs["starts"], op.attrs["steps"]
+    assert isinstance(starts, tuple) and isinstance(steps, tuple)
+
+    def at(index: Index) -> ir.Value:
+        places = zip(index, starts, steps, strict=True)
+        return e.at(source, tuple(e.add(e.mul(place, e.index(step)), e.index(start)) for place, start, step in places))
+
+    return (moved(source, Tile(source.dtype, op.result.tile.shape, at)),)
+
+
+def lower_flip(e: Emitter, op: Op) -> tuple[Tile]:
+    source, axis = e.tile(op.operands[0]), int(str(op.attrs["axis"]))
+    last = e.index(source.shape[axis] - 1)
+
+    def at(index: Index) -> ir.Value:
+        return e.at(source, (*index[:axis], e.b.sub(last, index[axis]), *index[axis + 1 :]))
+
+    return (moved(source, Tile(source.dtype, source.shape, at)),)
+
+
+def lower_concat(e: Emitter, op: Op) -> tuple[Tile]:
+    """Copies the operands one after the other."""
+    axis, result = int(str(op.attrs["axis"])), op.result.tile
+    buffer = e.allocate(result.dtype, result.size)
+    offset = 0
+    for operand in op.operands:
+        part = e.tile(operand)
+        start = e.index(offset)
+
+        def place(index: Index, part: Tile = part, start: ir.Value = start) -> None:
+            value = e.at(part, index)
+            moved = (*index[:axis], e.add(index[axis], start), *index[axis + 1 :])
+            e.write(buffer, e.linear(moved, result.shape), value)
+
+        e.nest(e.box(part.shape), place)
+        offset += part.shape[axis]
+    return (e.settled_tile(result.dtype, result.shape, buffer),)
+
+
+def lower_take(e: Emitter, op: Op) -> tuple[Tile]:
+    """A table looked up; an index outside is clamped."""
+    source, index, axis = e.tile(op.operands[0]), e.tile(op.operands[1]), int(str(op.attrs["axis"]))
+    if not source.cheap:
+        e.settle(source)
+    count = len(index.shape)
+    last = e.index(source.shape[axis] - 1)
+
+    def at(place: Index) -> ir.Value:
+        chosen = e.at(index, place[axis : axis + count])
+        wide = clamped_place(e, index.dtype, chosen, last)
+        return e.at(source, (*place[:axis], wide, *place[axis + count :]))
+
+    tile = Tile(source.dtype, op.result.tile.shape, at)
+    tile.sources = {**moved_sources(source), **moved_sources(index)}
+    return (tile,)
+
+
+def clamped_place(e: Emitter, dtype: DType, element: ir.Value, last: ir.Value) -> ir.Value:
+    """An index of any integer type as i64, brought into [0, last]."""
+    wide = resize(e.b, element, I64, signed=not dtype.is_uint)
+    if dtype.is_uint:
+        return e.call("llvm.umin.i64", I64, wide, last)
+    return e.clamp(wide, e.index(0), last)

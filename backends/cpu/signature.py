@@ -1,0 +1,61 @@
+"""What a launch must know of compiled code, apart from the code: parameters, scratch memory, and what it may report.
+
+It serializes to JSON, so that a cache on disk can hold it beside the object code.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from vmc.ir.span import UNKNOWN, Span
+
+
+@dataclass(frozen=True)
+class Site:
+    """An `assert`, a loop whose step may be bad, or a `print`, whose operands' dtypes and shapes are `shown`."""
+
+    text: str
+    span: Span = UNKNOWN
+    shown: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Signature:
+    """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters, `scalars`
+    the name and dtype of the others, in order. `arena` is scratch memory in bytes a thread; `work` estimates the cost of
+    a block in element operations; `serial` forbids several threads.
+    """
+
+    entry: str
+    tensors: tuple[str, ...]
+    scalars: tuple[tuple[str, str], ...]
+    symbols: tuple[str, ...]
+    arena: int
+    work: int
+    serial: bool
+    sites: tuple[Site, ...]
+
+    def to_json(self) -> str:
+        """The signature as text, for `from_json`."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Signature:
+        """The inverse of `to_json`. Raises ValueError, KeyError or TypeError for anything else."""
+        data = json.loads(text)
+        sites = tuple(
+            Site(site["text"], Span(**site["span"]), tuple((name, tuple(shape)) for name, shape in site["shown"]))
+            for site in data.pop("sites")
+        )
+        scalars = tuple((name, dtype) for name, dtype in data.pop("scalars"))
+        return Signature(
+            data["entry"],
+            tuple(data["tensors"]),
+            scalars,
+            tuple(data["symbols"]),
+            data["arena"],
+            data["work"],
+            data["serial"],
+            sites,
+        )

@@ -1,0 +1,98 @@
+"""Tiles while a kernel is being compiled: a buffer in memory, or a recipe that computes one element at a time.
+
+A *virtual* tile is a recipe: given an index it emits the code of that element. Recipes nest, so that a chain of
+elementwise operations becomes one loop without temporaries. A *settled* tile has a buffer: row-major, one LLVM value
+per element. Every settled tile is also a recipe, a load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+from llvmlite import ir
+
+from vmc.ir.core import TensorType, Value
+from vmc.ir.types import DType
+
+Index = tuple[ir.Value, ...]
+At = Callable[[Index], ir.Value]
+Flat = Callable[[ir.Value], ir.Value]
+
+
+@dataclass(eq=False)
+class Scope:
+    """Memory that overlaps no other scope's: what LLVM's alias analysis is told."""
+
+    name: str
+    own: ir.Value | None = None
+    others: ir.Value | None = None
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Elements of one LLVM type, row-major, from `pointer` on. `owned`: nobody else holds it, it may be overwritten."""
+
+    pointer: ir.Value
+    element: ir.Type
+    size: int
+    scope: Scope | None = None
+    owned: bool = False
+
+
+@dataclass(eq=False)
+class Tile:
+    """One tile. `sources` says what memory evaluating it reads (buffers, and loads not yet made), and whether element i
+    of the tile reads element i of it alone. `cheap` recipes cost no more than the load of an element.
+    """
+
+    dtype: DType
+    shape: tuple[int, ...]
+    at: At | None = None
+    flat: Flat | None = None
+    buffer: Buffer | None = None
+    cheap: bool = False
+    sources: Mapping[object, bool] = field(default_factory=dict)
+    origin: Origin | None = None
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a virtual load reads: the memory's scope, and the operands and attributes that name the slice."""
+
+    scope: Scope
+    starts: tuple[Value, ...]
+    sizes: object
+    steps: object
+
+
+@dataclass(eq=False)
+class Tensor:
+    """A tensor in memory. `extents` and `strides` count elements; `length` is the bytes from `base` that may be touched."""
+
+    type: TensorType
+    base: ir.Value
+    extents: tuple[ir.Value, ...]
+    strides: tuple[ir.Value, ...]
+    length: ir.Value
+    scope: Scope
+    bit_offset: int = 0
+
+
+def elementwise_sources(tiles: tuple[Tile, ...]) -> dict[object, bool]:
+    """The sources of a tile whose element i depends on the elements i of others."""
+    merged: dict[object, bool] = {}
+    for tile in tiles:
+        for source, aligned in tile.sources.items():
+            merged[source] = merged.get(source, True) and aligned
+    return merged
+
+
+def moved_sources(tile: Tile) -> dict[object, bool]:
+    """The sources of a tile that reads another's elements at other places."""
+    return dict.fromkeys(tile.sources, False)
