@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from vmc.backends.interp import Machine
 from vmc.ir.builder import make_op
 from vmc.ir.core import Kernel, Region, TileType, Value

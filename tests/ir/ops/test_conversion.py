@@ -9,6 +9,7 @@ from fractions import Fraction
 import ml_dtypes
 import numpy as np
 import pytest
+
 from vmc.ir.types import ALL_DTYPES
 
 SMALL_FLOATS = [type for type in ALL_DTYPES if type.is_float and type.width <= 8]
@@ -45,7 +46,7 @@ def nearest(number, table, rounding):
     place = bisect_left(table, (number, -1))
     if table[place][0] == number:
         return {code for value, code in table if value == number}
-    (low, low_code), (high, high_code) = table[place - 1], table[place]
+    (low, low_code), (high, _) = table[place - 1], table[place]
     if rounding == "floor":
         return {code for value, code in table if value == low}
     if rounding == "toward_zero":

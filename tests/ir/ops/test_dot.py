@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+
 from vmc.ir.core import IRError
 from vmc.ir.ops.linear import accumulator
 from vmc.ir.types import ALL_DTYPES, dtype

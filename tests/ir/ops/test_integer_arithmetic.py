@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from vmc.ir.ops import OPS
 from vmc.ir.types import ALL_DTYPES
 

@@ -7,6 +7,7 @@ from functools import reduce
 
 import numpy as np
 import pytest
+
 from vmc.ir.core import IRError
 from vmc.ir.ops import OPS
 from vmc.ir.types import ALL_DTYPES, dtype

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from vmc.backends.interp import ExecutionError
 from vmc.ir.core import IRError, Table, TileType
 from vmc.ir.types import ALL_DTYPES, dtype
