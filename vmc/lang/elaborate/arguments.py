@@ -84,7 +84,7 @@ class Arguments:
             raise self.el.unexpected(thing, "a compile-time number", self.span(name), code="E0225")
         return thing
 
-    def optional_word(self, name: str, choices: Sequence[str]) -> str | None:
+    def optional_word(self, name: str, choices: Sequence[str], code: str = "E0225") -> str | None:
         """One of a set of bare words."""
         if not self.given(name):
             return None
@@ -92,11 +92,11 @@ class Arguments:
         word = expr.id if isinstance(expr, syntax.Name) else expr.value if isinstance(expr, syntax.Str) else ""
         if word not in choices:
             options = Scope(None, dict.fromkeys(choices, Nothing()))
-            reject = self.el.unknown_name(word, options, expr.span, "E0225", f"option for `{name}`:")
+            reject = self.el.unknown_name(word, options, expr.span, code, f"option for `{name}`:")
             raise (
                 reject
                 if reject.diagnostic.help
-                else Reject("E0225", f"unknown option for `{name}`", expr.span, help=f"one of {', '.join(choices)}")
+                else Reject(code, f"unknown option for `{name}`", expr.span, help=f"one of {', '.join(choices)}")
             )
         return word
 

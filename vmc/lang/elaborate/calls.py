@@ -13,10 +13,13 @@ from vmc.lang.elaborate.elaborator import Elaborator
 from vmc.lang.elaborate.errors import Reject
 from vmc.lang.elaborate.expressions import evaluate
 from vmc.lang.elaborate.scope import Scope
+from vmc.lang.elaborate.statics import check_kind
+from vmc.lang.elaborate.types import numeric_type
 from vmc.lang.elaborate.values import (
     BuiltinRef,
     Const,
     FunctionRef,
+    KernelRef,
     Nothing,
     Tensor,
     Thing,
@@ -31,6 +34,8 @@ CAST_PARAMETERS = ("x", "round?", "saturate?", "bits?")
 
 def call(el: Elaborator, node: syntax.Call, scope: Scope) -> Thing:
     """The value of a call. Raises Reject."""
+    if isinstance(node.func, syntax.Name) and scope.find(node.func.id) is None:
+        raise el.unknown_name(node.func.id, scope, node.func.span, "E0102", "function")
     target = evaluate(el, node.func, scope)
     if not isinstance(target, FunctionRef) and (node.static or node.static_keywords):
         raise Reject("E0039", f"{target.describe()} takes no compile-time arguments", node.func.span)
@@ -41,12 +46,14 @@ def call(el: Elaborator, node: syntax.Call, scope: Scope) -> Thing:
             return call_function(el, target, node, scope)
         case BuiltinRef(builtin):
             return builtin.call(el, bind(el, builtin.name, builtin.parameters, node, scope))
+    if isinstance(target, KernelRef):
+        raise Reject("E0708", f"{target.describe()} cannot be called from the language", node.func.span)
     raise Reject("E0114", f"{target.describe()} cannot be called", node.func.span)
 
 
 def cast(el: Elaborator, type: DType, args: Arguments, span: Span) -> Tile:
     """`f16(x)`, `u4(x, round=nearest_even, saturate=true)`. Raises Reject."""
-    rounding = args.optional_word("round", ROUNDINGS)
+    rounding = args.optional_word("round", ROUNDINGS, "E0213")
     saturate = args.optional_bool("saturate")
     operand = args.numeric("x")
     bits = args.optional_tile("bits")
@@ -132,11 +139,13 @@ def bind_static(el: Elaborator, function: syntax.Function, node: syntax.Call, sc
         given[keyword.name] = keyword.value
     for param in params:
         if param.name in given:
-            inner.names[param.name] = evaluate(el, given[param.name], scope)
+            thing = evaluate(el, given[param.name], scope)
+            check_kind(param, thing, given[param.name].span)
         elif param.default is not None:
-            inner.names[param.name] = evaluate(el, param.default, inner)
+            thing = evaluate(el, param.default, inner)
         else:
-            raise Reject("E0112", f"`{function.name}` needs the compile-time argument `{param.name}`", node.span)
+            raise Reject("E0706", f"`{function.name}` needs the compile-time argument `{param.name}`", node.span)
+        inner.names[param.name] = thing
 
 
 def bind_parameters(el: Elaborator, function: syntax.Function, node: syntax.Call, scope: Scope, inner: Scope) -> None:
@@ -151,9 +160,7 @@ def bind_parameters(el: Elaborator, function: syntax.Function, node: syntax.Call
 
 def conform(el: Elaborator, thing: Thing, declared: syntax.TypeExpr, inner: Scope, span: Span) -> Thing:
     """The argument as the declared type; unknown extents are bound to the argument's. Raises Reject."""
-    type = evaluate(el, declared.base, inner)
-    if not isinstance(type, TypeRef):
-        raise el.unexpected(type, "a numeric type", declared.base.span, code="E0116")
+    type = TypeRef(numeric_type(el, declared.base, inner))
     note = (Note(declared.span, "the declared type"),)
     if isinstance(thing, Const):
         thing = Tile(el.constant(thing.value, type.dtype, span))

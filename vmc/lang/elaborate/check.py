@@ -6,13 +6,14 @@ that shows only with some of them says with which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
 from vmc.diagnostics import Diagnostic, Note
 from vmc.ir.builder import argument
-from vmc.ir.core import TileType
+from vmc.ir.core import Access, TensorType, TileType
+from vmc.ir.span import Span
 from vmc.ir.types import dtype
 from vmc.lang import syntax
 from vmc.lang.elaborate.elaborator import Elaborator
@@ -22,7 +23,8 @@ from vmc.lang.elaborate.lints import lint
 from vmc.lang.elaborate.modules import Module
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.statements import elaborate_body
-from vmc.lang.elaborate.values import Const, FormatRef, FunctionRef, Tile, TypeRef
+from vmc.lang.elaborate.types import numeric_type
+from vmc.lang.elaborate.values import Const, FormatRef, FunctionRef, Tensor, Thing, Tile, TypeRef
 
 REPRESENTATIVES = {
     "type": ("u4", "i5", "f6e3m2"),
@@ -103,36 +105,82 @@ def choices(module: Module, param: syntax.StaticParam) -> list[Binding]:
 
 
 def check_function(function: FunctionRef, found: list[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics of a function whose parameters all have types, elaborated on tiles of those types."""
+    """The diagnostics of a function that may never be called.
+
+    Parameters with types are taken at their word. A parameter without one may be anything, so the function is tried
+    with several things, and only mistakes that arise with all of them and do not concern types or shapes are told.
+    """
     node = function.declaration
-    if any(param.type is None for param in node.params) or any(p.default is None for p in node.static_params):
-        return []
+    untyped = any(param.type is None for param in node.params) or any(p.default is None for p in node.static_params)
+    runs = [try_function(function, stand_in) for stand_in in (STAND_INS if untyped else STAND_INS[:1])]
+    known = {(d.code, d.span) for d in found}
+    return [
+        diagnostic
+        for diagnostic in runs[0]
+        if (diagnostic.code, diagnostic.span) not in known
+        and (not untyped or diagnostic.code in UNTYPED_CODES)
+        and all(any(same_place(diagnostic, other) for other in run) for run in runs)
+    ]
+
+
+def try_function(function: FunctionRef, stand_in: Callable[[str], Thing]) -> list[Diagnostic]:
+    """The diagnostics of one elaboration, `stand_in` taking the place of parameters without a type."""
+    node = function.declaration
     el = Elaborator()
     scope = Scope(function.scope, local=True)
     with el.reporting(node.name_span):
         for static in node.static_params:
-            assert static.default is not None
-            scope.names[static.name] = evaluate(el, static.default, scope)
+            scope.names[static.name] = static_stand_in(el, static, scope)
         for param in node.params:
-            assert param.type is not None
-            bind_representative(el, param.name, param.type, scope)
+            if param.type is None:
+                scope.names[param.name] = stand_in(param.name)
+            else:
+                bind_representative(el, param.name, param.type, scope)
         el.calls.append((node.name, node.name_span))
         elaborate_body(el, node.body, scope)
-    known = {(d.code, d.span) for d in found}
-    strip = [
-        replace(d, notes=d.notes[:-1]) if d.notes and d.notes[-1].span == node.name_span else d for d in el.diagnostics
-    ]
-    return [d for d in strip if (d.code, d.span) not in known]
+    return [without_own_call(d, node.name_span) for d in el.diagnostics]
+
+
+def without_own_call(diagnostic: Diagnostic, span: Span) -> Diagnostic:
+    """The diagnostic without the note that it happened in a call of the function being tried."""
+    return replace(diagnostic, notes=tuple(note for note in diagnostic.notes if note.span != span))
+
+
+def static_stand_in(el: Elaborator, param: syntax.StaticParam, scope: Scope) -> Thing:
+    if param.default is not None:
+        return evaluate(el, param.default, scope)
+    if param.kind in REPRESENTATIVES:
+        return TypeRef(dtype(REPRESENTATIVES[param.kind][0]))
+    return Const(True) if param.kind == "bool" else Const(EXTENT)
+
+
+def tile_of(type: str, *shape: int) -> Callable[[str], Thing]:
+    return lambda name: Tile(argument(TileType(dtype(type), shape), name))
+
+
+def tensor_of(type: str, *shape: int) -> Callable[[str], Thing]:
+    memory = TensorType(dtype(type), shape, Access.INOUT)
+    return lambda name: Tensor(argument(memory, name), name, shape)
+
+
+STAND_INS: tuple[Callable[[str], Thing], ...] = (
+    tile_of("f32", EXTENT, EXTENT),
+    tile_of("i32"),
+    tensor_of("f32", EXTENT, EXTENT),
+    lambda name: Const(EXTENT),
+)
+UNTYPED_CODES = frozenset(
+    "E0101 E0102 E0104 E0105 E0107 E0109 E0110 E0111 E0112 E0113 E0114 E0115 E0116 E0117 E0211 E0213 E0214 E0219 E0225 "
+    "E0602 E0603 E0604 E0605 E0606 E0608 E0609 E0610 E0611 E0614 E0615 E0616 E0705 E0706 E0708".split()
+)
 
 
 def bind_representative(el: Elaborator, name: str, type: syntax.TypeExpr, scope: Scope) -> None:
     """A tile of the declared type, unknown extents taken as `EXTENT`. Raises Reject."""
-    base = evaluate(el, type.base, scope)
-    if not isinstance(base, TypeRef):
-        raise el.unexpected(base, "a numeric type", type.base.span, code="E0116")
+    declared = numeric_type(el, type.base, scope)
     shape = []
     for extent in type.extents or ():
         if isinstance(extent, syntax.Name) and scope.find(extent.id) is None:
             scope.names[extent.id] = Const(EXTENT)
         shape.append(el.integer(evaluate(el, extent, scope), extent.span))
-    scope.names[name] = Tile(argument(TileType(base.dtype, tuple(shape)), name))
+    scope.names[name] = Tile(argument(TileType(declared, tuple(shape)), name))

@@ -62,7 +62,7 @@ def for_static(el: Elaborator, node: syntax.ForStatic, scope: Scope) -> None:
     """Elaborates the body once for each value."""
     bounds = []
     for expr, default in ((node.start, 0), (node.stop, 0), (node.step, 1)):
-        bounds.append(default if expr is None else el.integer(evaluate(el, expr, scope), expr.span))
+        bounds.append(default if expr is None else static_bound(el, expr, scope))
     if bounds[2] == 0:
         raise Reject("E0608", "the step of a loop must not be 0", node.span)
     trips = range(*bounds)
@@ -74,6 +74,10 @@ def for_static(el: Elaborator, node: syntax.ForStatic, scope: Scope) -> None:
         elaborate_inner(el, node.body, scope, "a loop")
         if len(el.diagnostics) > errors:
             break
+
+
+def static_bound(el: Elaborator, expr: syntax.Expr, scope: Scope) -> int:
+    return el.integer(evaluate(el, expr, scope), expr.span, "a compile-time bound of a `static` loop", "E0609")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from vmc.ir.types import DType
 from vmc.lang.elaborate.errors import AlreadyReported, Reject
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.typing import I64, U1, default_type, holds
-from vmc.lang.elaborate.values import Const, Nothing, Poison, ShapedRef, Tensor, TextRef, Thing, Tile, TypeRef
+from vmc.lang.elaborate.values import Const, ListRef, Nothing, Poison, ShapedRef, Tensor, TextRef, Thing, Tile, TypeRef
 
 MAX_TILE = 1 << 24
 MAX_OPERATIONS = 200_000
@@ -112,25 +112,27 @@ class Elaborator:
 
     # ---- conversions -------------------------------------------------------------------------------------------------
 
-    def constant(self, value: int | float | bool, type: DType, span: Span) -> Value:
+    def constant(self, value: int | float | bool, type: DType, span: Span, code: str | None = None) -> Value:
         """A scalar constant of a compile-time number. Raises Reject where the type cannot hold it."""
         if type.is_int and isinstance(value, float):
             raise Reject(
-                "E0205",
+                code or "E0205",
                 f"the number {value} is not an integer, and {type.name} is an integer type",
                 span,
                 label=f"expected a whole number, found {value}",
             )
         if not holds(type, value):
             raise Reject(
-                "E0204",
+                code or "E0204",
                 f"the number {value} is out of range for {type.name}",
                 span,
                 label=f"{type.name} holds {type.min} to {type.max}",
                 help="convert the other operand to a wider type",
             )
-        code = int(value) & (1 << type.width) - 1 if type.is_int else int(type.encode(np.asarray(float(value)))[()])
-        return self.at(span)("constant", type=TileType(type), code=code)
+        if type.is_int:
+            return self.at(span)("constant", type=TileType(type), code=int(value) % (1 << type.width))
+        bits = int(type.encode(np.asarray(float(value)))[()])
+        return self.at(span)("constant", type=TileType(type), code=bits)
 
     def tile(self, thing: Thing, span: Span) -> Tile:
         """A run-time value; compile-time numbers become scalars of their default type. Raises Reject."""
@@ -233,13 +235,19 @@ class Elaborator:
         self, thing: Thing, wanted: str, span: Span, help: str | None = None, code: str = "E0115"
     ) -> Exception:
         """The exception for a thing of the wrong kind."""
+        from vmc.lang.elaborate.formats import FieldAccess
+
         match thing:
             case Tensor():
                 code, help = "E0503", help or f"load a slice of it: `{thing.name}[i : +LENGTH, ...]`"
             case Nothing():
                 code = "E0615"
+            case FieldAccess():
+                code, help = "E0810", help or f"name one element of it: `{thing.field.name}[i]`"
             case TextRef():
                 code = "E0219"
+            case ListRef() if code == "E0115":
+                code = "E0222"
         if isinstance(thing, Poison):
             if not thing.reason:
                 return AlreadyReported()

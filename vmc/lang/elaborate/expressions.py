@@ -11,6 +11,7 @@ from vmc.lang.elaborate.errors import Reject
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.values import (
     Const,
+    FormatRef,
     ListRef,
     ModuleRef,
     Poison,
@@ -131,6 +132,8 @@ def index(el: Elaborator, expr: syntax.Index, scope: Scope) -> Thing:
             return indexing.index_tile(el, base, expr, scope)
         case formats.FieldAccess():
             return field_index(el, base, expr, scope)
+        case FormatRef():
+            raise Reject("E0807", f"{base.describe()} has values of a type; name that type", expr.base.span)
         case TypeRef(dtype):
             return ShapedRef(TileType(dtype, tile_extents(el, expr.items, scope)))
     raise Reject("E0115", f"{base.describe()} cannot be indexed", expr.base.span)

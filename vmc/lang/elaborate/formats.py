@@ -75,6 +75,11 @@ class Access:
     shape: tuple[int, ...]
     mask: tuple[Value, ...] = ()
 
+    @property
+    def block_size(self) -> int:
+        assert self.tensor.format is not None
+        return self.tensor.format.block
+
 
 def declare_format(el: Elaborator, node: syntax.FormatDecl, scope: Scope) -> Format:
     """A format from its declaration: fields one after the other, the block in whole bytes. Raises Reject."""
@@ -91,16 +96,17 @@ def declare_format(el: Elaborator, node: syntax.FormatDecl, scope: Scope) -> For
         declared = declare_field(el, field, offset, scope)
         fields.append(declared)
         offset += declared.bits
-    return Format(node.name, block, -(-offset // 8), tuple(fields), node, scope)
+    if offset % 8:
+        raise Reject("E0802", f"a block of {offset} bits is no whole number of bytes", node.name_span)
+    return Format(node.name, block, offset // 8, tuple(fields), node, scope)
 
 
 def declare_field(el: Elaborator, node: syntax.FormatField, offset: int, scope: Scope) -> Field:
     from vmc.lang.elaborate.expressions import evaluate
     from vmc.lang.elaborate.layouts import evaluate_packing
+    from vmc.lang.elaborate.types import numeric_type
 
-    type = evaluate(el, node.dtype, scope)
-    if not isinstance(type, TypeRef):
-        raise Reject("E0809", f"a field has a numeric type, and this is {type.describe()}", node.dtype.span)
+    type = TypeRef(numeric_type(el, node.dtype, scope, "E0809"))
     count = None if node.count is None else el.integer(evaluate(el, node.count, scope), node.count.span)
     if count is not None and not 1 <= count <= MAX_BLOCK:
         raise Reject("E0802", f"a field has 1 to {MAX_BLOCK} elements, not {count}", node.span)
@@ -173,7 +179,8 @@ def gather(el: Elaborator, tensor: Tensor, indices: list[Value], mask: list[Valu
     per_block = build.broadcast(el.index(Const(format.block), span), last.tile.shape)
     block, inside = build("floordiv", last, per_block), build("mod", last, per_block)
     leading = tuple(build.cast(index, "i64") for index in indices[:-1])
-    access = Access(tensor, span, leading, block, inside, last.tile.shape, tuple(mask))
+    place = build.cast(inside, "i32")
+    access = Access(tensor, span, leading, block, place, last.tile.shape, tuple(mask))
     value = format_value(el, format, access)
     if not mask:
         return value
@@ -189,12 +196,17 @@ def format_value(el: Elaborator, format: Format, access: Access) -> Tile:
     for field in format.fields:
         scope.names[field.name] = field_thing(el, field, access)
     node = format.declaration
-    scope.names[node.value.index] = Tile(el.at(access.span).cast(access.inside, "i32"))
+    scope.names[node.value.index] = Tile(access.inside)
     el.calls.append((f"format {format.name}", access.span))
     try:
         for line in node.lines:
             scope.names[line.name] = evaluate(el, line.value, scope)
-        value = el.tile(evaluate(el, node.value.value, scope), node.value.span)
+        result = evaluate(el, node.value.value, scope)
+        if not isinstance(result, Tile | Const):
+            raise Reject(
+                "E0804", f"the value of a format is a number, and this is {result.describe()}", node.value.span
+            )
+        value = el.tile(result, node.value.span)
     finally:
         el.calls.pop()
     return Tile(el.at(access.span).broadcast(value.value, access.shape))
@@ -214,6 +226,9 @@ def index_field(el: Elaborator, thing: FieldAccess, index: Thing, span: Span) ->
     assert field.count is not None
     if isinstance(index, Const) and not (isinstance(index.value, int) and 0 <= index.value < field.count):
         raise Reject("E0803", f"`{field.name}` has {field.count} elements; {index.value} is not one of them", span)
+    if index == Tile(access.inside) and field.count < access.block_size:
+        message = f"`{field.name}` has {field.count} elements, and the block {access.block_size}"
+        raise Reject("E0803", message, span, help=f"index it with `i % {field.count}` or `i // n`")
     place = el.tile(index, span)
     if not place.dtype.is_int:
         raise Reject("E0221", f"an index must be an integer, and this is {place.describe()}", span)

@@ -48,7 +48,7 @@ def fill_code(el: Elaborator, type: DType, fill: Const | None, span: Span) -> in
     """The bit pattern of a fill value; all zero bits where none is given. Raises Reject."""
     if fill is None:
         return 0
-    constant = el.constant(fill.value, type, span)
+    constant = el.constant(fill.value, type, span, "E0511")
     code = el.definitions[constant].attrs["code"]
     assert isinstance(code, int)
     return code

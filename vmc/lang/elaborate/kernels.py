@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vmc.diagnostics import Note
@@ -18,16 +18,12 @@ from vmc.lang.elaborate.expressions import evaluate
 from vmc.lang.elaborate.formats import Format
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.statements import elaborate_body
+from vmc.lang.elaborate.statics import check_kind
+from vmc.lang.elaborate.types import type_thing
 from vmc.lang.elaborate.values import Const, FormatRef, Tensor, Thing, Tile, TypeRef
 
 Binding = DType | Format | int | float | bool
-KINDS: dict[str, Callable[[DType], bool]] = {
-    "type": lambda t: True,
-    "int": lambda t: t.is_int,
-    "uint": lambda t: t.is_uint,
-    "sint": lambda t: t.is_int and not t.is_uint,
-    "float": lambda t: t.is_float,
-}
+MAX_RANK = 8
 DIM_OPERATORS = ("+", "-", "*", "//", "%")
 
 
@@ -81,10 +77,10 @@ def bind_static_params(
     for param in node.static_params:
         if param.name in bindings:
             thing = as_thing(bindings[param.name])
-            check_kind(el, param, thing)
+            check_kind(param, thing, param.span)
         elif param.default is not None:
             thing = evaluate(el, param.default, scope)
-            check_kind(el, param, thing)
+            check_kind(param, thing, param.default.span, "E0704")
         else:
             raise Reject(
                 "E0706",
@@ -118,27 +114,6 @@ def show(thing: Thing) -> str:
     return "?"
 
 
-def check_kind(el: Elaborator, param: syntax.StaticParam, thing: Thing) -> None:
-    """Whether an argument or default is of the parameter's kind. Raises Reject."""
-    kind = param.kind
-    match thing, kind:
-        case TypeRef(type), _ if kind in KINDS and KINDS[kind](type):
-            return
-        case FormatRef(), "format":
-            return
-        case Const(value), "bool" if isinstance(value, bool):
-            return
-        case Const(value), None | "const" if not isinstance(value, bool) or kind is None:
-            return
-        case TypeRef() | FormatRef(), None:
-            expected = "a compile-time number"
-        case _:
-            expected = {"const": "a number", "bool": "`true` or `false`", "format": "a format"}.get(
-                kind or "", f"`{kind}`"
-            )
-    raise Reject("E0705", f"`{param.name}` takes {expected}, and got {thing.describe()}", param.span)
-
-
 def declare_parameters(
     el: Elaborator, node: syntax.Kernel, scope: Scope
 ) -> tuple[list[Parameter], list[Value], list[str]]:
@@ -146,7 +121,11 @@ def declare_parameters(
     parameters: list[Parameter] = []
     values: list[Value] = []
     names: dict[str, None] = {}
+    declared = {static.name for static in node.static_params}
     for param in node.params:
+        if param.name in declared:
+            raise Reject("E0702", f"`{param.name}` is declared twice", param.name_span)
+        declared.add(param.name)
         parameter, value = declare(el, param, scope)
         parameters.append(parameter)
         values.append(value)
@@ -166,12 +145,13 @@ def declare_parameters(
 def declare(el: Elaborator, param: syntax.KernelParam, scope: Scope) -> tuple[Parameter, Value]:
     """One run-time parameter. Raises Reject."""
     access = Access(param.access)
-    base = evaluate(el, param.type.base, scope)
+    base = type_thing(el, param.type.base, scope)
     if param.type.space is not None:
         raise Reject("E0710", "a kernel's parameters live in global memory", param.type.span)
     extents = param.type.extents
     match base:
         case TypeRef(type) if extents is None:
+            check_scalar(param, type)
             if access is not Access.IN:
                 raise Reject(
                     "E0707",
@@ -182,6 +162,8 @@ def declare(el: Elaborator, param: syntax.KernelParam, scope: Scope) -> tuple[Pa
             return Parameter(param.name, access, type, None, None), argument(TileType(type), param.name)
         case TypeRef(type):
             assert extents is not None
+            if not 1 <= len(extents) <= MAX_RANK:
+                raise Reject("E0712", f"a tensor has 1 to {MAX_RANK} dimensions, not {len(extents)}", param.type.span)
             dims = tuple(extent_of(el, e, scope) for e in extents)
             storage = pinned_storage(el, param, type, scope)
             tensor = TensorType(type, dims, access, storage=storage)
@@ -189,6 +171,18 @@ def declare(el: Elaborator, param: syntax.KernelParam, scope: Scope) -> tuple[Pa
         case FormatRef(format):
             return declare_formatted(el, param, format, access, scope)
     raise el.unexpected(base, "a numeric type or a format", param.type.base.span, code="E0116")
+
+
+def check_scalar(param: syntax.KernelParam, type: DType) -> None:
+    """Scalars are passed as machine numbers: integers of 8 bits and more, f16, f32, f64. Raises Reject."""
+    if (type.is_int and type.width < 8) or (type.is_float and type.name not in ("f16", "f32", "f64")):
+        wide = "f32" if type.is_float else "i32"
+        raise Reject(
+            "E0711",
+            f"the scalar `{param.name}` cannot be passed as {type.name}",
+            param.type.span,
+            help=f"pass `{wide}` and convert it, or a tensor `{type.name}[1]`",
+        )
 
 
 def pinned_storage(el: Elaborator, param: syntax.KernelParam, type: DType, scope: Scope) -> Storage | None:

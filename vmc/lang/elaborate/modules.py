@@ -25,6 +25,7 @@ from vmc.lang.elaborate.values import (
     Const,
     FormatRef,
     FunctionRef,
+    KernelRef,
     ModuleRef,
     Poison,
     TableRef,
@@ -119,7 +120,7 @@ def declare(el: Elaborator, node: syntax.Decl, module: Module) -> None:
         case syntax.FormatDecl(name):
             scope.names[name] = FormatRef(declare_format(el, node, scope))
         case syntax.Kernel(name):
-            del scope.names[name]
+            scope.names[name] = KernelRef(name)
             module.kernels[name] = node
 
 

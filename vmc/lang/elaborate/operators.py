@@ -310,7 +310,7 @@ def matmul(el: Elaborator, a: Tile | Const, b: Tile | Const, span: Span, acc: Va
         )
     type = accumulator(a.dtype, b.dtype)
     if type is None:
-        raise mixed_types("@", a.dtype, b.dtype, span)
+        raise Reject("E0220", f"`@` of {a.dtype.name} and {b.dtype.name}", span, help="convert one operand")
     shape = (left.tile.shape[0], right.tile.shape[1])
     wanted = a.shape[:-1] + b.shape[1:]
     if acc is None or (acc.tile.dtype, acc.tile.shape) != (type, wanted):
@@ -355,7 +355,13 @@ def selected_type(el: Elaborator, a: Tile | Const, b: Tile | Const, span: Span) 
     if isinstance(a, Const) and isinstance(b, Const):
         return common_type(default_type(a.value), default_type(b.value)) or default_type(float(a.value))
     if isinstance(a, Tile) and isinstance(b, Tile):
-        return a.dtype if a.dtype == b.dtype else operand_type(el, "if", a, b, span)
+        if a.dtype == b.dtype:
+            return a.dtype
+        common = common_type(a.dtype, b.dtype)
+        if common is None:
+            message = f"the choice is between {a.dtype.name} and {b.dtype.name}, which have no common type"
+            raise Reject("E0224", message, span, help="convert one of them")
+        return common
     tile, constant = (a, b) if isinstance(a, Tile) else (b, a)
     assert isinstance(tile, Tile) and isinstance(constant, Const)
     own = tile.dtype

@@ -13,6 +13,7 @@ from vmc.lang.elaborate.errors import Reject
 from vmc.lang.elaborate.expressions import evaluate, tile_extents
 from vmc.lang.elaborate.layouts import evaluate_layout
 from vmc.lang.elaborate.scope import Scope
+from vmc.lang.elaborate.types import numeric_type
 from vmc.lang.elaborate.values import (
     Const,
     Nothing,
@@ -28,7 +29,7 @@ from vmc.lang.elaborate.values import (
 
 def elaborate_body(el: Elaborator, body: Sequence[syntax.Stmt], scope: Scope) -> TupleRef | None:
     """Elaborates statements in order; what a `return` at the end returns, or None."""
-    for position, statement in enumerate(body):
+    for statement in body:
         returned: TupleRef | None = None
         failures = len(el.diagnostics)
         done = False
@@ -38,9 +39,6 @@ def elaborate_body(el: Elaborator, body: Sequence[syntax.Stmt], scope: Scope) ->
         if not done or (len(el.diagnostics) > failures and isinstance(statement, syntax.Assign)):
             spoil(el, statement, scope)
         if returned is not None:
-            if position + 1 < len(body):
-                with el.reporting(statement.span):
-                    raise Reject("E0606", "nothing after `return` is executed", body[position + 1].span)
             return returned
     return None
 
@@ -121,8 +119,11 @@ def assign_name(el: Elaborator, target: syntax.Name, value: Thing, node: syntax.
             notes=notes,
             help=f"store to a slice of it: `{target.id}[...] = ...`",
         )
-    if old is None and isinstance(scope.find(target.id), TypeRef):
+    outer = scope.find(target.id)
+    if old is None and isinstance(outer, TypeRef):
         raise Reject("E0108", f"`{target.id}` is the name of a type", target.span)
+    if target.id in el.symbols and isinstance(old, Tile) and old.value is el.symbols[target.id]:
+        raise Reject("E0108", f"`{target.id}` is an extent of the tensors, and cannot be assigned to", target.span)
     scope.names[target.id] = value
 
 
@@ -135,7 +136,7 @@ def assign_annotated(el: Elaborator, node: syntax.AnnotatedAssign, scope: Scope)
     tile = el.tile(value, node.value.span)
     if (tile.dtype, tile.shape) != (type.dtype, type.shape):
         raise Reject(
-            "E0212",
+            "E0212" if tile.dtype != type.dtype else "E0319",
             f"`{node.target.id}` is declared {TileType(type.dtype, type.shape)}, and the value is {tile.describe()}",
             node.value.span,
             notes=(Note(node.type.span, "the declared type"),),
@@ -147,9 +148,7 @@ def assign_annotated(el: Elaborator, node: syntax.AnnotatedAssign, scope: Scope)
 
 def annotated_type(el: Elaborator, node: syntax.TypeExpr, scope: Scope) -> TileType:
     """The tile type of an annotation, with its pinned layout. Raises Reject."""
-    base = evaluate(el, node.base, scope)
-    if not isinstance(base, TypeRef):
-        raise el.unexpected(base, "a numeric type", node.base.span, code="E0116")
+    base = TypeRef(numeric_type(el, node.base, scope))
     if node.space not in (None, "register"):
         raise Reject(
             "E0042", f"a tile cannot live `in {node.space}`", node.span, help="allocate: `alloc(...) in shared`"

@@ -128,6 +128,16 @@ class FunctionRef:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelRef:
+    """A kernel's name; kernels are launched by the host only."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"the kernel {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class BuiltinRef:
     """A function of the language."""
 
@@ -218,7 +228,7 @@ class Poison:
 
 
 Thing = Union[
-    Const, Tile, Tensor, TypeRef, ShapedRef, TableRef, FormatRef, FunctionRef, BuiltinRef, ModuleRef, LayoutRef,
-    ListRef, TextRef, TupleRef, Word, Nothing, Poison, "FieldAccess",
+    Const, Tile, Tensor, TypeRef, ShapedRef, TableRef, FormatRef, FunctionRef, KernelRef, BuiltinRef, ModuleRef,
+    LayoutRef, ListRef, TextRef, TupleRef, Word, Nothing, Poison, "FieldAccess",
 ]  # fmt: skip
 """Whatever an expression can stand for."""

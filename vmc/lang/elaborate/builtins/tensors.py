@@ -15,6 +15,7 @@ from vmc.lang.elaborate.calls import allocate
 from vmc.lang.elaborate.elaborator import Elaborator
 from vmc.lang.elaborate.errors import Reject
 from vmc.lang.elaborate.expressions import evaluate
+from vmc.lang.elaborate.typing import broadcast_shapes
 from vmc.lang.elaborate.values import Const, Nothing, Tensor, TextRef, Thing, Tile, TupleRef
 
 I32, I64, U32, U64, F32 = map(dtype, ("i32", "i64", "u32", "u64", "f32"))
@@ -102,12 +103,20 @@ def index_tiles(el: Elaborator, args: Arguments, tensor: Tensor, count: int) -> 
     for tile, expr in zip(rest, args.rest, strict=True):
         if tile in indices and not tile.dtype.is_int:
             raise Reject("E0221", f"an index must be an integer, and this is {tile.describe()}", expr.span)
-        shape = operators.joint_shape(shape, tile.shape, args.call_span)
+        shape = common_shape(shape, tile.shape, args)
     if args.given("mask"):
-        shape = operators.joint_shape(shape, args.tile("mask").shape, args.span("mask"))
+        shape = common_shape(shape, args.tile("mask").shape, args)
     build = el.at(args.call_span)
     same = I32 if all(tile.dtype.width < 32 or tile.dtype == I32 for tile in indices) else I64
     return [build.broadcast(build.cast(tile.value, same), shape) for tile in indices], others
+
+
+def common_shape(a: tuple[int, ...], b: tuple[int, ...], args: Arguments) -> tuple[int, ...]:
+    """The shape that indices, value and mask share. Raises Reject."""
+    shape = broadcast_shapes(a, b)
+    if shape is None:
+        raise Reject("E0512", f"the indices have the shapes {list(a)} and {list(b)}", args.call_span)
+    return shape
 
 
 def mask_operand(el: Elaborator, args: Arguments, shape: tuple[int, ...]) -> list[Value]:
