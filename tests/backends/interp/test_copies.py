@@ -93,7 +93,7 @@ def test_a_copy_never_committed_does_not_arrive_with_a_wait(kernel, launch):
 
     from vmc.ir.core import IRError
 
-    with pytest.raises(IRError, match="load: .* is used before the copy to it was waited for"):
+    with pytest.raises(IRError, match=r"load: .* is used before the copy to it was waited for"):
         kernel({"x": TensorType(F32, (4,))}, (1,), body)
 
 
