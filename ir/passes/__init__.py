@@ -5,6 +5,7 @@
 Each pass says in its docstring what it needs, guarantees and keeps; `run` can check the module after every one.
 """
 
+from vmc.ir.passes.bounds import bounds
 from vmc.ir.passes.canonicalize import canonicalize
 from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
@@ -17,6 +18,7 @@ from vmc.ir.passes.unroll import unroll
 __all__ = [
     "PASSES",
     "Pass",
+    "bounds",
     "canonicalize",
     "cse",
     "dce",
@@ -29,7 +31,7 @@ __all__ = [
     "unroll",
 ]
 
-PASSES: dict[str, Pass] = {step.name: step for step in (canonicalize, fold, cse, dce, licm, unroll, expand)}
+PASSES: dict[str, Pass] = {step.name: step for step in (canonicalize, fold, cse, dce, licm, unroll, bounds, expand)}
 """Every pass, by name."""
 
 
@@ -41,4 +43,4 @@ def pipeline(target: str) -> tuple[Pass, ...]:
     """
     if target == "interp":
         return ()
-    return (canonicalize, cse, unroll, canonicalize, expand, canonicalize, cse, licm, dce)
+    return (canonicalize, cse, dce, unroll, canonicalize, cse, expand, canonicalize, cse, licm, bounds, dce)

@@ -10,8 +10,8 @@ knows an interval of numbers, and bounds `k * atom <= affine` and `k * atom >= a
 remains (Fourier-Motzkin elimination, in the one order that the definitions give). A bound is divided by the common
 divisor of its multiples, which is what divisibility needs: 32 t <= 32 N - 1 gives t <= N - 1.
 
-i64 arithmetic wraps, so an operation whose interval leaves i64 is an unknown number. Symbols are taken to lie between 0
-and `LARGEST_EXTENT`, which no tensor that fits a machine exceeds.
+Integers wrap, so a number whose interval leaves its dtype is an unknown number of that dtype. Symbols are taken to lie
+between 0 and `LARGEST_EXTENT`, which no tensor that fits a machine exceeds.
 """
 
 from __future__ import annotations
@@ -107,29 +107,28 @@ class Ranges:
         distance = high.plus(low, -1).plus(Affine(-1))
         most = max(self.interval(distance)[1], 0) // step
         turn = self.atom(0, most, [Bound(1, Affine(0))], [tightened(step, distance, True)])
-        return self.checked(low.plus(turn, step))
+        return self.fitted(low.plus(turn, step), MIN, MAX)
 
-    # Arithmetic, as the operations do it
+    # Arithmetic on integers that do not wrap
 
-    def checked(self, value: Affine) -> Affine:
-        """The value, unless it might not fit i64, where it would wrap."""
-        low, high = self.interval(value)
-        return value if low >= MIN and high <= MAX else self.unknown()
+    def fitted(self, value: Affine, low: int, high: int) -> Affine:
+        """The value, if it cannot leave a dtype's range; else an unknown number of that range, since it may wrap."""
+        least, most = self.interval(value)
+        return value if least >= low and most <= high else self.unknown(low, high)
 
     def add(self, a: Affine, b: Affine) -> Affine:
-        return self.checked(a.plus(b))
+        return a.plus(b)
 
     def subtract(self, a: Affine, b: Affine) -> Affine:
-        return self.checked(a.plus(b, -1))
+        return a.plus(b, -1)
 
     def multiply(self, a: Affine, b: Affine) -> Affine:
         if a.number is not None:
             a, b = b, a
         if b.number is not None:
-            return self.checked(a.times(b.number))
+            return a.times(b.number)
         corners = [x * y for x in self.interval(a) for y in self.interval(b)]
-        low, high = min(corners), max(corners)
-        return self.unknown(low, high) if low >= MIN and high <= MAX else self.unknown()
+        return self.unknown(min(corners), max(corners))
 
     def quotient(self, a: Affine, b: Affine) -> Affine:
         """a // b, rounded down, and 0 for b = 0."""
@@ -148,18 +147,18 @@ class Ranges:
         """By a divisor that is not a positive constant."""
         (low, high), (least, most) = self.interval(a), self.interval(b)
         if least < 0:
-            return self.unknown()
+            return self.unknown(-max(abs(low), abs(high)) - 1, max(abs(low), abs(high)) + 1)
         divisors = [divisor for divisor in (max(least, 1), most) if divisor > 0]
         results = [end // divisor for end in (low, high) for divisor in divisors] + ([0] if least == 0 else [])
         return self.unknown(min(results), max(results))
 
     def remainder(self, a: Affine, b: Affine) -> Affine:
-        """a - (a // b) * b, and a for b = 0."""
+        """a - (a // b) * b, and a for b = 0: between 0 and b, b excluded."""
         k = b.number
         if k is None or k < 1:
             least, most = self.interval(b)
             if least < 1:
-                return self.unknown()
+                return self.unknown(min(self.interval(a)[0], least, 0), max(self.interval(a)[1], most, 0))
             return self.atom(0, most - 1, [Bound(1, Affine(0))], [Bound(1, b.plus(Affine(-1)))])
         value = a.plus(self.quotient(a, b), -k)
         if value.number is not None:
@@ -172,7 +171,7 @@ class Ranges:
     def ceiling(self, a: Affine, b: Affine) -> Affine:
         """a / b rounded up, of extents."""
         k = b.number
-        return self.quotient(self.add(a, Affine(k - 1)), b) if k is not None and k > 0 else self.unknown()
+        return self.quotient(a.plus(Affine(k - 1)), b) if k is not None and k > 0 else self.unknown()
 
     def minimum(self, a: Affine, b: Affine) -> Affine:
         (a_low, a_high), (b_low, b_high) = self.interval(a), self.interval(b)

@@ -3,8 +3,8 @@
     module = generate(seed=7, size=40)
 
 A kernel from here never fails and has one answer on every executor, bit for bit (but for which NaN a NaN is): blocks
-write disjoint elements, gathers stay inside or have a fill, loops end, and sums of floats, whose order is free, are over
-small integers, which any order adds exactly. `size` is the number of steps: each adds an operation or a few.
+write disjoint elements, gathers stay inside or have a fill, loops end, and sums of floats, whose order is free, are
+over small integers, which any order adds exactly. `size` is the number of steps: each adds an operation or a few.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Generator:
     """The values in sight, by scope, and the tensors to read and write."""
 
     def __init__(self, rng: random.Random, size: int) -> None:
-        self.rng, self.budget, self.depth = rng, size, 0
+        self.rng, self.size, self.budget, self.depth = rng, size, size, 0
         self.build = Builder()
         self.scopes: list[list[Value]] = [[]]
         self.tame: set[Value] = set()
@@ -75,13 +75,15 @@ class _Generator:
         self.scopes.append(list(self.blocks))
         while self.budget > 0:
             self.step()
-        for _ in range(3):
+        for _ in range(3 + self.size // 8):
             self.store()
         body = self.build.region(self.blocks)
         preamble.append(make_op("grid", [extent.value for extent in self.grid], {}, [body], self.span()))
         region = preamble.region()
         fast = False
-        return Kernel(name, tuple(self.params), tuple(self.symbols), region, fast, span=Span("random.vmc", 1, 1, 999, 1))
+        return Kernel(
+            name, tuple(self.params), tuple(self.symbols), region, fast, span=Span("random.vmc", 1, 1, 999, 1)
+        )
 
     def parameter(self, type: TensorType | TileType) -> Value:
         self.params.append(argument(type, f"p{len(self.params)}"))
@@ -179,7 +181,9 @@ class _Generator:
 
     def tame_integers(self, shape: tuple[int, ...]) -> Value:
         """Integers of at most 4 bits."""
-        value = self.pick(lambda v: v.tile.shape == shape and v.tile.dtype in SMALL_INTEGERS) if shape in SHAPES else None
+        value = (
+            self.pick(lambda v: v.tile.shape == shape and v.tile.dtype in SMALL_INTEGERS) if shape in SHAPES else None
+        )
         return value or self.of(self.rng.choice(SMALL_INTEGERS), shape)
 
     def tame_floats(self, type: DType, shape: tuple[int, ...]) -> Value:
@@ -191,7 +195,7 @@ class _Generator:
 
     def scalar_index(self) -> Value:
         """An i64 scalar of modest size."""
-        known = self.visible(lambda value: value in self.blocks or value in self.tame and value.type == INDEX)
+        known = self.visible(lambda value: value in self.blocks or (value in self.tame and value.type == INDEX))
         constant = self.build.index(self.rng.choice((0, 0, 0, 1, 2, 5, -1, 4, 8)))
         if not known or self.rng.random() < 0.4:
             result = constant
@@ -259,7 +263,7 @@ class _Generator:
             bits = self.of(U32, value.tile.shape)
             self("cast", value, bits, dtype=target, rounding="stochastic", saturate=None)
         else:
-            may_overflow = target.is_int and value.tile.dtype.is_int or target.has_infinity or target.has_nan
+            may_overflow = (target.is_int and value.tile.dtype.is_int) or target.has_infinity or target.has_nan
             saturate = self.rng.choice((None, None, True, False) if may_overflow else (None, True))
             self("cast", value, dtype=target, rounding=self.rng.choice(ROUNDINGS), saturate=saturate)
 
@@ -273,7 +277,11 @@ class _Generator:
                 front = (self.rng.choice((1, 2, 3)),) if rank < 3 else ()
                 self("broadcast", value, shape=front + tuple(self.rng.choice((1, 3)) if n == 1 else n for n in shape))
             case "reshape":
-                self("reshape", value, shape=self.rng.choice([(value.tile.size,), (1, *shape)[-3:] if rank < 3 else shape]))
+                self(
+                    "reshape",
+                    value,
+                    shape=self.rng.choice([(value.tile.size,), (1, *shape)[-3:] if rank < 3 else shape]),
+                )
             case "transpose":
                 self("transpose", value, permutation=tuple(self.rng.sample(range(rank), rank)))
             case "slice":
@@ -292,7 +300,10 @@ class _Generator:
     def slice(self, value: Value) -> None:
         starts = [self.rng.randrange(extent) for extent in value.tile.shape]
         steps = [self.rng.choice((1, 1, 2)) for _ in starts]
-        most = [(extent - start - 1) // step + 1 for extent, start, step in zip(value.tile.shape, starts, steps, strict=True)]
+        most = [
+            (extent - start - 1) // step + 1
+            for extent, start, step in zip(value.tile.shape, starts, steps, strict=True)
+        ]
         sizes = [self.rng.randint(1, most_here) for most_here in most]
         self("slice", value, starts=tuple(starts), sizes=tuple(sizes), steps=tuple(steps))
 
@@ -391,7 +402,11 @@ class _Generator:
         value = self.pick(lambda v: v.tile.size <= 64)
         tensor, starts = self.own(value.tile.dtype, value.tile.shape, Access.INOUT)
         rank = tensor.tensor.rank
-        slice = {"sizes": (*(None for _ in self.grid), *value.tile.shape), "steps": (1,) * rank, "inbounds": (False,) * rank}
+        slice = {
+            "sizes": (*(None for _ in self.grid), *value.tile.shape),
+            "steps": (1,) * rank,
+            "inbounds": (False,) * rank,
+        }
         fill = self.code(value.tile.dtype)
         self("load", tensor, *starts, fill=fill, **slice)
         self.many("store", tensor, value, *starts, **slice)
@@ -444,7 +459,9 @@ class _Generator:
 
     # Control
 
-    def nested(self, args: Sequence[Value], steps: int, close: Callable[[], Sequence[Value]]) -> tuple[Sequence[Value], Builder]:
+    def nested(
+        self, args: Sequence[Value], steps: int, close: Callable[[], Sequence[Value]]
+    ) -> tuple[Sequence[Value], Builder]:
         """A region under construction: some steps, then what `close` yields."""
         outer, self.build = self.build, Builder()
         self.scopes.append(list(args))
@@ -473,10 +490,7 @@ class _Generator:
 
     def yielded(self, carried: Sequence[Value]) -> list[Value]:
         """The next values of carried ones: sometimes the same, sometimes swapped."""
-        return [
-            arg if self.rng.random() < 0.2 else self.of(arg.tile.dtype, arg.tile.shape)
-            for arg in carried
-        ]
+        return [arg if self.rng.random() < 0.2 else self.of(arg.tile.dtype, arg.tile.shape) for arg in carried]
 
     def conditional_loop(self) -> None:
         """A loop that ends after a few turns, or earlier where some value says so."""
@@ -496,7 +510,9 @@ class _Generator:
         self.structured(make_op("while", starts, {}, regions, self.span()))
 
     def branch(self) -> None:
-        types = [value.tile for value in (self.pick(lambda v: v.tile.size <= 64) for _ in range(self.rng.randint(0, 2)))]
+        types = [
+            value.tile for value in (self.pick(lambda v: v.tile.size <= 64) for _ in range(self.rng.randint(0, 2)))
+        ]
         condition = self.of(U1, ())
         regions = []
         for _ in range(2):

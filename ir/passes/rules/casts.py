@@ -63,7 +63,9 @@ def cast_of_cast(op: Op, rewriter: Rewriter) -> tuple[Value, ...] | None:
     origin, middle = inner.operands[0], inner.result.tile.dtype
     if not embeds(origin.tile.dtype, middle, saturation(inner)):
         return None
-    return (rewriter.emit("cast", origin, **op.attrs),)
+    clamps = origin.tile.dtype.is_int and middle.is_float and op.result.tile.dtype.is_int
+    attrs = {**op.attrs, "saturate": True} if clamps else op.attrs
+    return (rewriter.emit("cast", origin, **attrs),)
 
 
 def identity_bitcast(op: Op, rewriter: Rewriter) -> tuple[Value, ...] | None:
