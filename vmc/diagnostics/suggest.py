@@ -23,18 +23,18 @@ def distance(a: str, b: str) -> int:
 def suggest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `name` most likely stands for, or None where none is near.
 
-    A name of n letters may differ in one place per three letters (at least one from three letters on); letter case
-    counts half. Of equally near candidates the alphabetically first is taken.
+    A name of n letters may differ in one place per three letters or in the order of
+    two neighbours; letter case counts half. Of equally near candidates the alphabetically first is taken.
     """
     if not 0 < len(name) <= 64:
         return None
-    allowed = 0 if len(name) < 3 else max(1, len(name) // 3)
+    allowed = len(name) // 3
     best: tuple[float, str] | None = None
     for candidate in candidates:
         if candidate == name or abs(len(candidate) - len(name)) > allowed:
             continue
         folded = distance(name.lower(), candidate.lower())
-        if folded > allowed or (folded == 0 and len(name) < 2):
+        if folded > allowed and not (folded == 1 and sorted(name) == sorted(candidate)):
             continue
         score = (folded + 0.5 * (distance(name, candidate) > folded), candidate)
         if best is None or score < best:

@@ -33,10 +33,14 @@ class Row:
 
 @dataclass(slots=True)
 class Item:
-    """A top-level item: its first row stands at the left margin. `after` are the DEDENT words that end it."""
+    """A top-level item: its first row stands at the left margin. `after` are the DEDENT words that end it.
+
+    `lost_block` says that a block should follow the first row and does not.
+    """
 
     rows: list[Row] = field(default_factory=list)
     after: list[Word] = field(default_factory=list)
+    lost_block: bool = False
 
     @property
     def damaged(self) -> bool:
@@ -172,6 +176,7 @@ class _Indenter:
         )
         header.damaged = True
         header.opens = True
+        self.items[-1].lost_block = header is self.items[-1].rows[0]
         end = header.words[-1].span
         words = [Word("PASS", "", end), Word("NEWLINE", "", end)]
         self.items[-1].rows.append(Row([Word("INDENT", "", end)], words, True))

@@ -35,15 +35,17 @@ def _integer(text: str, span: Span) -> int | Diagnostic:
     if len(text) > 4 * _WIDEST:
         return too_large
     if len(text) > 1 and text[0] == "0" and text.strip("0_").isdigit() and text[1].isdigit():
-        octal = "an octal number begins with `0o`" if set(text) <= set("01234567_") else None
+        plain = text.lstrip("0_") or "0"
+        help = f"write `{plain}`"
+        if set(plain) <= set("01234567_"):
+            help += f", or `0o{plain}` for an octal number"
         return error(
             "E0012",
             "an integer does not begin with 0",
             span,
             label="leading zero",
-            notes=(),
-            help=octal,
-            fix=Fix(span, text.lstrip("0_")),
+            help=help,
+            fix=Fix(span, plain),
         )
     value = int(text, 0)
     return value if value.bit_length() <= _WIDEST else too_large
@@ -55,6 +57,8 @@ def _malformed(text: str, span: Span) -> Diagnostic:
         kind, digits = base
         message = f"`{text[:2]}` begins a {kind} number, whose digits are {digits}"
         return error("E0012", message, span, label="not a number")
+    if text[-1] in "eE":
+        return error("E0012", "the exponent of this number has no digits", span, label="not a number")
     if suffixed := _SUFFIXED.fullmatch(text):
         plain, suffix = suffixed.groups()
         return error(

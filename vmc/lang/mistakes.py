@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from vmc.diagnostics import Diagnostic, Fix, Note, error, suggest
 from vmc.ir.span import Span
 from vmc.lang.expectation import accepted_keywords, expected, shown, wants_expression, wants_operator
-from vmc.lang.slices import python_slice
+from vmc.lang.slices import python_slice, spaced_text
 from vmc.lang.words import ALIEN, DECLARATIONS, HEADERS, OPENING, RESERVED, STATEMENTS, Word
 
 _OPERAND = frozenset(("NAME", "INT", "FLOAT", "STRING", "TRUE", "FALSE", "NONE"))
 _OPERAND_END = _OPERAND | {"RPAR", "RSQB"}
 _CONDITIONS = frozenset(("IF", "ELIF", "WHILE", "ASSERT", "STATIC_ASSERT"))
 _RESERVED_TYPES = frozenset(RESERVED.values()) - {"FLOAT", "TRUE", "FALSE", "NONE"}
-_LIMIT = 8
+_AFTER_NAME = frozenset(
+    ("EQUAL", "AUGMENT", "DOT", "COMMA", "RPAR", "RSQB", "COMPARE", "PLUS", "MULTIPLY", "POWER", "SHIFT", "NEWLINE")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,9 @@ def _call_without_parentheses(mistake: Mistake) -> Diagnostic | None:
         return None
     rest = mistake.words[1:-1]
     message = f"the arguments of `{head.text}` stand in parentheses"
-    return error("E0028", message, head.span.to(rest[-1].span), help=f"write `{head.text}(...)`")
+    span = head.span.to(rest[-1].span)
+    fix = Fix(span, f"{head.text}({spaced_text(rest)})") if span.line == span.end_line else None
+    return error("E0028", message, span, help=f"write `{head.text}(...)`", fix=fix)
 
 
 # ---- loops, conditions, headers --------------------------------------------------------------------------------------
@@ -276,7 +280,8 @@ def _missing_colon(mistake: Mistake) -> Diagnostic | None:
     if mistake.open_brackets():
         return None
     place = mistake.after_previous()
-    message = f"a `{mistake.head.text}` line ends with `:`"
+    article = "an" if mistake.head.text[0] in "aei" else "a"
+    message = f"{article} `{mistake.head.text}` line ends with `:`"
     return error("E0002", message, place, label="expected `:`", help="add `:`", fix=Fix(place, ":"))
 
 
@@ -292,8 +297,32 @@ def _assignment_as_value(mistake: Mistake) -> Diagnostic | None:
             return None
         message = f"`{word.text}` assigns, and an assignment is no value"
         return error("E0016", message, word.span, help="compare with `==`")
-    if any(earlier.type in ("EQUAL", "AUGMENT") for earlier in mistake.words[: mistake.position]):
+    if wants_operator(mistake.accepted) and any(
+        earlier.type in ("EQUAL", "AUGMENT") for earlier in mistake.words[: mistake.position]
+    ):
         return error("E0033", "an assignment has no value to assign on", word.span, help="write two assignments")
+    return None
+
+
+def _index_in_parentheses(mistake: Mistake) -> Diagnostic | None:
+    if mistake.head.type != "FOR" or mistake.position != 1 or mistake.word.type != "LPAR":
+        return None
+    help = "write `for i, j in grid(...)`"
+    return error("E0043", "the indices of a loop stand without parentheses", mistake.word.span, help=help)
+
+
+def _access(mistake: Mistake) -> Diagnostic | None:
+    """`def f(y: out f32[4])`: only kernels say how a parameter is used."""
+    if mistake.head.text != "def" or len(mistake.open_brackets()) != 1 or mistake.position < 2:
+        return None
+    for word, before in (
+        (mistake.word, mistake.position - 1),
+        (mistake.words[mistake.position - 1], mistake.position - 2),
+    ):
+        if word.text in ("in", "out", "inout") and mistake.words[before].type == "COLON":
+            message = f"the parameter of a function is not marked `{word.text}`"
+            help = "leave it out: a function may store to the tensors that it is given"
+            return error("E0001", message, word.span, help=help)
     return None
 
 
@@ -307,14 +336,20 @@ def _loop_over_value(mistake: Mistake) -> Diagnostic | None:
     return error("E0032", f"a loop cannot go over {shown(word)}", word.span, help=help)
 
 
+def _unknown_space(mistake: Mistake) -> Diagnostic | None:
+    word = mistake.word
+    if word.type == "NEWLINE" or not {"SHARED", "REGISTER"} <= mistake.accepted:
+        return None
+    message = f"the memory spaces are `shared` and `register`, not {shown(word)}"
+    meant = suggest(word.text, ("shared", "register"))
+    if meant is None:
+        return error("E0042", message, word.span)
+    return error("E0042", message, word.span, help=f"did you mean `{meant}`?", fix=Fix(word.span, meant))
+
+
 def _space_or_membership(mistake: Mistake) -> Diagnostic | None:
     word, following = mistake.word, mistake.following
-    if word.type != "IN":
-        if word.type == "NAME" and {"SHARED", "REGISTER"} <= mistake.accepted:
-            help = f"did you mean `{meant}`?" if (meant := suggest(word.text, ("shared", "register"))) else None
-            return error("E0042", f"the spaces are `shared` and `register`, not `{word.text}`", word.span, help=help)
-        return None
-    if not wants_operator(mistake.accepted):
+    if word.type != "IN" or not wants_operator(mistake.accepted):
         return None
     if following is not None and following.text in ("shared", "register"):
         message = f"`in {following.text}` follows a type or an `alloc(...)`"
@@ -353,7 +388,7 @@ def _taken_as_name(mistake: Mistake) -> bool:
     following = mistake.following
     if following is None:
         return False
-    if following.type in ("EQUAL", "AUGMENT", "DOT", "COMMA", "RPAR", "RSQB", "COMPARE", "MULTIPLY", "NEWLINE"):
+    if following.type in _AFTER_NAME:
         return True
     previous = mistake.previous
     return following.type in ("LPAR", "LSQB", "COLON") and previous is not None and previous.type in ("DEF", "KERNEL")
@@ -375,7 +410,8 @@ def _reserved_target(mistake: Mistake) -> Diagnostic | None:
     head, word = mistake.head, mistake.word
     if mistake.position != 1 or word.type not in ("EQUAL", "AUGMENT") or head.type not in _RESERVED_TYPES:
         return None
-    return error("E0015", f"`{head.text}` is a reserved word and cannot be a name", head.span)
+    help = f"choose another name, such as `{head.text.lower()}_`"
+    return error("E0015", f"`{head.text}` is a reserved word and cannot be a name", head.span, help=help)
 
 
 def _side_by_side(mistake: Mistake) -> Diagnostic | None:
@@ -401,15 +437,22 @@ def _opened_on_another_line(mistake: Mistake) -> tuple[Note, ...]:
 
 def _missing_expression(mistake: Mistake) -> Diagnostic | None:
     word, previous = mistake.word, mistake.previous
-    if previous is None or not wants_expression(mistake.accepted) or "RPAR" in mistake.accepted:
+    if previous is None or not wants_expression(mistake.accepted):
         return None
-    ends = word.type in ("NEWLINE", "COMMA", "COLON", "RPAR", "RSQB", "EQUAL", "COMPARE", "MULTIPLY")
-    if not ends or "RSQB" in mistake.accepted:
+    if word.text in ("*", "**") and previous.type in ("LPAR", "COMMA"):
+        return error("E0031", f"arguments cannot be spread with `{word.text}`", word.span)
+    if word.type not in ("NEWLINE", "COMMA", "COLON", "RPAR", "RSQB", "EQUAL", "COMPARE", "MULTIPLY"):
         return None
     message = f"a value is missing after {shown(previous)}"
     if word.type == "NEWLINE":
         return error("E0038", message, mistake.after_previous(), label="expected an expression")
     return error("E0038", message, word.span, label="expected an expression")
+
+
+def _comprehension(mistake: Mistake) -> Diagnostic | None:
+    if mistake.word.type != "FOR" or not mistake.open_brackets():
+        return None
+    return error("E0031", "there are no comprehensions", mistake.word.span, help="write a loop, or compute on tiles")
 
 
 def _tuple(mistake: Mistake) -> Diagnostic | None:
@@ -442,7 +485,10 @@ _MISTAKES: tuple[Callable[[Mistake], Diagnostic | None], ...] = (
     _increment,
     _semicolon,
     _brace,
+    _unknown_space,
+    _format_row,
     _alien_word,
+    _comprehension,
     _none,
     _stray_statement,
     _lonely_branch,
@@ -450,12 +496,13 @@ _MISTAKES: tuple[Callable[[Mistake], Diagnostic | None], ...] = (
     _nested_declaration,
     _reserved_target,
     _misspelt_head,
+    _index_in_parentheses,
     _loop_over_value,
     _misspelt_within,
     _reserved_name,
     _call_without_parentheses,
     _missing_colon,
-    _format_row,
+    _access,
     _parameter,
     _python_slice,
     _assignment_as_value,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from lark import UnexpectedToken
 
-from vmc.diagnostics import Diagnostic, Note
+from vmc.diagnostics import Diagnostic, Note, suggest
 from vmc.ir.span import Span
 from vmc.lang import syntax
 from vmc.lang.builder import Malformed
@@ -21,7 +22,7 @@ from vmc.lang.indenter import Item, Row, indent
 from vmc.lang.mistakes import Mistake, explain
 from vmc.lang.scanner import scan
 from vmc.lang.tables import tables
-from vmc.lang.words import Word
+from vmc.lang.words import DECLARATIONS, Word
 
 MAX_DIAGNOSTICS = 50
 
@@ -33,7 +34,7 @@ def parse(source: str, file: str = "<string>") -> tuple[syntax.File, list[Diagno
     diagnostics = scanned.diagnostics + diagnostics
     nodes: list[Any] = []
     damaged: set[str] = set()
-    stray = False
+    stray = False  # whether the item before was a statement at the top level, which is said only once
     for item in items:
         node, found = _parse_item(item)
         if node is not None:
@@ -42,7 +43,7 @@ def parse(source: str, file: str = "<string>") -> tuple[syntax.File, list[Diagno
             damaged.update(_declared_name(item.rows[0]))
         strays = bool(found) and found[0].code == "E0023"
         diagnostics += found[1:] if strays and stray else found
-        stray = strays or (stray and not found and node is None)
+        stray = strays or item.lost_block
     return _file(nodes, damaged, file, items), _ordered(diagnostics)
 
 
@@ -127,46 +128,53 @@ def _check_rows(item: Item) -> list[Diagnostic]:
     """Everything that the grammar refuses in an item, row by row."""
     found: list[Diagnostic] = []
     parser = _start()
+    depth = 0
+    replaced: dict[int, bool] = {}
     for index, row in enumerate(item.rows):
         try:
             _feed(parser, row.before)
+            before = parser.copy(deepcopy_values=False)
+            depth += sum(1 if word.type == "INDENT" else -1 for word in row.before)
+            problem = None if row.damaged else _check_row(parser, item, index)
+            if problem is not None and not (problem.lonely_branch and replaced.get(depth)):
+                if not before.accepts() - {"$END"}:
+                    return found
+                found.append(problem.diagnostic)
+            replaced[depth] = problem is not None or row.damaged
+            if replaced[depth]:
+                parser = before
+                _feed(parser, _stand_in(row, item, index))
         except (UnexpectedToken, Malformed):
             return found
-        before = parser.copy(deepcopy_values=False)
-        problem = None if row.damaged else _check_row(parser, item, index)
-        if problem is None and not row.damaged:
-            continue
-        if problem is not None and not _follows_from_another(row, item, found):
-            found.append(problem)
-        parser = before
-        if "$END" in parser.choices():
-            return found
-        _feed(parser, _stand_in(row, item, index))
     return found
 
 
-def _check_row(parser: _Session, item: Item, index: int) -> Diagnostic | None:
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What is wrong with a row. An `else` without its `if` is not wrong where the `if` was replaced."""
+
+    diagnostic: Diagnostic
+    lonely_branch: bool = False
+
+
+def _check_row(parser: _Session, item: Item, index: int) -> _Problem | None:
     words = item.rows[index].words
-    position = 0
-    try:
-        for position, word in enumerate(words):
+    clean = parser.copy(deepcopy_values=False)  # a refused word may have led to reductions that it should not have
+    for position, word in enumerate(words):
+        try:
             _feed(parser, [word])
-            _ = position
-    except Malformed as malformed:
-        return malformed.diagnostic
-    except UnexpectedToken:
-        accepted = frozenset(parser.accepts())
-        return explain(Mistake(words, position, accepted, index == 0, _is_format(item)))
+        except Malformed as malformed:
+            return _Problem(malformed.diagnostic)
+        except UnexpectedToken:
+            _feed(clean, words[:position])
+            mistake = Mistake(words, position, frozenset(clean.accepts()), index == 0, _is_format(item))
+            return _Problem(explain(mistake), position == 0 and word.type in ("ELSE", "ELIF"))
     return None
 
 
 def _is_format(item: Item) -> bool:
-    return item.rows[0].words[0].text == "format"
-
-
-def _follows_from_another(row: Row, item: Item, found: list[Diagnostic]) -> bool:
-    """A branch whose `if` line was replaced is not wrong itself."""
-    return row.words[0].type in ("ELSE", "ELIF") and bool(found or item.damaged) and row.words[1].type != "IF"
+    first = item.rows[0].words[0].text
+    return first == "format" or suggest(first, DECLARATIONS) == "format"
 
 
 def _stand_in(row: Row, item: Item, index: int) -> list[Word]:

@@ -239,13 +239,19 @@ class _Scanner:
             return
         opening = brackets[-1]
         message = f"`{opening.text}` is never closed"
-        last = self.words[-1].span
-        after = Span(self.file, last.end_line, last.end_column, last.end_line, last.end_column)
+        after = self._before_colon()
         closing = "".join(OPENING[word.text] for word in reversed(brackets))
         help = f"add `{closing}` where the bracket ends, perhaps at the end of line {after.line}"
         self._report(error("E0007", message, opening.span, label="opened here", help=help, fix=Fix(after, closing)))
         brackets.clear()
         self.damaged = True
+
+    def _before_colon(self) -> Span:
+        """The empty span at the end of the line so far, before a colon that ends it."""
+        last = self.words[-1].span
+        if self.words[-1].type == "COLON":
+            return Span(self.file, last.line, last.column, last.line, last.column)
+        return Span(self.file, last.end_line, last.end_column, last.end_line, last.end_column)
 
     def _close_within(self, text: str) -> None:
         """Take the closing brackets that an unclosed string has swallowed for what they were meant to be."""
@@ -307,6 +313,7 @@ class _Scanner:
         value = literals.number(text, span)
         if isinstance(value, Diagnostic):
             self._report(value)
+            self.damaged = self.damaged or value.fix is None
             value = 1
         self.words.append(Word("FLOAT" if isinstance(value, float) else "INT", text, span, value))
 

@@ -20,7 +20,7 @@ def python_slice(
     if end is None:
         return None
     span = words[start].span.to(words[end - 1].span)
-    before, after = _text(words[start:colon]), _text(words[position:end])
+    before, after = spaced_text(words[start:colon]), spaced_text(words[position:end])
     message = "a slice is written as a start and a length, `start : +LENGTH`"
     written = _rewritten(before, after, words[position:end])
     if written is None:
@@ -48,7 +48,7 @@ def _item_end(words: list[Word], position: int) -> int | None:
     return None
 
 
-def _text(words: list[Word]) -> str:
+def spaced_text(words: list[Word]) -> str:
     """The words as they were spaced."""
     parts: list[str] = []
     for index, word in enumerate(words):
