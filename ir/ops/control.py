@@ -1,10 +1,13 @@
 """Control: the grid of blocks, counted loops, `while`, `if`, and the `yield` that ends every region.
 
-grid(extents i64...)                      region (block indices i64...)        no results
-for(lo, hi, step i64, carried...)         region (index i64, carried...)       yields the next carried values
-while(carried...)                         regions condition (carried...) yields u1, body (carried...) the next
-if(condition u1)                          regions then (), else ()             both yield the results
-symbol {name}                             an extent bound at launch, i64
+    grid(extents i64...)                      region (block indices i64...)        no results
+    for(lo, hi, step i64, carried...)         region (index i64, carried...)       yields the next carried values
+    while(carried...)                         regions condition (carried...) yields u1, body (carried...) the next
+    if(condition u1)                          regions then (), else ()             both yield the results
+    symbol {name}                             an extent bound at launch, i64
+    barrier()                                 the block's accesses to shared memory so far are visible to all of it
+
+A region may use the values of the regions around it.
 """
 
 from __future__ import annotations
