@@ -1,7 +1,9 @@
 """What helps to find mistakes in a kernel.
 
-print(tile...) {text}         the text, and the values, for every block that comes by
-assert(condition) {message}   an error of the program unless every element of the u1 condition holds
+    print(tile...) {text}         the text, and the values, for every block that comes by
+    assert(condition) {message}   an error of the program unless every element of the u1 condition holds
+
+The order in which blocks print is not defined.
 """
 
 from __future__ import annotations
