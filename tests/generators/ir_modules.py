@@ -13,19 +13,16 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from tests.generators.ir_tables import ARITIES, SMALL_FLOATS, SMALL_INTEGERS, has_nan
+from tests.generators.ir_tables import ARITIES, SMALL_FLOATS, has_nan
+from tests.generators.ir_values import INDEX, SHAPES, Values
 from vmc.ir.builder import Builder, argument, make_op
-from vmc.ir.core import Access, Kernel, Module, Op, Space, Table, TensorType, TileType, Value, walk
+from vmc.ir.core import Access, Kernel, Module, Op, Space, TensorType, TileType, Value, walk
 from vmc.ir.dims import Dim, Sym, binary
 from vmc.ir.ops.linear import accumulator
 from vmc.ir.span import Span
 from vmc.ir.types import ALL_DTYPES, DType, dtype
 
 I64, I32, U1, U32 = map(dtype, ("i64", "i32", "u1", "u32"))
-INDEX = TileType(I64)
-SHAPES = ((), (), (1,), (3,), (5,), (8,), (1, 3), (5, 1), (3, 5), (4, 8), (2, 3, 5), (17,))
 ROUNDINGS = ("nearest_even", "toward_zero", "floor")
 ARITHMETIC = tuple(t for t in ALL_DTYPES if t.is_int or t.name in ("f16", "bf16", "f32", "f64"))
 
@@ -43,20 +40,14 @@ class Extent:
     value: Value
 
 
-class _Generator:
-    """The values in sight, by scope, and the tensors to read and write."""
+class _Generator(Values):
+    """One kernel under construction: its parameters, its grid, and the steps that add operations."""
 
     def __init__(self, rng: random.Random, size: int) -> None:
-        self.rng, self.size, self.budget, self.depth = rng, size, size, 0
-        self.build = Builder()
-        self.scopes: list[list[Value]] = [[]]
-        self.tame: set[Value] = set()
-        self.inputs: list[Value] = []
+        super().__init__(rng)
+        self.size, self.budget, self.depth = size, size, 0
         self.params: list[Value] = []
-        self.symbols: dict[str, Value] = {}
-        self.blocks: tuple[Value, ...] = ()
         self.grid: list[Extent] = []
-        self.lines = 0
 
     # The kernel
 
@@ -79,11 +70,8 @@ class _Generator:
             self.store()
         body = self.build.region(self.blocks)
         preamble.append(make_op("grid", [extent.value for extent in self.grid], {}, [body], self.span()))
-        region = preamble.region()
-        fast = False
-        return Kernel(
-            name, tuple(self.params), tuple(self.symbols), region, fast, span=Span("random.vmc", 1, 1, 999, 1)
-        )
+        span = Span("random.vmc", 1, 1, self.lines, 9)
+        return Kernel(name, tuple(self.params), tuple(self.symbols), preamble.region(), span=span)
 
     def parameter(self, type: TensorType | TileType) -> Value:
         self.params.append(argument(type, f"p{len(self.params)}"))
@@ -111,105 +99,6 @@ class _Generator:
         top = self("add", self.symbols[name], self.build.index(divisor - 1))
         return Extent(binary("cdiv", Sym(name), divisor), self("floordiv", top, self.build.index(divisor)))
 
-    # Emission
-
-    def span(self) -> Span:
-        self.lines += 1
-        return Span("random.vmc", self.lines, 1, self.lines, 9)
-
-    def many(self, name: str, /, *operands: Value, **attrs: object) -> tuple[Value, ...]:
-        self.build.span = self.span()
-        results = self.build.many(name, *operands, **attrs)  # type: ignore[arg-type]
-        self.scopes[-1].extend(result for result in results if isinstance(result.type, TileType))
-        return results
-
-    def __call__(self, name: str, /, *operands: Value, **attrs: object) -> Value:
-        (result,) = self.many(name, *operands, **attrs)
-        return result
-
-    # Values
-
-    def visible(self, accept: Callable[[Value], bool] = lambda value: True) -> list[Value]:
-        return [value for scope in self.scopes for value in scope if accept(value)]
-
-    def pick(self, accept: Callable[[Value], bool] = lambda value: True) -> Value:
-        """A value in sight, a late one more likely; a fresh one where none is acceptable."""
-        found = self.visible(accept)[-24:]
-        while not found:
-            fresh = self.fresh(TileType(self.rng.choice(ALL_DTYPES), self.rng.choice(SHAPES)))
-            found = [fresh] if accept(fresh) else []
-        return self.rng.choice(found)
-
-    def of(self, type: DType, shape: tuple[int, ...]) -> Value:
-        """A value of a dtype and a shape: one in sight, or one converted, or a fresh one."""
-        exact = self.visible(lambda value: (value.tile.dtype, value.tile.shape) == (type, shape))
-        if exact and self.rng.random() < 0.7:
-            return self.rng.choice(exact[-8:])
-        same_shape = self.visible(lambda value: value.tile.shape == shape)
-        if same_shape and self.rng.random() < 0.4:
-            return self.cast(self.rng.choice(same_shape[-8:]), type)
-        same_type = self.visible(lambda value: value.tile.dtype == type and fits(value.tile.shape, shape))
-        if same_type and self.rng.random() < 0.5:
-            return self("broadcast", self.rng.choice(same_type[-8:]), shape=shape)
-        return self.fresh(TileType(type, shape))
-
-    def fresh(self, type: TileType) -> Value:
-        """A constant, a table, or a slice of an input as another dtype."""
-        choice = self.rng.random()
-        if choice < 0.3 or not self.inputs:
-            return self("constant", type=type, code=self.code(type.dtype))
-        if choice < 0.4 and type.size <= 64:
-            codes = [self.code(type.dtype) for _ in range(type.size)]
-            return self("table", table=Table.of(type.dtype, np.array(codes, type.dtype.code_dtype).reshape(type.shape)))
-        source = self.rng.choice([value for value in self.inputs if value.tensor.rank >= len(type.shape)] or [None])
-        if source is None:
-            return self("broadcast", self.of(type.dtype, type.shape[1:]), shape=type.shape)
-        return self.cast(self.load(source, type.shape), type.dtype)
-
-    def code(self, type: DType) -> int:
-        """A bit pattern: often of a small number, so that rules about 0 and 1 have something to do."""
-        small = [0, 0, 1, 2, 3] + ([-1] if type.has_sign or type.is_int else [])
-        if self.rng.random() < 0.6:
-            return int(type.encode(self.rng.choice(small) & 1 if type.width == 1 else self.rng.choice(small))[()])
-        code = self.rng.getrandbits(type.width)
-        return code >> type.unused_bits << type.unused_bits
-
-    def cast(self, value: Value, type: DType) -> Value:
-        if value.tile.dtype == type:
-            return value
-        return self("cast", value, dtype=type, rounding="nearest_even", saturate=None)
-
-    def tame_integers(self, shape: tuple[int, ...]) -> Value:
-        """Integers of at most 4 bits."""
-        value = (
-            self.pick(lambda v: v.tile.shape == shape and v.tile.dtype in SMALL_INTEGERS) if shape in SHAPES else None
-        )
-        return value or self.of(self.rng.choice(SMALL_INTEGERS), shape)
-
-    def tame_floats(self, type: DType, shape: tuple[int, ...]) -> Value:
-        """Floats that are small integers, so that their products and short sums are exact, and never NaN."""
-        source = self.of(self.rng.choice(SMALL_INTEGERS), shape)
-        result = self("cast", source, dtype=type, rounding="nearest_even", saturate=None)
-        self.tame.add(result)
-        return result
-
-    def scalar_index(self) -> Value:
-        """An i64 scalar of modest size."""
-        known = self.visible(lambda value: value in self.blocks or (value in self.tame and value.type == INDEX))
-        constant = self.build.index(self.rng.choice((0, 0, 0, 1, 2, 5, -1, 4, 8)))
-        if not known or self.rng.random() < 0.4:
-            result = constant
-        else:
-            name = self.rng.choice(("add", "sub", "mul", "min", "max", "floordiv", "mod"))
-            result = self(name, self.rng.choice(known), self.rng.choice([*known, constant, constant]))
-        if self.rng.random() < 0.2 and self.symbols:
-            result = self("mod", result, self.rng.choice(list(self.symbols.values())))
-        self.tame.add(result)
-        return result
-
-    def start(self) -> Value:
-        return self.scalar_index() if self.rng.random() < 0.7 else self.build.index(0)
-
     # Steps
 
     def step(self) -> None:
@@ -228,6 +117,7 @@ class _Generator:
             (1, self.update),
             (1, self.atomic),
             (1, self.shared),
+            (0.5, self.field),
             (0.5, self.random_numbers),
             (0.5, self.assertion),
             (1, self.scalar_index),
@@ -357,23 +247,19 @@ class _Generator:
 
     # Memory
 
-    def load(self, source: Value, shape: tuple[int, ...] | None) -> Value:
-        """A slice of an input that may reach over every edge; of any shape where none is asked for."""
-        rank = source.tensor.rank
-        if shape is None:
-            shape = tuple(self.rng.choice((1, 3, 5, 8)) for _ in range(self.rng.randint(0, min(rank, 2))))
-        places = set(self.rng.sample(range(rank), len(shape)))
-        extents = iter(shape)
-        sizes = tuple(next(extents) if dim in places else None for dim in range(rank))
-        steps = tuple(self.rng.choice((1, 1, 1, 2)) for _ in range(rank))
-        attrs = {"sizes": sizes, "steps": steps, "inbounds": (False,) * rank}
-        return self("load", source, *(self.start() for _ in range(rank)), fill=self.code(source.tensor.dtype), **attrs)
-
     def gather(self) -> None:
         source, shape = self.rng.choice(self.inputs), self.rng.choice(SHAPES)
         indices = [self.of(self.rng.choice((I32, I64)), shape) for _ in range(source.tensor.rank)]
         mask = [self.of(U1, shape)] if self.rng.random() < 0.5 else []
         self("gather", source, *indices, *mask, fill=self.code(source.tensor.dtype))
+
+    def field(self) -> None:
+        """A part of an input of bytes, seen as another type, from any bit on."""
+        type, count = self.rng.choice(ALL_DTYPES), self.rng.randint(1, 4)
+        offset = self.rng.choice((0, 8, 3, 64, 256 - count * type.width))
+        memory = self.parameter(TensorType(dtype("u8"), (64,), Access.IN))
+        (part,) = self.many("field", memory, type=TensorType(type, (count,), Access.IN), bit_offset=offset)
+        self.load(part, self.rng.choice(((), (5,))))
 
     def own(self, type: DType, shape: tuple[int, ...], access: Access) -> tuple[Value, tuple[Value, ...]]:
         """A new parameter with a part for every block, and where this block's part starts."""
@@ -524,12 +410,6 @@ class _Generator:
 
     def structured(self, op: Op) -> None:
         self.scopes[-1].extend(self.build.append(op))
-
-
-def fits(source: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Whether a shape broadcasts to another."""
-    aligned = target[len(target) - len(source) :]
-    return len(source) <= len(target) and all(a in (1, b) for a, b in zip(source, aligned, strict=True))
 
 
 def operations(module: Module) -> set[str]:
