@@ -10,6 +10,7 @@ import numpy as np
 
 from vmc.ir.core import Storage, TensorType
 from vmc.ir.dims import evaluate
+from vmc.ir.layout import gather_bits
 
 Array = np.ndarray[Any, Any]
 
@@ -32,5 +33,9 @@ def storage_bytes(type: TensorType, shape: tuple[int, ...]) -> int:
 
 
 def block_positions(storage: Storage, width: int) -> Array:
-    """The bit offset of every bit of every element of a block: int64[elements of the block, width]."""
-    raise NotImplementedError
+    """The bit offset of every bit of every element of a block: int64[elements of the block, width].
+
+    A layout that does not say how many bits an element has counts elements. Raises LayoutError for a register layout.
+    """
+    layout = storage.layout if storage.layout.element_bits else storage.layout.with_bits(width)
+    return gather_bits(layout)

@@ -17,6 +17,7 @@ from vmc.ir.core import IRError, Kernel, Level, Module, Op, Region, TensorType, 
 from vmc.ir.dims import symbols
 from vmc.ir.opdef import OpDef, check_attrs
 from vmc.ir.ops import OPS
+from vmc.ir.ops.views import check_layout
 from vmc.ir.span import Span
 
 
@@ -85,6 +86,10 @@ class KernelVerifier:
             raise IRError(f"{what} is a tile with an extent below 1: {type}", span)
         if self.kernel.level is Level.ACCESS and type.shape and type.layout is None:
             raise IRError(f"{what} has no layout, which every tile has at the access level", span)
+        try:
+            check_layout(type)
+        except IRError as error:
+            raise IRError(f"{what}: {error.message}", span) from None
         self.trusted.add(type)
 
     def check_region(self, region: Region, owner: str, span: Span) -> None:
