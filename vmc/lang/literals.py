@@ -34,21 +34,19 @@ def _integer(text: str, span: Span) -> int | Diagnostic:
     too_large = error("E0013", "this integer needs more than 64 bits", span, help="the largest integer is 2**64 - 1")
     if len(text) > 4 * _WIDEST:
         return too_large
-    if len(text) > 1 and text[0] == "0" and text.strip("0_").isdigit() and text[1].isdigit():
-        plain = text.lstrip("0_") or "0"
-        help = f"write `{plain}`"
-        if set(plain) <= set("01234567_"):
-            help += f", or `0o{plain}` for an octal number"
-        return error(
-            "E0012",
-            "an integer does not begin with 0",
-            span,
-            label="leading zero",
-            help=help,
-            fix=Fix(span, plain),
-        )
-    value = int(text, 0)
+    digits = text.replace("_", "")
+    if digits.isdigit() and digits[0] == "0" and digits.strip("0"):
+        return _leading_zero(digits.lstrip("0"), span)
+    value = int(digits, 10 if digits.isdigit() else 0)
     return value if value.bit_length() <= _WIDEST else too_large
+
+
+def _leading_zero(plain: str, span: Span) -> Diagnostic:
+    help = f"write `{plain}`"
+    if set(plain) <= set("01234567"):
+        help += f", or `0o{plain}` for an octal number"
+    message = "an integer does not begin with 0"
+    return error("E0012", message, span, label="leading zero", help=help, fix=Fix(span, plain))
 
 
 def _malformed(text: str, span: Span) -> Diagnostic:
