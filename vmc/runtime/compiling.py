@@ -1,0 +1,75 @@
+"""`vmc.compile`: from source text or a file to a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vmc.ir.types import DType
+from vmc.lang import CompileError, compile_kernel
+from vmc.runtime.kernel import Kernel
+from vmc.runtime.targets import check_target
+
+Bindings = Mapping[str, DType | int | float | bool | str]
+TEXT = "<text>"
+
+
+def compile(source_or_path: str | Path, kernel: str | None = None, target: str = "cpu", **bindings: Any) -> Kernel:
+    """Compiles one kernel for a target.
+
+    `source_or_path` is a path, or the text of a program: a string with a line end. `kernel` may be left out where the
+    file has only one. `target` is "cpu" or "interp", the reference machine. `bindings` are the compile-time parameters:
+    numbers, booleans, and types or formats (`vmc.dtype(...)` or their names); they may also fix symbols, `M=1`.
+
+    Raises CompileError for a program with mistakes, TargetError for a target, OSError and UnicodeDecodeError for a file
+    that cannot be read.
+    """
+    check_target(target)
+    source, file = source_of(source_or_path)
+    elaborated = compile_kernel(source, file, kernel, plain_bindings(bindings))
+    check_names(elaborated.kernel.name, source, file, bindings, dict(elaborated.kernel.bindings))
+    return Kernel.of(elaborated, target, source, file)
+
+
+def source_of(source_or_path: str | Path) -> tuple[str, str]:
+    """The program's text and the name of its file."""
+    if isinstance(source_or_path, str) and "\n" in source_or_path:
+        return source_or_path, TEXT
+    path = Path(source_or_path)
+    return path.read_text(encoding="utf-8"), str(source_or_path)
+
+
+def plain_bindings(bindings: Mapping[str, Any]) -> dict[str, DType | int | float | bool | str]:
+    """Bindings with NumPy's numbers as Python's. Raises TypeError for what cannot be one."""
+    plain: dict[str, DType | int | float | bool | str] = {}
+    for name, value in bindings.items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        if not isinstance(value, DType | int | float | bool | str):
+            raise TypeError(f"`{name}` is a number, a boolean or a type, not {type(value).__name__}")
+        plain[name] = value
+    return plain
+
+
+def check_names(kernel: str, source: str, file: str, bindings: Mapping[str, Any], taken: Mapping[str, str]) -> None:
+    """Whether every binding is a compile-time parameter or a symbol of the kernel. Raises CompileError."""
+    others = [name for name in bindings if name not in taken]
+    if not others:
+        return
+    from vmc.diagnostics import error, suggest
+    from vmc.lang.queries import declaration, extent_names
+
+    node = declaration(source, file, kernel)
+    known = [*taken, *extent_names(node)]
+    unknown = [name for name in others if name not in known]
+    found = []
+    for name in unknown:
+        close = suggest(name, known)
+        help = f"did you mean `{close}`?" if close else f"it has {', '.join(f'`{k}`' for k in known) or 'none'}"
+        message = f"`{kernel}` has no compile-time parameter or symbol `{name}`"
+        found.append(error("E0906", message, node.name_span, help=help))
+    if found:
+        raise CompileError(found, source)

@@ -1,0 +1,180 @@
+"""`Kernel`: a compiled kernel that is called with arrays.
+
+    kernel = vmc.compile("matmul_wa16.vmc", T="u3")
+    packed = kernel.pack("w", codes)
+    kernel(x, packed, scale, y)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vmc.ir.core import Kernel as TileKernel
+
+from vmc.runtime.launch import Checker, Plan
+from vmc.runtime.operands import Operand, address, key, operand
+from vmc.runtime.packed import Packed, pack_stored, unpack_stored
+from vmc.runtime.parameters import Parameter, parameters_of, parameters_of_ir
+from vmc.runtime.targets import Launcher, prepare
+
+if TYPE_CHECKING:
+    from vmc.lang.elaborate.kernels import Elaborated
+
+Array = npt.NDArray[Any]
+MAX_PLANS = 256
+
+
+class Kernel:
+    """A kernel compiled for one target, with its compile-time parameters bound.
+
+    Calling it runs it: `kernel(x, w, y)`, `kernel(x, w=packed, y=y, K=512)`. Arguments are NumPy arrays, torch tensors,
+    or anything else with `__dlpack__`, in this machine's memory and C-contiguous; numbers for scalars. Symbols are bound
+    from the arrays' shapes, or by name where only packed bytes show them.
+    """
+
+    def __init__(self, tile: TileKernel, parameters: Sequence[Parameter], target: str, source: str, file: str) -> None:
+        self.name = tile.name
+        self.target = target
+        self.source = source
+        self.file = file
+        self.parameters = tuple(parameters)
+        self.symbols = tile.symbols
+        self.bindings = dict(tile.bindings)
+        self._tile = tile
+        self._checker = Checker(tile.name, self.parameters, self.symbols)
+        self._launcher: Launcher = prepare(tile, target)
+        self._plans: dict[Any, Plan] = {}
+        self._tensors = tuple(place for place, p in enumerate(self.parameters) if not p.is_scalar)
+        self._scalars = tuple((place, p) for place, p in enumerate(self.parameters) if p.is_scalar)
+
+    @classmethod
+    def of(cls, elaborated: Elaborated, target: str = "cpu", source: str = "", file: str = "<text>") -> Kernel:
+        """The kernel of an elaborated one. Raises TargetError."""
+        return cls(elaborated.kernel, parameters_of(elaborated), target, source, file)
+
+    @classmethod
+    def of_ir(cls, tile: TileKernel, target: str = "cpu") -> Kernel:
+        """The kernel of tile IR that was built by hand. Raises TargetError."""
+        return cls(tile, parameters_of_ir(tile), target, "", "<ir>")
+
+    def __repr__(self) -> str:
+        bound = ", ".join(f"{name}={value}" for name, value in self.bindings.items())
+        head = f"{self.name}[{bound}]" if bound else self.name
+        return f"<vmc.Kernel {head}({', '.join(map(str, self.parameters))}) for {self.target}>"
+
+    # Calls
+
+    def __call__(self, *args: Any, **named: Any) -> None:
+        """Runs the kernel; what it writes is in its `out` and `inout` arrays.
+
+        Raises ArgumentError, before anything is executed, for arguments that do not fit; ExecutionError for an error of
+        the program while it runs.
+        """
+        bound: dict[str, int] = {}
+        values: Sequence[Any] = args
+        if named or len(args) != len(self.parameters):
+            values, bound = self._checker.arrange(args, named)
+        plan, addresses, _keep = self._prepare(values, bound)
+        for tensor, start in zip(plan.tensors, addresses, strict=True):
+            if start & tensor.misaligned and tensor.nbytes:
+                raise self._checker.misaligned(tensor, start)
+        self._checker.check_overlap(plan, addresses)
+        scalars = [self._checker.scalar(parameter, values[place]) for place, parameter in self._scalars]
+        self._launcher.launch(addresses, [tensor.nbytes for tensor in plan.tensors], scalars, plan.symbols)
+
+    def _prepare(self, values: Sequence[Any], bound: dict[str, int]) -> tuple[Plan, list[int], Any]:
+        """The plan for arguments of these kinds, the tensors' addresses, and what keeps their memory alive."""
+        kinds = [key(values[place]) for place in self._tensors]
+        if None in kinds:
+            return self._look(values, bound)
+        kind = (*kinds, *bound.items())
+        plan = self._plans.get(kind)
+        if plan is None:
+            plan = self._checker.plan(values, bound)
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            self._plans[kind] = plan
+        return plan, [address(values[place]) for place in self._tensors], values
+
+    def _look(self, values: Sequence[Any], bound: dict[str, int]) -> tuple[Plan, list[int], Any]:
+        """As `_prepare`, for arguments that have to be looked at one by one."""
+        found: list[Operand] = []
+        seen = list(values)
+        for place in self._tensors:
+            array = operand(values[place])
+            if array is not None:
+                seen[place] = array
+                found.append(array)
+        plan = self._checker.plan(seen, bound)
+        return plan, [array.address for array in found], found
+
+    # Packing
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter of that name. Raises ArgumentError."""
+        place = self._checker.places.get(name)
+        if place is None:
+            raise self._checker.unknown(name)
+        return self.parameters[place]
+
+    def pack(self, name: str, codes: npt.ArrayLike) -> Packed:
+        """Bit patterns, in the shape of the tensor `name`, as the bytes that this kernel wants for it.
+
+        `codes` are integers below 2**bits, or an array whose dtype is the parameter's type. Raises ArgumentError for a
+        scalar, a block format, or a shape of another rank or with another fixed extent; TypeError or ValueError for
+        codes that are none.
+        """
+        parameter = self._packable(name)
+        array = np.asarray(codes)
+        self._check_shape(parameter, array.shape)
+        return pack_stored(array, parameter.memory, array.shape)
+
+    def unpack(self, name: str, data: npt.ArrayLike, shape: int | tuple[int, ...] | None = None) -> Array:
+        """The bit patterns in the bytes of the tensor `name`; `shape` may be left out for what `pack` made.
+
+        Raises ArgumentError as `pack`; TypeError or ValueError for bytes that do not fit.
+        """
+        parameter = self._packable(name)
+        if shape is None and isinstance(data, Packed) and data.element is not None:
+            shape = data.extents
+        if shape is None:
+            raise TypeError(f"unpack needs the shape of `{name}`, which the bytes do not tell")
+        extents = (shape,) if isinstance(shape, int) else tuple(shape)
+        self._check_shape(parameter, extents)
+        array = np.asarray(data)
+        if array.dtype != np.uint8:
+            raise TypeError(f"packed data must be uint8, not {array.dtype}")
+        return unpack_stored(array, parameter.memory, extents)
+
+    def _packable(self, name: str) -> Parameter:
+        parameter = self.parameter(name)
+        if parameter.is_scalar:
+            raise self._checker.error("E0909", "is a scalar, which is not packed", name)
+        if parameter.format is not None:
+            message = f"has the block format {parameter.format.name}; its bytes are made by a quantizer of that format"
+            raise self._checker.error("E0909", message, name)
+        return parameter
+
+    def _check_shape(self, parameter: Parameter, shape: tuple[int, ...]) -> None:
+        dims = parameter.dims or ()
+        fits = len(shape) == len(dims) and all(
+            not isinstance(dim, int) or dim == extent for dim, extent in zip(dims, shape, strict=True)
+        )
+        if not fits:
+            got = f"[{', '.join(map(str, shape))}]"
+            raise self._checker.error("E0910", f"expected the shape of {parameter}, got {got}", parameter.name)
+
+    # What was compiled
+
+    def ir(self, stage: str | None = None) -> str:
+        """The kernel at a stage, as text: "ir" for the tile IR before passes, a pass's name for what it left, "ast",
+        "llvm" or "asm"; without one, the IR that the target gets. Raises ValueError for another stage.
+        """
+        from vmc.runtime.stages import stage_text
+
+        return stage_text(self, stage)

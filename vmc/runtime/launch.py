@@ -1,0 +1,353 @@
+"""From the arguments of a call to addresses, scalars and symbols; everything is checked before anything runs.
+
+A `Plan` holds what follows from the kinds of the arguments (types, shapes, contiguity), so that a call with arguments of
+known kinds only looks up addresses, alignment and overlap.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vmc.ir.core import Access
+from vmc.ir.dims import Dim, Sym, evaluate, symbols
+from vmc.ir.storage import storage_bytes
+from vmc.ir.types import DType
+from vmc.runtime.elements import accepted, shown
+from vmc.runtime.errors import ArgumentError
+from vmc.runtime.operands import Operand, operand
+from vmc.runtime.parameters import Parameter, plain
+
+LIMIT = 1 << 62
+"""Tensors of more bytes cannot be addressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """One tensor of a plan: its place among the arguments, bytes, alignment minus one, and whether it is written."""
+
+    place: int
+    nbytes: int
+    misaligned: int
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a launch needs besides addresses and scalars. `held` keeps keys' types alive."""
+
+    symbols: dict[str, int]
+    tensors: tuple[Extent, ...]
+
+
+class Checker:
+    """Checks the arguments of calls of one kernel."""
+
+    def __init__(self, kernel: str, parameters: Sequence[Parameter], names: Sequence[str]) -> None:
+        self.kernel, self.parameters, self.symbols = kernel, tuple(parameters), tuple(names)
+        self.places = {parameter.name: place for place, parameter in enumerate(self.parameters)}
+        self.ranges = {p.name: (p.dtype.min, p.dtype.max) for p in self.parameters if p.is_scalar}
+
+    # Which argument belongs to which parameter
+
+    def arrange(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[list[Any], dict[str, int]]:
+        """The arguments in the parameters' order, and the symbols given by name. Raises ArgumentError."""
+        if len(args) > len(self.parameters):
+            raise self.error("E0908", f"takes {len(self.parameters)} arguments, got {len(args)}")
+        values: dict[int, Any] = dict(enumerate(args))
+        bound: dict[str, int] = {}
+        for name, value in named.items():
+            place = self.places.get(name)
+            if place is not None and place in values:
+                raise self.error("E0908", "is given twice", name)
+            if place is not None:
+                values[place] = value
+            elif name in self.symbols:
+                bound[name] = self.symbol_value(name, value)
+            else:
+                raise self.unknown(name)
+        missing = [p for place, p in enumerate(self.parameters) if place not in values]
+        if missing:
+            raise self.error("E0908", f"misses {', '.join(f'`{parameter}`' for parameter in missing)}")
+        return [values[place] for place in range(len(self.parameters))], bound
+
+    def unknown(self, name: str) -> ArgumentError:
+        from vmc.diagnostics import suggest
+
+        known = [*self.places, *self.symbols]
+        close = suggest(name, known)
+        help = f"did you mean `{close}`?" if close else f"it has {', '.join(f'`{k}`' for k in known)}"
+        return self.error("E0908", f"has no parameter or symbol `{name}`", help=help)
+
+    def symbol_value(self, name: str, value: Any) -> int:
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise self.error("E0912", f"symbol `{name}`: expected an integer, got {described(value)}") from None
+        if number < 0:
+            raise self.error("E0912", f"symbol `{name}`: an extent must not be negative, got {number}")
+        return number
+
+    # Tensors
+
+    def plan(self, values: Sequence[Any], bound: Mapping[str, int]) -> Plan:
+        """Checks element types, devices, contiguity, shapes and access of all tensors. Raises ArgumentError."""
+        operands: list[Operand | None] = []
+        for parameter, value in zip(self.parameters, values, strict=True):
+            operands.append(None if parameter.is_scalar else self.tensor(parameter, value))
+        sizes = self.bind(operands, bound)
+        tensors = []
+        for place, (parameter, found) in enumerate(zip(self.parameters, operands, strict=True)):
+            if found is None:
+                continue
+            shape = self.extents(parameter, sizes)
+            nbytes = self.match(parameter, found, shape, sizes)
+            if parameter.access.writable and not found.writable:
+                raise self.read_only(parameter, found)
+            align = 1 if parameter.format or parameter.is_packed else parameter.dtype.width // 8
+            tensors.append(Extent(place, nbytes, align - 1, parameter.access is not Access.IN))
+        return Plan(dict(sizes), tuple(tensors))
+
+    def tensor(self, parameter: Parameter, value: Any) -> Operand:
+        """The array given for a tensor, of a fitting element type, in this memory, contiguous. Raises ArgumentError."""
+        name = parameter.name
+        found = value if isinstance(value, Operand) else operand(value)
+        if found is None:
+            raise self.error("E0909", f"expected an array for {parameter}, got {described(value)}", name)
+        if found.device != "cpu":
+            raise self.error("E0909", f"is on {found.device}; this target takes arrays in the CPU's memory", name)
+        if found.problem is not None:
+            raise self.error("E0909", f"cannot be used: {found.problem}", name)
+        self.check_element(parameter, found)
+        if not found.contiguous:
+            raise self.error(
+                "E0910", f"must be C-contiguous (row-major), got a strided {found}", name, "copy it, or pass `.contiguous()`"
+            )
+        return found
+
+    def check_element(self, parameter: Parameter, found: Operand) -> None:
+        name, type = parameter.name, parameter.dtype
+        if found.packed is not None and parameter.format is None:
+            element, _, storage = found.packed
+            if element != type:
+                raise self.error("E0909", f"expected {parameter}, got {found}", name)
+            if storage != parameter.storage:
+                raise self.error(
+                    "E0909", "is packed in another layout than this kernel's", name, f'use kernel.pack("{name}", codes)'
+                )
+            return
+        if parameter.format is not None:
+            if found.element != "u8":
+                expected = f"uint8 (blocks of {parameter.format.name}, {parameter.format.bytes} bytes each)"
+                raise self.error("E0909", f"expected {expected}, got {found}", name)
+        elif parameter.is_packed:
+            if found.element != "u8":
+                raise self.error(
+                    "E0909",
+                    f"expected uint8 (packed {type.name}), got {found}",
+                    name,
+                    f'use kernel.pack("{name}", bit_patterns)',
+                )
+        elif found.element not in accepted(type):
+            raise self.error("E0909", f"expected {shown(type)} for {parameter}, got {found}", name)
+
+    def read_only(self, parameter: Parameter, found: Operand) -> ArgumentError:
+        if getattr(found.keep, "requires_grad", False):
+            return self.error("E0909", "is written, but requires grad", parameter.name, "pass `.detach()`")
+        return self.error("E0909", "is written, but the array is read-only", parameter.name)
+
+    # Symbols
+
+    def bind(self, operands: Sequence[Operand | None], bound: Mapping[str, int]) -> dict[str, int]:
+        """The symbols' values, from the shapes that are known. Raises ArgumentError."""
+        values = dict(bound)
+        sources = dict.fromkeys(bound, "the call")
+        for parameter, found in zip(self.parameters, operands, strict=True):
+            shape = self.known_shape(parameter, found) if found is not None else None
+            for dim, extent in zip(parameter.dims or (), shape or (), strict=False):
+                if not isinstance(dim, Sym):
+                    continue
+                if values.setdefault(dim.name, extent) != extent:
+                    raise self.error(
+                        "E0911",
+                        f"symbol `{dim.name}` is {values[dim.name]} by {sources[dim.name]}, "
+                        f"but {extent} by `{parameter.name}`, {found}",
+                        parameter.name,
+                    )
+                sources.setdefault(dim.name, f"`{parameter.name}`")
+        for name in self.symbols:
+            if name not in values:
+                raise self.error(
+                    "E0912",
+                    f"symbol `{name}` is not known: packed bytes have no shape",
+                    help=f"pass `{name}=...`, or what kernel.pack or vmc.pack returned",
+                )
+        return values
+
+    def known_shape(self, parameter: Parameter, found: Operand) -> tuple[int, ...] | None:
+        """The logical shape that an array shows; None where it is bytes only. Raises ArgumentError for another rank."""
+        assert parameter.dims is not None
+        rank = len(parameter.dims)
+        if found.packed is not None and parameter.format is None:
+            shape = found.packed[1]
+        elif parameter.format is not None:
+            return blocks_shape(found.shape, rank, parameter.format.elements, parameter.format.bytes)
+        elif parameter.is_packed:
+            return None
+        else:
+            shape = found.shape
+        if len(shape) != rank:
+            raise self.error("E0910", f"expected rank {rank} for {parameter}, got rank {len(shape)}, {found}", parameter.name)
+        return shape
+
+    def extents(self, parameter: Parameter, values: Mapping[str, int]) -> tuple[int, ...]:
+        """The extents that the symbols give. Raises ArgumentError for a negative one."""
+        shape = tuple(self.extent(parameter, dim, values) for dim in parameter.dims or ())
+        for dim, extent in zip(parameter.dims or (), shape, strict=True):
+            if extent < 0:
+                raise self.error(
+                    "E0910", f"{parameter} has the negative extent {plain(dim)} = {extent}", parameter.name
+                )
+        if math.prod(shape) >= LIMIT:
+            raise self.error("E0910", f"{parameter} is too large: {shape}", parameter.name)
+        return shape
+
+    def extent(self, parameter: Parameter, dim: Dim, values: Mapping[str, int]) -> int:
+        try:
+            return evaluate(dim, values)
+        except ZeroDivisionError:
+            raise self.error("E0910", f"{parameter}: division by zero in {where(dim, values)}", parameter.name) from None
+
+    def match(self, parameter: Parameter, found: Operand, shape: tuple[int, ...], values: Mapping[str, int]) -> int:
+        """Compares an array with the extents; the tensor's size in bytes. Raises ArgumentError."""
+        if parameter.format is not None:
+            return self.match_blocks(parameter, found, shape)
+        nbytes = storage_bytes(parameter.memory, shape)
+        if parameter.is_packed and found.packed is None:
+            if found.nbytes != nbytes:
+                raise self.error(
+                    "E0910",
+                    f"expected {nbytes} bytes (packed {parameter.dtype.name}[{', '.join(map(str, shape))}]), got {found.nbytes}",
+                    parameter.name,
+                    f'pack bit patterns with kernel.pack("{parameter.name}", ...)' if found.nbytes == math.prod(shape) else None,
+                )
+            return nbytes
+        got = found.packed[1] if found.packed is not None else found.shape
+        for axis, (dim, expected, extent) in enumerate(zip(parameter.dims or (), shape, got, strict=True)):
+            if expected != extent:
+                raise self.error(
+                    "E0910",
+                    f"expected extent {expected} ({where(dim, values)}) along axis {axis} of {parameter}, got {found}",
+                    parameter.name,
+                )
+        return nbytes
+
+    def match_blocks(self, parameter: Parameter, found: Operand, shape: tuple[int, ...]) -> int:
+        block = parameter.format
+        assert block is not None
+        if shape[-1] % block.elements:
+            raise self.error(
+                "E0910", f"the last extent {shape[-1]} is not made of whole blocks of {block.elements}", parameter.name
+            )
+        nbytes = math.prod(shape) // block.elements * block.bytes
+        known = blocks_shape(found.shape, len(shape), block.elements, block.bytes)
+        if found.nbytes != nbytes or (known is not None and known != shape):
+            rows = ", ".join(map(str, shape[:-1]))
+            blocks = shape[-1] // block.elements
+            raise self.error(
+                "E0910",
+                f"expected uint8[{rows}{', ' if rows else ''}{blocks}, {block.bytes}] ({nbytes} bytes of {block.name}), got {found}",
+                parameter.name,
+            )
+        return nbytes
+
+    # Every call
+
+    def scalar(self, parameter: Parameter, value: Any) -> int | float:
+        """The number given for a scalar, inside its type's range. Raises ArgumentError."""
+        type = parameter.dtype
+        number = plain_number(value)
+        if number is None or (type.is_int and not isinstance(number, int)):
+            expected = "an integer" if type.is_int else "a number"
+            raise self.error("E0909", f"expected {expected} for {parameter}, got {described(value)}", parameter.name)
+        least, most = self.ranges[parameter.name]
+        if not least <= number <= most and not is_special(type, number):
+            raise self.error("E0909", f"{number} is outside the range of {type.name}, {least} to {most}", parameter.name)
+        return number
+
+    def misaligned(self, tensor: Extent, address: int) -> ArgumentError:
+        parameter = self.parameters[tensor.place]
+        message = f"must be aligned to {tensor.misaligned + 1} bytes, got the address {address:#x}"
+        return self.error("E0909", message, parameter.name, "copy it")
+
+    def check_overlap(self, plan: Plan, addresses: Sequence[int]) -> None:
+        """Whether something written shares memory with another argument. Raises ArgumentError."""
+        spans = list(zip(plan.tensors, addresses, strict=True))
+        for i, (one, start) in enumerate(spans):
+            for other, begin in spans[i + 1 :]:
+                shared = start < begin + other.nbytes and begin < start + one.nbytes
+                if shared and (one.written or other.written):
+                    names = [self.parameters[tensor.place].name for tensor in (one, other)]
+                    written = names[0] if one.written else names[1]
+                    raise self.error(
+                        "E0909",
+                        f"`{names[0]}` and `{names[1]}` overlap in memory, and `{written}` is written",
+                        help="pass a copy of one",
+                    )
+
+    def error(self, code: str, message: str, parameter: str | None = None, help: str | None = None) -> ArgumentError:
+        about = f"{self.kernel}: argument `{parameter}`: " if parameter else f"{self.kernel}: "
+        return ArgumentError(code, about + message, parameter, help)
+
+
+def blocks_shape(shape: tuple[int, ...], rank: int, elements: int, nbytes: int) -> tuple[int, ...] | None:
+    """The logical shape of a block format's bytes: [..., blocks, bytes] or [..., blocks * bytes]; None for other bytes."""
+    if len(shape) == rank + 1 and shape[-1] == nbytes:
+        return (*shape[:-2], shape[-2] * elements)
+    if len(shape) == rank and shape and shape[-1] % nbytes == 0:
+        return (*shape[:-1], shape[-1] // nbytes * elements)
+    return None
+
+
+def where(dim: Dim, values: Mapping[str, int]) -> str:
+    """`K // 128, K = 512`, or the number alone."""
+    given = ", ".join(f"{name} = {values[name]}" for name in symbols(dim))
+    return plain(dim) if not given or isinstance(dim, Sym) else f"{plain(dim)}, {given}"
+
+
+def plain_number(value: Any) -> int | float | None:
+    """A Python number from one, a NumPy scalar, or an array or tensor without axes; None for anything else."""
+    torch = sys.modules.get("torch")
+    if isinstance(value, np.generic | np.ndarray) or (torch is not None and isinstance(value, torch.Tensor)):
+        if getattr(value, "shape", ()) != ():
+            return None
+        value = value.item()
+    if isinstance(value, float):
+        return value
+    try:
+        return int(operator.index(value))
+    except TypeError:
+        pass
+    is_number = hasattr(value, "__float__") and not isinstance(value, complex)
+    return float(value) if is_number else None
+
+
+def is_special(type: DType, number: int | float) -> bool:
+    """Whether a number is an infinity or NaN that the type has."""
+    if math.isnan(number):
+        return type.has_nan
+    return math.isinf(number) and type.has_infinity and (type.has_sign or number > 0)
+
+
+def described(value: Any) -> str:
+    """A value in a message: short numbers and text as they are, anything else by its type."""
+    if isinstance(value, bool | int | float | str | None) and len(repr(value)) <= 40:
+        return repr(value)
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"

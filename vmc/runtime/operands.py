@@ -1,0 +1,217 @@
+"""What a caller passes, seen as memory: NumPy arrays, torch tensors, and anything with `__dlpack__`.
+
+Nothing is copied. DLPack capsules are read in place (DLPack 1.0, `dlpack.h`) and left unconsumed, so that their
+producer frees them; torch is not imported, but recognized where the caller has imported it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vmc.ir.core import Storage
+from vmc.ir.types import DType
+from vmc.runtime.elements import COMMON
+from vmc.runtime.packed import Packed
+
+WRITABLE = 0x400
+CONTIGUOUS = 0x1
+"""Bits of `ndarray.flags.num` (NumPy's ndarraytypes.h)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An array in memory.
+
+    `element` is vmc's name of its element type, or the array library's where vmc has none. `packed` is what a `Packed`
+    array remembers. `problem` is why it cannot be used at all, or None. `keep` owns the memory.
+    """
+
+    address: int
+    element: str
+    itemsize: int
+    shape: tuple[int, ...]
+    contiguous: bool
+    writable: bool
+    device: str
+    keep: Any
+    packed: tuple[DType, tuple[int, ...], Storage | None] | None = None
+    problem: str | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * self.itemsize
+
+    def __str__(self) -> str:
+        if self.packed is not None:
+            element, extents, _ = self.packed
+            return f"packed {element.name}[{', '.join(map(str, extents))}]"
+        return f"{self.element}[{', '.join(map(str, self.shape))}]"
+
+
+def operand(value: Any) -> Operand | None:
+    """The array behind `value`, or None if it is none."""
+    if isinstance(value, np.ndarray):
+        return from_numpy(value)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return from_torch(value, torch)
+    if hasattr(value, "__dlpack__"):
+        return from_dlpack(value)
+    return None
+
+
+def key(value: Any) -> Any:
+    """What decides, together with address and kind of access, whether an array fits; None where it must be looked at."""
+    if type(value) is np.ndarray:
+        return value.dtype, value.shape, value.flags.num
+    if type(value) is Packed:
+        return value.element, value.extents, value.storage, value.shape, value.flags.num
+    torch = sys.modules.get("torch")
+    if torch is not None and type(value) is torch.Tensor and value.layout is torch.strided:
+        return value.dtype, value.shape, value.is_contiguous(), value.is_cpu, value.requires_grad, value.is_neg()
+    return None
+
+
+def address(value: Any) -> int:
+    """The address of an array for which `key` is not None."""
+    if isinstance(value, np.ndarray):
+        return int(value.__array_interface__["data"][0])
+    return int(value.data_ptr())
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Operand:
+    name = array.dtype.name
+    element = COMMON.get(name, name) if array.dtype.isnative else f"{name} of foreign byte order"
+    packed = None
+    if isinstance(array, Packed) and array.element is not None:
+        packed = (array.element, array.extents, array.storage)
+    flags = array.flags.num
+    return Operand(
+        address=int(array.__array_interface__["data"][0]),
+        element=element,
+        itemsize=array.itemsize,
+        shape=array.shape,
+        contiguous=bool(flags & CONTIGUOUS),
+        writable=bool(flags & WRITABLE),
+        device="cpu",
+        keep=array,
+        packed=packed,
+    )
+
+
+def from_torch(tensor: Any, torch: Any) -> Operand:
+    name = str(tensor.dtype).removeprefix("torch.")
+    strided = tensor.layout is torch.strided
+    problem = None if strided else f"its layout is {tensor.layout}"
+    if strided and (tensor.is_neg() or tensor.is_conj()):
+        problem = "it is a lazily negated or conjugated view; resolve it first"
+    usable = strided and tensor.device.type == "cpu"
+    return Operand(
+        address=int(tensor.data_ptr()) if usable else 0,
+        element=COMMON.get(name, name),
+        itemsize=tensor.element_size(),
+        shape=tuple(tensor.shape),
+        contiguous=strided and tensor.is_contiguous(),
+        writable=not tensor.requires_grad,
+        device=str(tensor.device),
+        keep=tensor,
+        problem=problem,
+    )
+
+
+# DLPack
+
+
+class _Device(ctypes.Structure):
+    _fields_ = (("type", ctypes.c_int32), ("id", ctypes.c_int32))
+
+
+class _DataType(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16))
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device", _Device),
+        ("ndim", ctypes.c_int32),
+        ("dtype", _DataType),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+    )
+
+
+class _Versioned(ctypes.Structure):
+    _fields_ = (
+        ("major", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+        ("flags", ctypes.c_uint64),
+        ("tensor", _Tensor),
+    )
+
+
+_CODES = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
+_FLOAT8 = {10: "float8_e4m3fn", 12: "float8_e5m2", 14: "float8_e8m0fnu"}
+_DEVICES = {1: "cpu", 2: "cuda", 3: "cpu", 4: "opencl", 7: "vulkan", 8: "metal", 10: "rocm", 13: "cuda"}
+_READ_ONLY = 1
+
+
+def from_dlpack(value: Any) -> Operand:
+    """The array in a DLPack capsule. One without a version does not say whether it may be written: it may not."""
+    device, number = (int(part) for part in value.__dlpack_device__())
+    place = _DEVICES.get(device, f"device type {device}")
+    if place != "cpu":
+        return Operand(0, "an array", 1, (), True, False, f"{place}:{number}", value)
+    try:
+        capsule = value.__dlpack__(max_version=(1, 1))
+    except TypeError:
+        capsule = value.__dlpack__()
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    valid = ctypes.pythonapi.PyCapsule_IsValid
+    valid.restype, valid.argtypes = ctypes.c_int, (ctypes.py_object, ctypes.c_char_p)
+    if valid(capsule, b"dltensor_versioned"):
+        versioned = _Versioned.from_address(get(capsule, b"dltensor_versioned"))
+        if versioned.major != 1:
+            return Operand(0, "an array", 1, (), True, False, "cpu", value, problem=f"DLPack {versioned.major} is unknown")
+        return _from_dltensor(versioned.tensor, not versioned.flags & _READ_ONLY, (value, capsule))
+    return _from_dltensor(_Tensor.from_address(get(capsule, b"dltensor")), False, (value, capsule))
+
+
+def _from_dltensor(tensor: _Tensor, writable: bool, keep: Any) -> Operand:
+    shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
+    strides = tuple(tensor.strides[i] for i in range(tensor.ndim)) if tensor.strides else None
+    kind = tensor.dtype
+    name = _FLOAT8.get(kind.code) or f"{_CODES.get(kind.code, 'type')}{kind.bits}"
+    if kind.lanes != 1:
+        name = f"{name}x{kind.lanes}"
+    return Operand(
+        address=(tensor.data or 0) + tensor.byte_offset,
+        element=COMMON.get(name, name),
+        itemsize=max(1, kind.bits * kind.lanes // 8),
+        shape=shape,
+        contiguous=strides is None or is_contiguous(shape, strides),
+        writable=writable,
+        device="cpu",
+        keep=keep,
+    )
+
+
+def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether strides, in elements, are those of row-major order; extents of 1 may have any, and no elements too."""
+    expected = 1
+    for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if extent == 0:
+            return True
+        if extent != 1 and stride != expected:
+            return False
+        expected *= extent
+    return True

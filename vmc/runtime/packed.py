@@ -1,0 +1,140 @@
+"""Packed tensors: bytes that remember which type and shape they hold.
+
+    >>> import vmc
+    >>> packed = vmc.pack([[1, 2], [3, 4]], "u3")
+    >>> packed.element.name, packed.extents, packed.nbytes
+    ('u3', (2, 2), 2)
+
+`Packed` is a NumPy array of bytes. What it remembers stays through copies and is dropped by anything that changes the
+number of bytes, and by arithmetic.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vmc.ir.core import Storage, TensorType
+from vmc.ir.storage import block_counts, block_positions, storage_bytes
+from vmc.ir.types import DType, dtype
+from vmc.ir.types import pack as pack_codes
+from vmc.ir.types import unpack as unpack_codes
+
+Array = npt.NDArray[Any]
+
+
+class Packed(np.ndarray[Any, np.dtype[np.uint8]]):
+    """uint8[bytes]: a packed tensor of `element` and `extents`, stored as `storage` says (None: densely)."""
+
+    element: DType | None
+    extents: tuple[int, ...]
+    storage: Storage | None
+
+    def __array_finalize__(self, source: Any) -> None:
+        same = isinstance(source, Packed) and source.shape == self.shape and source.dtype == self.dtype
+        self.element = source.element if same else None
+        self.extents = source.extents if same else ()
+        self.storage = source.storage if same else None
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        return np.asarray(array)[()] if return_scalar else np.asarray(array)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return labelled, (np.asarray(self), self.element, self.extents, self.storage)
+
+
+def labelled(data: Array, element: DType | None, extents: tuple[int, ...], storage: Storage | None = None) -> Packed:
+    """The bytes `data` (uint8[bytes]) as a packed tensor; shares the memory."""
+    packed = data.view(Packed)
+    packed.element, packed.extents, packed.storage = element, extents, storage
+    return packed
+
+
+def as_patterns(codes: npt.ArrayLike, type: DType) -> Array:
+    """Bit patterns from an array of them, or from an array whose dtype *is* the type (float16, ml_dtypes' int4, ...).
+
+    Raises TypeError or ValueError as `DType.decode` does.
+    """
+    array = np.asarray(codes)
+    if array.dtype == type.array_dtype and array.dtype.kind in "if":
+        return type.to_codes(array)
+    if array.dtype.kind in "Vf" and foreign_name(array) == type.name:
+        mask = array.view(type.code_dtype) & type.code_dtype.type((1 << type.width) - 1)
+        return np.asarray(mask)
+    return array
+
+
+def foreign_name(array: Array) -> str | None:
+    """vmc's name for an ml_dtypes array's element, None where there is none."""
+    from vmc.runtime.elements import COMMON
+
+    name = array.dtype.name
+    small = {"int2": "i2", "int4": "i4", "uint2": "u2", "uint4": "u4", "float4_e2m1fn": "f4e2m1"}
+    small |= {"float6_e2m3fn": "f6e2m3", "float6_e3m2fn": "f6e3m2"}
+    return COMMON.get(name) or small.get(name)
+
+
+def pack(codes: npt.ArrayLike, type: str | DType) -> Packed:
+    """Bit patterns of any shape as a dense, row-major, least-significant-bit-first stream of ceil(count * bits / 8) bytes.
+
+    `codes` are integers below 2**bits, or an array whose dtype is the type itself. Raises TypeError or ValueError.
+    """
+    element = dtype(type)
+    patterns = as_patterns(codes, element)
+    return labelled(pack_codes(patterns, element), element, patterns.shape)
+
+
+def unpack(data: npt.ArrayLike, type: str | DType | None = None, shape: int | tuple[int, ...] | None = None) -> Array:
+    """The bit patterns of a dense packed tensor, as the smallest unsigned integers; type and shape may come from `pack`.
+
+    Raises TypeError or ValueError where they are not known or do not fit the bytes.
+    """
+    if isinstance(data, Packed) and data.element is not None and data.storage is None:
+        type = data.element if type is None else type
+        shape = data.extents if shape is None else shape
+    if type is None or shape is None:
+        raise TypeError("unpack needs the type and the shape of data that does not come from vmc.pack")
+    return unpack_codes(np.asarray(data), type, shape)
+
+
+def pack_stored(codes: npt.ArrayLike, type: TensorType, shape: tuple[int, ...]) -> Packed:
+    """Bit patterns of `shape` as the bytes that a tensor of `type` has, whatever its storage; unused bits are zero."""
+    patterns = as_patterns(codes, type.dtype)
+    if type.storage is None:
+        return labelled(pack_codes(patterns, type.dtype), type.dtype, shape)
+    size = storage_bytes(type, shape)
+    bits = np.zeros(8 * size, np.uint8)
+    shifts = np.arange(type.dtype.width, dtype=type.dtype.code_dtype)
+    values = patterns.astype(type.dtype.code_dtype)[..., None] >> shifts & type.dtype.code_dtype.type(1)
+    bits[bit_positions(type, shape)] = values.astype(np.uint8)
+    return labelled(np.packbits(bits, bitorder="little"), type.dtype, shape, type.storage)
+
+
+def unpack_stored(data: Array, type: TensorType, shape: tuple[int, ...]) -> Array:
+    """The bit patterns of `shape`, from the bytes of a tensor of `type`."""
+    if type.storage is None:
+        return unpack_codes(data, type.dtype, shape)
+    size = storage_bytes(type, shape)
+    if data.size != size:
+        raise ValueError(f"{prod(shape)} codes of {type.dtype.name} take {size} bytes in this layout, found {data.size}")
+    bits = np.unpackbits(np.ascontiguousarray(data).reshape(-1), bitorder="little")[bit_positions(type, shape)]
+    shifts = np.arange(type.dtype.width, dtype=type.dtype.code_dtype)
+    words = bits.astype(type.dtype.code_dtype) << shifts
+    return np.asarray(np.bitwise_or.reduce(words, axis=-1).astype(type.dtype.code_dtype))
+
+
+def bit_positions(type: TensorType, shape: tuple[int, ...]) -> Array:
+    """The bit offset of every bit of every element of a tensor with a storage: int64[*shape, width]."""
+    assert type.storage is not None
+    block = type.storage.block
+    index = np.indices(shape, dtype=np.int64)
+    inside = np.zeros(shape, np.int64)
+    outside = np.zeros(shape, np.int64)
+    for place, size, count in zip(index, block, block_counts(type.storage, shape), strict=True):
+        inside = inside * size + place % size
+        outside = outside * count + place // size
+    table = block_positions(type.storage, type.dtype.width)
+    return np.asarray(outside[..., None] * type.storage.pitch + table[inside])

@@ -1,0 +1,210 @@
+"""Targets: what a kernel in tile IR becomes so that it can be launched.
+
+`interp` is the reference machine, `cpu` the host's processor, and `cpu:NAME` one that LLVM knows by that name and the
+host can execute. Code for the CPU is taken from the caches, in memory and on disk, where they have it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from vmc.ir.core import Kernel, Module, TensorType
+from vmc.runtime.errors import ExecutionError, TargetError
+
+if TYPE_CHECKING:
+    from vmc.backends.cpu import Executable, Options
+
+TARGETS = ("cpu", "interp")
+
+
+class Launcher(Protocol):
+    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order."""
+
+    def launch(
+        self,
+        addresses: Sequence[int],
+        sizes: Sequence[int],
+        scalars: Sequence[int | float],
+        symbols: Mapping[str, int],
+    ) -> None: ...
+
+
+def check_target(target: str) -> None:
+    """Raises TargetError for a name that is no target."""
+    from vmc.diagnostics import suggest
+
+    if target in TARGETS or (target.startswith("cpu:") and len(target) > 4):
+        return
+    if target.startswith("cuda"):
+        raise TargetError("E0914", f"the target `{target}` is not there yet; targets are {', '.join(TARGETS)}")
+    close = suggest(target, TARGETS)
+    hint = f"did you mean `{close}`?" if close else f"targets are {', '.join(TARGETS)}"
+    raise TargetError("E0904", f"unknown target `{target}`; {hint}")
+
+
+def prepare(kernel: Kernel, target: str) -> Launcher:
+    """Something that launches the kernel on a target. Raises TargetError."""
+    check_target(target)
+    if target == "interp":
+        return Interpreted(kernel)
+    return Native(kernel, target)
+
+
+@dataclass(frozen=True, eq=False)
+class Interpreted:
+    """Launches on the reference machine."""
+
+    kernel: Kernel
+
+    def launch(
+        self,
+        addresses: Sequence[int],
+        sizes: Sequence[int],
+        scalars: Sequence[int | float],
+        symbols: Mapping[str, int],
+    ) -> None:
+        from vmc.backends import interp
+
+        tensors = iter([memory(address, size) for address, size in zip(addresses, sizes, strict=True)])
+        numbers = iter(scalars)
+        arguments = [next(tensors) if isinstance(p.type, TensorType) else next(numbers) for p in self.kernel.params]
+        try:
+            interp.run(self.kernel, arguments, symbols)
+        except interp.ExecutionError as error:
+            raise ExecutionError(error.message, error.span) from None
+
+
+def memory(address: int, size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The bytes at an address as an array that shares them."""
+    if size == 0:
+        return np.empty(0, np.uint8)
+    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+
+
+class Native:
+    """Launches native code, which is compiled, or taken from a cache, when it is made.
+
+    Raises TargetError for a processor that the host is not.
+    """
+
+    def __init__(self, kernel: Kernel, target: str) -> None:
+        self.kernel, self.target = kernel, target
+        self.options = options_of(target)
+        self.executable = cached(kernel, self.options)
+
+    def launch(
+        self,
+        addresses: Sequence[int],
+        sizes: Sequence[int],
+        scalars: Sequence[int | float],
+        symbols: Mapping[str, int],
+    ) -> None:
+        from vmc.backends.cpu import ExecutionError as Failure
+
+        try:
+            self.executable.launch(addresses, scalars, symbols)
+        except Failure as error:
+            raise ExecutionError(error.message, error.span) from None
+
+
+LEVELS: dict[str, tuple[str, ...]] = {
+    "x86-64": (),
+    "x86-64-v2": ("sse4.2", "popcnt"),
+    "x86-64-v3": ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
+    "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+}
+"""The levels of the x86-64 psABI, each with what it adds to the one before. The host can tell whether it has them."""
+
+
+def options_of(target: str) -> Options:
+    """The options for `cpu` or `cpu:NAME`. Raises TargetError for a processor whose code the host cannot execute."""
+    import llvmlite.binding as llvm
+
+    from vmc.backends.cpu import Options
+
+    name = target.partition(":")[2] or None
+    if name is None:
+        return Options()
+    if name not in LEVELS:
+        raise TargetError("E0904", f"unknown target `{target}`; besides `cpu` there are {', '.join(map('cpu:{}'.format, LEVELS))}")
+    levels = list(LEVELS)[: list(LEVELS).index(name) + 1]
+    features = llvm.get_host_cpu_features()
+    missing = [feature for level in levels for feature in LEVELS[level] if not features.get(feature)]
+    if missing:
+        raise TargetError("E0914", f"this processor cannot execute {target}: it lacks {', '.join(missing)}")
+    return Options(cpu=name)
+
+
+def lowered(kernel: Kernel) -> Kernel:
+    """The kernel after the passes for the CPU."""
+    from vmc.ir.passes import pipeline, run
+
+    return run(Module((kernel,)), pipeline("cpu")).kernels[0]
+
+
+def native(kernel: Kernel, options: Options) -> Executable:
+    """Freshly compiled code. Raises TargetError for a program that the CPU cannot run."""
+    from vmc.backends import cpu
+
+    return cpu.compile(lowered(kernel), options)
+
+
+_loaded: dict[str, Executable] = {}
+
+
+def cached(kernel: Kernel, options: Options) -> Executable:
+    """Code from this process, from the cache on disk, or freshly compiled and then kept in both."""
+    from vmc.runtime.cache import DiskCache, cache_directory, key_of
+
+    key = key_of(dependencies(kernel, options))
+    executable = _loaded.get(key)
+    if executable is None:
+        directory = cache_directory()
+        executable = from_disk(DiskCache(directory), key, kernel, options) if directory else native(kernel, options)
+        _loaded[key] = executable
+    return executable
+
+
+def from_disk(disk: Any, key: str, kernel: Kernel, options: Options) -> Executable:
+    """The entry of the cache, or fresh code that becomes one."""
+    from vmc.backends import cpu
+
+    entry = disk.load(key)
+    if entry is not None:
+        header, code = entry
+        try:
+            return cpu.load(code, cpu.Signature.from_json(json.dumps(header)))
+        except (ValueError, KeyError, TypeError, RuntimeError):
+            pass
+    executable = native(kernel, options)
+    disk.store(key, json.loads(executable.signature.to_json()), executable.object)
+    return executable
+
+
+def dependencies(kernel: Kernel, options: Options) -> dict[str, Any]:
+    """All that generated code depends on. The IR is the one before the passes, which the fingerprint stands for."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    from vmc.backends.cpu.target import machine
+    from vmc.ir.text import print_kernel
+    from vmc.runtime.fingerprint import code_fingerprint
+
+    host = machine(options)
+    return {
+        "code": code_fingerprint(),
+        "llvmlite": llvmlite.__version__,
+        "llvm": list(llvm.llvm_version_info),
+        "triple": host.triple,
+        "cpu": host.cpu,
+        "features": host.features,
+        "options": asdict(options),
+        "ir": print_kernel(kernel, locations=True),
+        "fast": kernel.fast,
+    }
