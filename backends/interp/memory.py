@@ -179,7 +179,7 @@ class View:
         if self._table is None:
             return self.bit_offset + places * self.dtype.width
         base, inner = self._offsets(places)
-        return base + self._table[inner, 0]
+        return np.asarray(base + self._table[inner, 0])
 
     def _bits(self, places: Array) -> Array:
         """The bit offset of each element's bits: int64[n, width]."""
