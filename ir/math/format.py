@@ -88,6 +88,12 @@ def with_sign(magnitude: Expression, sign: Expression) -> Expression:
     return (magnitude.bits(form.unsigned) | sign).bits(form.dtype)
 
 
+def flip_sign(x: Expression, sign: Expression) -> Expression:
+    """x, negated where the sign bit is set in `sign`, an unsigned integer without other bits."""
+    form = format_of(x)
+    return (x.bits(form.unsigned) ^ sign).bits(form.dtype)
+
+
 def is_finite(x: Expression) -> Expression:
     """u1: neither infinite nor NaN."""
     return abs(x) < float("inf")

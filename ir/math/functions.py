@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vmc.ir.math import error_functions, exponential, logarithm, roots
+from vmc.ir.math import error_functions, exponential, inverse_trigonometric, logarithm, roots, trigonometric
 from vmc.ir.math.expression import Expression
 
 
@@ -33,6 +33,13 @@ FUNCTIONS = (
     Function("log2", 1, logarithm.log2),
     Function("log10", 1, logarithm.log10),
     Function("log1p", 1, logarithm.log1p),
+    Function("sin", 1, trigonometric.sin),
+    Function("cos", 1, trigonometric.cos),
+    Function("tan", 1, trigonometric.tan),
+    Function("asin", 1, inverse_trigonometric.asin),
+    Function("acos", 1, inverse_trigonometric.acos),
+    Function("atan", 1, inverse_trigonometric.atan),
+    Function("atan2", 2, inverse_trigonometric.atan2),
     Function("sinh", 1, exponential.sinh),
     Function("cosh", 1, exponential.cosh),
     Function("tanh", 1, exponential.tanh),

@@ -134,7 +134,7 @@ FAMILIES = (
     ),
     Family(
         "SIN", "sin(r) = r + r**3 p(r**2), |r| <= pi/4", sin_rest, relative_to_cube(mp.sin),
-        lambda: mpf(0), eighth_turn, {"f32": 3, "f64": 6},
+        lambda: mpf(0), eighth_turn, {"f32": 4, "f64": 7},
     ),
     Family(
         "COS", "cos(r) = 1 - r**2/2 + r**4 p(r**2), |r| <= pi/4", cos_rest, lambda z: z**2 / mp.cos(mp.sqrt(z)),
@@ -180,6 +180,9 @@ ERROR_FAMILIES = (
     erfc_family("f64", 4, 28, 24),
 )
 
+WORDS = {"f32": (13, 6), "f64": (34, 37)}
+"""Leading zeros and number of the words of 2/pi; see `reduction`."""
+
 CONSTANTS = {
     "LN2": (lambda: mp.ln(2), 3),
     "LOG2E": (lambda: 1 / mp.ln(2), 2),
@@ -189,6 +192,7 @@ CONSTANTS = {
     "TWO_OVER_PI": (lambda: 2 / mp.pi, 1),
     "PI": (lambda: mp.pi, 2),
     "QUARTER_PI": (lambda: mp.pi / 4, 2),
+    "THREE_QUARTERS_PI": (lambda: 3 * mp.pi / 4, 2),
 }
 
 
@@ -200,6 +204,13 @@ def split(value: Real, digits: int, parts: int) -> list[float]:
         result.append(float(part))
         value -= part
     return result
+
+
+def two_over_pi_words(leading: int, count: int) -> list[int]:
+    """The bits of 2/pi after so many zeros: 64 bits from every 32nd one on."""
+    with mp.workprec(32 * count + 128):
+        digits = int(mp.floor(mp.ldexp(2 / mp.pi, 32 * (count + 1) - leading)))
+    return [(digits >> (32 * (count - 1 - i))) & ((1 << 64) - 1) for i in range(count)]
 
 
 def show(numbers: list[float]) -> str:
@@ -228,6 +239,10 @@ def text() -> str:
     for name, (value, count) in CONSTANTS.items():
         entries = "".join(f'    "{kind}": {show(split(value(), digits, count))},\n' for kind, digits in DIGITS.items())
         parts.append(f"\n{name} = {{\n{entries}}}\n")
+    words = {kind: ", ".join(map(hex, two_over_pi_words(*spans))) for kind, spans in WORDS.items()}
+    entries = "".join(f'    "{kind}": ({listed}),\n' for kind, listed in words.items())
+    parts.append("\n# The bits of 2/pi for `reduction`, after leading zeros: 64 from every 32nd one on.\n")
+    parts.append(f"TWO_OVER_PI_WORDS = {{\n{entries}}}\n")
     return "".join(parts)
 
 

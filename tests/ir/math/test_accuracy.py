@@ -24,6 +24,12 @@ MP: dict[str, Callable[[Any], Any]] = {
     "log2": lambda x: mpmath.log(x, 2),
     "log10": mpmath.log10,
     "log1p": mpmath.log1p,
+    "sin": mpmath.sin,
+    "cos": mpmath.cos,
+    "tan": mpmath.tan,
+    "asin": mpmath.asin,
+    "acos": mpmath.acos,
+    "atan": mpmath.atan,
     "sinh": mpmath.sinh,
     "cosh": mpmath.cosh,
     "tanh": mpmath.tanh,
@@ -35,16 +41,25 @@ MP: dict[str, Callable[[Any], Any]] = {
 """The functions of one operand, on finite arguments within `DOMAIN`."""
 
 INF = float("inf")
-DOMAIN = {"log": (0, INF), "log2": (0, INF), "log10": (0, INF), "log1p": (-1, INF), "rsqrt": (0, INF)}
-"""Open intervals; elsewhere the result is checked by `test_special_values`."""
+PERIODIC = ("sin", "cos", "tan")
+FLAT = ("exp", "exp2", "expm1", "sinh", "cosh", "tanh", "sigmoid", "erf", "erfc", "lgamma")
+POSITIVE, UNIT = (5e-324, INF), (-1.0, 1.0)
+DOMAIN = {"log": POSITIVE, "log2": POSITIVE, "log10": POSITIVE, "rsqrt": POSITIVE, "asin": UNIT, "acos": UNIT}
+DOMAIN |= {"log1p": (float(np.nextafter(-1, 0)), INF)}
+"""Closed intervals; elsewhere the result is checked by `test_special_values`."""
 
+# Multiples of pi/2 to within 2**-60: the first is the worst there is among doubles (Muller, Elementary Functions).
+HARD_ANGLES = (6381956970095103 * 2.0**797, np.pi, np.pi / 2, 2.0**20, 2.0**20 + 0.5, 355.0, 1e22)
 INTERESTING = {
-    "f32": {"exp": (88.72284, -87.3365, -103.97), "exp2": (127.99999, -126.0, -149.5), "tanh": (9.01,), "sinh": (89.4159,)},
+    "f32": {"sin": (2.0**12, 3.1415927, 355.0, 16367173.0 * 2.0**72), "exp": (88.72284, -87.3365, -103.97), "exp2": (127.99999, -126.0, -149.5), "tanh": (9.01,), "sinh": (89.4159,)},
     "f64": {
         "exp": (709.782712893384, -708.3964185322641, -745.1332191019412),
         "exp2": (1023.9999999999999, -1022.0, -1074.5),
         "erfc": (26.54, 27.2),
         "sinh": (710.4758600739439,),
+        "sin": HARD_ANGLES,
+        "cos": HARD_ANGLES,
+        "tan": HARD_ANGLES,
     },
 }
 """Thresholds, which are tried together with the floats beside them."""
@@ -77,7 +92,8 @@ def samples(name: str, kind: np.dtype[Any]) -> Any:
             around += [np.nextafter(part, kind.type(toward)) for part in around[-4:]]
         everything = np.concatenate([part.astype(kind) for part in (*parts, *around)])
     low, high = DOMAIN.get(name, (-INF, INF))
-    return everything[np.isfinite(everything) & (everything > low) & (everything < high)]
+    wide = everything.astype(np.float64)
+    return everything[np.isfinite(wide) & (wide >= low) & (wide <= high)]
 
 
 @pytest.mark.parametrize("kind", FLOATS)
@@ -89,9 +105,9 @@ def test_result_is_within_one_unit_in_the_last_place(
     got = run_op(name, kind, x)
     assert got.dtype == FLOATS[kind]
     worst, where = 0.0, 0.0
-    with mp.workprec(200):
+    with mp.workprec(1400 if name in PERIODIC else 200):
         for value, result in zip(x.tolist(), got.tolist(), strict=True):
-            if abs(value) > 1e5 and name in ("exp", "exp2", "expm1", "sinh", "cosh", "tanh", "sigmoid", "erf", "erfc"):
+            if abs(value) > 1e5 and name in FLAT:
                 value = float(np.copysign(1e5, value))  # the limit is reached long before, and mpmath is spared
             exact = MP[name](mpf(value))
             error = ulps(exact, result, FLOATS[kind])
@@ -109,6 +125,12 @@ SPECIAL = {
     "log2": {0.0: -INF, 1.0: 0.0, 8.0: 3.0, INF: INF, -INF: np.nan, -1.0: np.nan},
     "log10": {0.0: -INF, 1.0: 0.0, 1000.0: 3.0, INF: INF, -INF: np.nan, -1.0: np.nan},
     "log1p": {0.0: 0.0, -1.0: -INF, INF: INF, -INF: np.nan, -2.0: np.nan},
+    "sin": {0.0: 0.0, INF: np.nan, -INF: np.nan},
+    "cos": {0.0: 1.0, INF: np.nan, -INF: np.nan},
+    "tan": {0.0: 0.0, INF: np.nan, -INF: np.nan},
+    "asin": {0.0: 0.0, 1.5: np.nan, -INF: np.nan, INF: np.nan},
+    "acos": {1.0: 0.0, 1.5: np.nan, -INF: np.nan, INF: np.nan},
+    "atan": {0.0: 0.0},
     "sinh": {0.0: 0.0, INF: INF, -INF: -INF},
     "cosh": {0.0: 1.0, INF: INF, -INF: INF},
     "tanh": {0.0: 0.0, INF: 1.0, -INF: -1.0},
@@ -118,7 +140,7 @@ SPECIAL = {
     "rsqrt": {0.0: INF, 1.0: 1.0, 4.0: 0.5, INF: 0.0, -INF: np.nan, -1.0: np.nan},
 }
 """C17 annex F.10, and its spirit for sigmoid and rsqrt. NaN gives NaN always."""
-ODD_AT_ZERO = {"expm1", "log1p", "sinh", "tanh", "erf", "rsqrt"}
+ODD_AT_ZERO = {"expm1", "log1p", "sin", "tan", "asin", "atan", "sinh", "tanh", "erf", "rsqrt"}
 """-0.0 gives the negative of what 0.0 gives."""
 
 
