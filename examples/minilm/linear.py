@@ -1,0 +1,63 @@
+"""Three ways to compute x @ w for a linear layer of the model, the bias left to the caller.
+
+`dense` is the f32 baseline; `VmcLinear` runs examples/matmul_wa16.vmc on quantized weights; `NumpyLinear` computes
+what that kernel computes, rounding where it rounds, for comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from minilm.quantize import Quantized
+from minilm.weights import F32
+from vmc.ir.types import packed_size
+
+Linear = Callable[[F32, str], F32]
+"""Multiplies x f32 [M, K] by the weights [K, N] of the layer of that name; gives f32 [M, N]."""
+
+KERNEL = Path(__file__).resolve().parents[1] / "matmul_wa16.vmc"
+
+
+def dense(weights: Mapping[str, F32]) -> Linear:
+    """Products with f32 weights."""
+    return lambda x, layer: x @ weights[layer]
+
+
+class NumpyLinear:
+    """The kernel's arithmetic in NumPy: weights rounded to f16 after scaling, sums in f32, results rounded to f16."""
+
+    def __init__(self, layers: Mapping[str, Quantized]) -> None:
+        self._weights = {name: _f16_weights(layer) for name, layer in layers.items()}
+        self.weight_bytes = sum(packed_size(layer.codes.size, layer.type) for layer in layers.values())
+
+    def __call__(self, x: F32, layer: str) -> F32:
+        product = x.astype(np.float16).astype(np.float32) @ self._weights[layer]
+        return product.astype(np.float16).astype(np.float32)
+
+
+class VmcLinear:
+    """Products by vmc: the kernel compiled for the type of `layers` (one type and group for all of them)."""
+
+    def __init__(self, layers: Mapping[str, Quantized]) -> None:
+        import vmc
+
+        first = next(iter(layers.values()))
+        tiles = {"BK": min(first.group, 64), "G": first.group}
+        self._kernel = vmc.compile(KERNEL, kernel="matmul_wa16", target="cpu", T=first.type.name, **tiles)
+        self._scales = {name: layer.scales for name, layer in layers.items()}
+        self._packed = {name: self._kernel.pack("w", layer.codes) for name, layer in layers.items()}
+        self.weight_bytes = sum(packed.nbytes for packed in self._packed.values())
+
+    def __call__(self, x: F32, layer: str) -> F32:
+        scales = self._scales[layer]
+        y = np.empty((x.shape[0], scales.shape[1]), np.float16)
+        self._kernel(x.astype(np.float16), self._packed[layer], scales, y)
+        return y.astype(np.float32)
+
+
+def _f16_weights(layer: Quantized) -> F32:
+    values = (layer.type.decode(layer.codes) - layer.type.zero_point).astype(np.float16)
+    return (values * np.repeat(layer.scales, layer.group, axis=0)).astype(np.float32)
