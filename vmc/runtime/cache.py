@@ -1,8 +1,8 @@
 """The compile cache on disk: object code by the hash of all that it depends on.
 
 An entry is one file: magic, SHA-256 of the rest, length of a JSON header, header, object code. It is written to a
-temporary name and moved into place, so that a reader, a second writer or a killed one never leaves half of it; what does
-not match its checksum is rebuilt. The least recently used entries go when the whole exceeds its bound. Where the
+temporary name and moved into place, so that neither a second writer nor a killed one leaves half of it; what does not
+match its checksum is rebuilt. The least recently used entries go when the whole exceeds its bound. Where the
 directory cannot be written, nothing is kept.
 
 `VMC_CACHE_DIR` names another directory, `VMC_CACHE=0` turns the cache off.

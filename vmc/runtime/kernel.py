@@ -1,23 +1,21 @@
 """`Kernel`: a compiled kernel that is called with arrays.
 
-    kernel = vmc.compile("matmul_wa16.vmc", T="u3")
-    packed = kernel.pack("w", codes)
-    kernel(x, packed, scale, y)
+kernel = vmc.compile("matmul_wa16.vmc", T="u3")
+packed = kernel.pack("w", codes)
+kernel(x, packed, scale, y)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vmc.ir.core import Kernel as TileKernel
-
 from vmc.runtime.launch import Checker, Plan
-from vmc.runtime.operands import Operand, address, key, operand
+from vmc.runtime.operands import Operand, glance, operand
 from vmc.runtime.packed import Packed, pack_stored, unpack_stored
 from vmc.runtime.parameters import Parameter, parameters_of, parameters_of_ir
 from vmc.runtime.targets import Launcher, prepare
@@ -33,8 +31,8 @@ class Kernel:
     """A kernel compiled for one target, with its compile-time parameters bound.
 
     Calling it runs it: `kernel(x, w, y)`, `kernel(x, w=packed, y=y, K=512)`. Arguments are NumPy arrays, torch tensors,
-    or anything else with `__dlpack__`, in this machine's memory and C-contiguous; numbers for scalars. Symbols are bound
-    from the arrays' shapes, or by name where only packed bytes show them.
+    or anything else with `__dlpack__`, in the CPU's memory and C-contiguous; numbers for scalars. Symbols are bound from
+    the arrays' shapes, or by name where only packed bytes show them.
     """
 
     def __init__(self, tile: TileKernel, parameters: Sequence[Parameter], target: str, source: str, file: str) -> None:
@@ -80,26 +78,28 @@ class Kernel:
         if named or len(args) != len(self.parameters):
             values, bound = self._checker.arrange(args, named)
         plan, addresses, _keep = self._prepare(values, bound)
-        for tensor, start in zip(plan.tensors, addresses, strict=True):
-            if start & tensor.misaligned and tensor.nbytes:
-                raise self._checker.misaligned(tensor, start)
-        self._checker.check_overlap(plan, addresses)
+        self._checker.check_addresses(plan, addresses)
         scalars = [self._checker.scalar(parameter, values[place]) for place, parameter in self._scalars]
-        self._launcher.launch(addresses, [tensor.nbytes for tensor in plan.tensors], scalars, plan.symbols)
+        self._launcher.launch(addresses, plan.sizes, scalars, plan.symbols)
 
     def _prepare(self, values: Sequence[Any], bound: dict[str, int]) -> tuple[Plan, list[int], Any]:
         """The plan for arguments of these kinds, the tensors' addresses, and what keeps their memory alive."""
-        kinds = [key(values[place]) for place in self._tensors]
-        if None in kinds:
-            return self._look(values, bound)
-        kind = (*kinds, *bound.items())
+        kinds: list[Any] = [*bound.items()] if bound else []
+        addresses: list[int] = []
+        for place in self._tensors:
+            seen = glance(values[place])
+            if seen is None:
+                return self._look(values, bound)
+            kinds.append(seen[0])
+            addresses.append(seen[1])
+        kind = tuple(kinds)
         plan = self._plans.get(kind)
         if plan is None:
             plan = self._checker.plan(values, bound)
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[kind] = plan
-        return plan, [address(values[place]) for place in self._tensors], values
+        return plan, addresses, values
 
     def _look(self, values: Sequence[Any], bound: dict[str, int]) -> tuple[Plan, list[int], Any]:
         """As `_prepare`, for arguments that have to be looked at one by one."""

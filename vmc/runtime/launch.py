@@ -1,7 +1,7 @@
 """From the arguments of a call to addresses, scalars and symbols; everything is checked before anything runs.
 
-A `Plan` holds what follows from the kinds of the arguments (types, shapes, contiguity), so that a call with arguments of
-known kinds only looks up addresses, alignment and overlap.
+A `Plan` holds what follows from the kinds of the arguments (types, shapes, contiguity), so that a call with arguments
+of known kinds only looks at addresses: alignment and overlap.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import operator
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from vmc.ir.core import Access
 from vmc.ir.dims import Dim, Sym, evaluate, symbols
 from vmc.ir.storage import storage_bytes
 from vmc.ir.types import DType
@@ -29,21 +29,15 @@ LIMIT = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """One tensor of a plan: its place among the arguments, bytes, alignment minus one, and whether it is written."""
-
-    place: int
-    nbytes: int
-    misaligned: int
-    written: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a launch needs besides addresses and scalars. `held` keeps keys' types alive."""
+    """What a launch needs besides addresses and scalars. Of every tensor, in order: `sizes` in bytes and alignment less
+    one, `masks`; `pairs` are the places of two of which one is written, with their sizes.
+    """
 
     symbols: dict[str, int]
-    tensors: tuple[Extent, ...]
+    sizes: tuple[int, ...]
+    masks: tuple[int, ...]
+    pairs: tuple[tuple[int, int, int, int], ...]
 
 
 class Checker:
@@ -52,6 +46,7 @@ class Checker:
     def __init__(self, kernel: str, parameters: Sequence[Parameter], names: Sequence[str]) -> None:
         self.kernel, self.parameters, self.symbols = kernel, tuple(parameters), tuple(names)
         self.places = {parameter.name: place for place, parameter in enumerate(self.parameters)}
+        self.tensors = tuple(p for p in self.parameters if not p.is_scalar)
         self.ranges = {p.name: (p.dtype.min, p.dtype.max) for p in self.parameters if p.is_scalar}
 
     # Which argument belongs to which parameter
@@ -101,18 +96,19 @@ class Checker:
         operands: list[Operand | None] = []
         for parameter, value in zip(self.parameters, values, strict=True):
             operands.append(None if parameter.is_scalar else self.tensor(parameter, value))
-        sizes = self.bind(operands, bound)
-        tensors = []
-        for place, (parameter, found) in enumerate(zip(self.parameters, operands, strict=True)):
+        symbols = self.bind(operands, bound)
+        sizes, masks, written = [], [], []
+        for parameter, found in zip(self.parameters, operands, strict=True):
             if found is None:
                 continue
-            shape = self.extents(parameter, sizes)
-            nbytes = self.match(parameter, found, shape, sizes)
+            sizes.append(self.match(parameter, found, self.extents(parameter, symbols), symbols))
             if parameter.access.writable and not found.writable:
                 raise self.read_only(parameter, found)
-            align = 1 if parameter.format or parameter.is_packed else parameter.dtype.width // 8
-            tensors.append(Extent(place, nbytes, align - 1, parameter.access is not Access.IN))
-        return Plan(dict(sizes), tuple(tensors))
+            bytewise = parameter.format is not None or parameter.is_packed or not sizes[-1]
+            masks.append(0 if bytewise else parameter.dtype.width // 8 - 1)
+            written.append(parameter.access.writable)
+        pairs = [(i, j, sizes[i], sizes[j]) for i, j in combinations(range(len(sizes)), 2) if written[i] or written[j]]
+        return Plan(symbols, tuple(sizes), tuple(masks), tuple(pairs))
 
     def tensor(self, parameter: Parameter, value: Any) -> Operand:
         """The array given for a tensor, of a fitting element type, in this memory, contiguous. Raises ArgumentError."""
@@ -126,9 +122,8 @@ class Checker:
             raise self.error("E0909", f"cannot be used: {found.problem}", name)
         self.check_element(parameter, found)
         if not found.contiguous:
-            raise self.error(
-                "E0910", f"must be C-contiguous (row-major), got a strided {found}", name, "copy it, or pass `.contiguous()`"
-            )
+            help = "copy it, or pass `.contiguous()`"
+            raise self.error("E0910", f"must be C-contiguous (row-major), got a strided {found}", name, help)
         return found
 
     def check_element(self, parameter: Parameter, found: Operand) -> None:
@@ -203,7 +198,8 @@ class Checker:
         else:
             shape = found.shape
         if len(shape) != rank:
-            raise self.error("E0910", f"expected rank {rank} for {parameter}, got rank {len(shape)}, {found}", parameter.name)
+            message = f"expected rank {rank} for {parameter}, got rank {len(shape)}, {found}"
+            raise self.error("E0910", message, parameter.name)
         return shape
 
     def extents(self, parameter: Parameter, values: Mapping[str, int]) -> tuple[int, ...]:
@@ -222,7 +218,8 @@ class Checker:
         try:
             return evaluate(dim, values)
         except ZeroDivisionError:
-            raise self.error("E0910", f"{parameter}: division by zero in {where(dim, values)}", parameter.name) from None
+            message = f"{parameter}: division by zero in {where(dim, values)}"
+            raise self.error("E0910", message, parameter.name) from None
 
     def match(self, parameter: Parameter, found: Operand, shape: tuple[int, ...], values: Mapping[str, int]) -> int:
         """Compares an array with the extents; the tensor's size in bytes. Raises ArgumentError."""
@@ -231,12 +228,11 @@ class Checker:
         nbytes = storage_bytes(parameter.memory, shape)
         if parameter.is_packed and found.packed is None:
             if found.nbytes != nbytes:
-                raise self.error(
-                    "E0910",
-                    f"expected {nbytes} bytes (packed {parameter.dtype.name}[{', '.join(map(str, shape))}]), got {found.nbytes}",
-                    parameter.name,
-                    f'pack bit patterns with kernel.pack("{parameter.name}", ...)' if found.nbytes == math.prod(shape) else None,
-                )
+                packed = f"packed {parameter.dtype.name}[{', '.join(map(str, shape))}]"
+                unpacked = found.nbytes == math.prod(shape)
+                help = f'pack bit patterns with kernel.pack("{parameter.name}", ...)' if unpacked else None
+                message = f"expected {nbytes} bytes ({packed}), got {found.nbytes}"
+                raise self.error("E0910", message, parameter.name, help)
             return nbytes
         got = found.packed[1] if found.packed is not None else found.shape
         for axis, (dim, expected, extent) in enumerate(zip(parameter.dims or (), shape, got, strict=True)):
@@ -258,16 +254,12 @@ class Checker:
         nbytes = math.prod(shape) // block.elements * block.bytes
         known = blocks_shape(found.shape, len(shape), block.elements, block.bytes)
         if found.nbytes != nbytes or (known is not None and known != shape):
-            rows = ", ".join(map(str, shape[:-1]))
-            blocks = shape[-1] // block.elements
-            raise self.error(
-                "E0910",
-                f"expected uint8[{rows}{', ' if rows else ''}{blocks}, {block.bytes}] ({nbytes} bytes of {block.name}), got {found}",
-                parameter.name,
-            )
+            expected = ", ".join(map(str, (*shape[:-1], shape[-1] // block.elements, block.bytes)))
+            message = f"expected uint8[{expected}] ({nbytes} bytes of {block.name}), got {found}"
+            raise self.error("E0910", message, parameter.name)
         return nbytes
 
-    # Every call
+    # What every call checks
 
     def scalar(self, parameter: Parameter, value: Any) -> int | float:
         """The number given for a scalar, inside its type's range. Raises ArgumentError."""
@@ -278,28 +270,28 @@ class Checker:
             raise self.error("E0909", f"expected {expected} for {parameter}, got {described(value)}", parameter.name)
         least, most = self.ranges[parameter.name]
         if not least <= number <= most and not is_special(type, number):
-            raise self.error("E0909", f"{number} is outside the range of {type.name}, {least} to {most}", parameter.name)
+            message = f"{number} is outside the range of {type.name}, {least} to {most}"
+            raise self.error("E0909", message, parameter.name)
         return number
 
-    def misaligned(self, tensor: Extent, address: int) -> ArgumentError:
-        parameter = self.parameters[tensor.place]
-        message = f"must be aligned to {tensor.misaligned + 1} bytes, got the address {address:#x}"
-        return self.error("E0909", message, parameter.name, "copy it")
+    def check_addresses(self, plan: Plan, addresses: Sequence[int]) -> None:
+        """Whether all tensors are aligned, and nothing written shares memory with another. Raises ArgumentError."""
+        for place, mask in enumerate(plan.masks):
+            if mask and addresses[place] & mask:
+                raise self.misaligned(place, mask + 1, addresses[place])
+        for i, j, size, other in plan.pairs:
+            if addresses[i] < addresses[j] + other and addresses[j] < addresses[i] + size:
+                raise self.overlap(i, j)
 
-    def check_overlap(self, plan: Plan, addresses: Sequence[int]) -> None:
-        """Whether something written shares memory with another argument. Raises ArgumentError."""
-        spans = list(zip(plan.tensors, addresses, strict=True))
-        for i, (one, start) in enumerate(spans):
-            for other, begin in spans[i + 1 :]:
-                shared = start < begin + other.nbytes and begin < start + one.nbytes
-                if shared and (one.written or other.written):
-                    names = [self.parameters[tensor.place].name for tensor in (one, other)]
-                    written = names[0] if one.written else names[1]
-                    raise self.error(
-                        "E0909",
-                        f"`{names[0]}` and `{names[1]}` overlap in memory, and `{written}` is written",
-                        help="pass a copy of one",
-                    )
+    def misaligned(self, place: int, alignment: int, address: int) -> ArgumentError:
+        message = f"must be aligned to {alignment} bytes, got the address {address:#x}"
+        return self.error("E0909", message, self.tensors[place].name, "copy it")
+
+    def overlap(self, i: int, j: int) -> ArgumentError:
+        one, other = self.tensors[i], self.tensors[j]
+        written = one if one.access.writable else other
+        message = f"`{one.name}` and `{other.name}` overlap in memory, and `{written.name}` is written"
+        return self.error("E0909", message, help="pass a copy of one")
 
     def error(self, code: str, message: str, parameter: str | None = None, help: str | None = None) -> ArgumentError:
         about = f"{self.kernel}: argument `{parameter}`: " if parameter else f"{self.kernel}: "
@@ -307,7 +299,7 @@ class Checker:
 
 
 def blocks_shape(shape: tuple[int, ...], rank: int, elements: int, nbytes: int) -> tuple[int, ...] | None:
-    """The logical shape of a block format's bytes: [..., blocks, bytes] or [..., blocks * bytes]; None for other bytes."""
+    """The logical shape of a block format's bytes, [..., blocks, bytes] or [..., blocks * bytes]; None for others."""
     if len(shape) == rank + 1 and shape[-1] == nbytes:
         return (*shape[:-2], shape[-2] * elements)
     if len(shape) == rank and shape and shape[-1] % nbytes == 0:

@@ -65,23 +65,20 @@ def operand(value: Any) -> Operand | None:
     return None
 
 
-def key(value: Any) -> Any:
-    """What decides, together with address and kind of access, whether an array fits; None where it must be looked at."""
-    if type(value) is np.ndarray:
-        return value.dtype, value.shape, value.flags.num
-    if type(value) is Packed:
-        return value.element, value.extents, value.storage, value.shape, value.flags.num
+def glance(value: Any) -> tuple[Any, int] | None:
+    """What decides whether an array fits, apart from where it lies, and its address; None for one to be looked at."""
+    kind = type(value)
+    label: tuple[Any, ...]
+    if kind is np.ndarray:
+        return (value.dtype, value.shape, value.flags.num), value.__array_interface__["data"][0]
+    if kind is Packed and value.element is not None:
+        label = (value.element.name, value.extents, value.storage, value.shape, value.dtype, value.flags.num)
+        return label, value.__array_interface__["data"][0]
     torch = sys.modules.get("torch")
-    if torch is not None and type(value) is torch.Tensor and value.layout is torch.strided:
-        return value.dtype, value.shape, value.is_contiguous(), value.is_cpu, value.requires_grad, value.is_neg()
+    if torch is not None and kind is torch.Tensor and value.is_cpu and value.layout is torch.strided:
+        label = (value.dtype, value.shape, value.is_contiguous(), value.requires_grad, value.is_neg())
+        return label, value.data_ptr()
     return None
-
-
-def address(value: Any) -> int:
-    """The address of an array for which `key` is not None."""
-    if isinstance(value, np.ndarray):
-        return int(value.__array_interface__["data"][0])
-    return int(value.data_ptr())
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Operand:
@@ -181,7 +178,8 @@ def from_dlpack(value: Any) -> Operand:
     if valid(capsule, b"dltensor_versioned"):
         versioned = _Versioned.from_address(get(capsule, b"dltensor_versioned"))
         if versioned.major != 1:
-            return Operand(0, "an array", 1, (), True, False, "cpu", value, problem=f"DLPack {versioned.major} is unknown")
+            problem = f"it speaks DLPack {versioned.major}, and only version 1 is known"
+            return Operand(0, "an array", 1, (), True, False, "cpu", value, problem=problem)
         return _from_dltensor(versioned.tensor, not versioned.flags & _READ_ONLY, (value, capsule))
     return _from_dltensor(_Tensor.from_address(get(capsule, b"dltensor")), False, (value, capsule))
 

@@ -78,7 +78,7 @@ def foreign_name(array: Array) -> str | None:
 
 
 def pack(codes: npt.ArrayLike, type: str | DType) -> Packed:
-    """Bit patterns of any shape as a dense, row-major, least-significant-bit-first stream of ceil(count * bits / 8) bytes.
+    """Bit patterns of any shape as ceil(count * bits / 8) bytes: dense, row-major, least significant bit first.
 
     `codes` are integers below 2**bits, or an array whose dtype is the type itself. Raises TypeError or ValueError.
     """
@@ -88,7 +88,7 @@ def pack(codes: npt.ArrayLike, type: str | DType) -> Packed:
 
 
 def unpack(data: npt.ArrayLike, type: str | DType | None = None, shape: int | tuple[int, ...] | None = None) -> Array:
-    """The bit patterns of a dense packed tensor, as the smallest unsigned integers; type and shape may come from `pack`.
+    """The bit patterns of a dense packed tensor, as the smallest unsigned integers; what `pack` made needs no more.
 
     Raises TypeError or ValueError where they are not known or do not fit the bytes.
     """
@@ -119,7 +119,8 @@ def unpack_stored(data: Array, type: TensorType, shape: tuple[int, ...]) -> Arra
         return unpack_codes(data, type.dtype, shape)
     size = storage_bytes(type, shape)
     if data.size != size:
-        raise ValueError(f"{prod(shape)} codes of {type.dtype.name} take {size} bytes in this layout, found {data.size}")
+        message = f"{prod(shape)} codes of {type.dtype.name} take {size} bytes in this layout"
+        raise ValueError(f"{message}, found {data.size}")
     bits = np.unpackbits(np.ascontiguousarray(data).reshape(-1), bitorder="little")[bit_positions(type, shape)]
     shifts = np.arange(type.dtype.width, dtype=type.dtype.code_dtype)
     words = bits.astype(type.dtype.code_dtype) << shifts

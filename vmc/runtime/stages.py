@@ -61,9 +61,9 @@ def stage_text(kernel: Kernel, stage: str | None) -> str:
         case "ast":
             return syntax_text(kernel)
         case "llvm":
-            return generated(kernel).llvm
+            return str(generated(kernel).llvm)
         case "asm":
-            return generated(kernel).assembly
+            return str(generated(kernel).assembly)
     return ir_text(kernel._tile, kernel.target, stage)
 
 

@@ -84,7 +84,7 @@ def memory(address: int, size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The bytes at an address as an array that shares them."""
     if size == 0:
         return np.empty(0, np.uint8)
-    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
 
 class Native:
@@ -132,7 +132,8 @@ def options_of(target: str) -> Options:
     if name is None:
         return Options()
     if name not in LEVELS:
-        raise TargetError("E0904", f"unknown target `{target}`; besides `cpu` there are {', '.join(map('cpu:{}'.format, LEVELS))}")
+        known = ", ".join(f"cpu:{level}" for level in LEVELS)
+        raise TargetError("E0904", f"unknown target `{target}`; besides `cpu` there are {known}")
     levels = list(LEVELS)[: list(LEVELS).index(name) + 1]
     features = llvm.get_host_cpu_features()
     missing = [feature for level in levels for feature in LEVELS[level] if not features.get(feature)]
