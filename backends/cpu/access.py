@@ -1,8 +1,8 @@
 """Loads and stores of slices.
 
-The part of a slice that lies inside the tensor is a box: per dimension a range [low, high) of tile positions, found once.
-A load that is known to lie inside, of whole bytes, is virtual: it happens in the loop that uses it. Every other load
-fills a buffer, rows of narrow elements by `rows`. Nothing outside the box is touched.
+The part of a slice that lies inside the tensor is a box: per dimension a range [low, high) of tile positions, found
+once. A load that is known to lie inside, of whole bytes, is virtual: it happens in the loop that uses it. Every other
+load fills a buffer, rows of narrow elements by `rows`. Nothing outside the box is touched.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ def valid_range(e: Emitter, start: ir.Value, size: int, step: int, extent: ir.Va
     before = e.b.sub(none, start)
     after = e.b.sub(extent, start)
     if step > 1:
-        before, after = (
-            e.b.sdiv(e.b.add(value, e.index(step - 1)), e.index(step)) for value in (before, after)
-        )
+        before, after = (e.b.sdiv(e.b.add(value, e.index(step - 1)), e.index(step)) for value in (before, after))
     low = e.clamp(before, none, all_)
     return low, e.call("llvm.smax.i64", low.type, e.clamp(after, none, all_), low)
 

@@ -1,6 +1,6 @@
 """Where an element of a tensor lies, and how it is read and written there.
 
-Elements of whole bytes at whole byte offsets are plain accesses. All others are *runs* of at most eight bits at some bit
+Elements of whole bytes at whole byte offsets are plain accesses. All others are *runs* of at most eight bits at a bit
 offset: one for a dense narrow type, one or more from a table for a `Storage`. Reading a run touches the bytes of its
 first and of its last bit and no others. Writing one changes its bytes by atomic operations, because another thread may
 be writing their other bits.
@@ -11,16 +11,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 
 import numpy as np
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I16, I32, I64, POINTER, code_type, element_size, element_type, from_code, to_code
+from vmc.backends.cpu.elements import (
+    I8,
+    I16,
+    I32,
+    I64,
+    POINTER,
+    code_type,
+    element_size,
+    element_type,
+    from_code,
+    step_to,
+    to_code,
+)
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.tiles import Index, Scope, Tensor
 from vmc.ir.core import Storage, TensorType
 from vmc.ir.dims import Dim, DimOp, Sym
+from vmc.ir.storage import block_positions
 from vmc.ir.types import DType
 
 
@@ -28,8 +40,10 @@ def make_tensor(
     e: Emitter, type: TensorType, base: ir.Value, length: ir.Value | None, scope: Scope, bit_offset: int = 0
 ) -> Tensor:
     """The tensor at an address. `length` None: as many bytes as a dense tensor of its extents has."""
-    extents = [e.call("llvm.smax.i64", I64, dim(e, extent), e.index(0)) if not isinstance(extent, int) else e.index(extent)
-               for extent in type.shape]
+    extents = [
+        e.call("llvm.smax.i64", I64, dim(e, extent), e.index(0)) if not isinstance(extent, int) else e.index(extent)
+        for extent in type.shape
+    ]
     strides: list[ir.Value] = []
     count: ir.Value = e.index(1)
     for extent in reversed(extents):
@@ -86,8 +100,8 @@ def plain_address(e: Emitter, tensor: Tensor, index: Index) -> ir.Value:
     """The address of an element of a plain tensor."""
     start = tensor.base
     if tensor.bit_offset:
-        start = e.b.gep(start, [e.index(tensor.bit_offset // 8)], source_etype=I8)
-    return e.b.gep(start, [position(e, tensor, index)], source_etype=element_type(tensor.type.dtype))
+        start = step_to(e.b, start, e.index(tensor.bit_offset // 8), I8)
+    return step_to(e.b, start, position(e, tensor, index), element_type(tensor.type.dtype))
 
 
 # Runs of bits
@@ -95,8 +109,8 @@ def plain_address(e: Emitter, tensor: Tensor, index: Index) -> ir.Value:
 
 @dataclass(frozen=True)
 class Runs:
-    """How the elements of a storage block lie: run r of an element holds `counts[r]` of its bits, from bit `lows[r]` on,
-    at the bit `offsets[r][element]` of the block.
+    """How the elements of a storage block lie: run r of an element holds `counts[r]` of its bits, from `lows[r]` on, at
+    the bit `offsets[r][element]` of the block.
     """
 
     lows: tuple[int, ...]
@@ -112,18 +126,11 @@ class Runs:
 @lru_cache(maxsize=256)
 def storage_runs(storage: Storage, width: int) -> Runs:
     """The runs of a storage, cut where any element's bits part."""
-    places = bit_places(storage, width)
+    places = block_positions(storage, width)
     parted = np.any(places[:, 1:] != places[:, :-1] + 1, axis=0)
     lows = [0, *(int(bit) + 1 for bit in np.flatnonzero(parted))]
     counts = [end - low for low, end in zip(lows, [*lows[1:], width], strict=True)]
     return Runs(tuple(lows), tuple(counts), tuple(tuple(map(int, places[:, low])) for low in lows))
-
-
-def bit_places(storage: Storage, width: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """The bit offset of every bit of every element of a block: int64 [elements, width]."""
-    grid = np.indices((*storage.block, width)).reshape(len(storage.block) + 1, -1)
-    places = storage.layout.apply_array(grid)["bit"]
-    return np.asarray(places, np.int64).reshape(prod(storage.block), width)
 
 
 def storage_start(e: Emitter, tensor: Tensor, index: Index) -> tuple[ir.Value, ir.Value]:
@@ -147,7 +154,7 @@ def storage_run(e: Emitter, tensor: Tensor, runs: Runs, number: int, start: ir.V
     if all(offset == offsets[0] + place * step for place, offset in enumerate(offsets)):
         return e.add(start, e.add(e.mul(within, e.index(step)), e.index(offsets[0])))
     table = constant_table(e, I32, offsets)
-    offset = e.b.load(e.b.gep(table, [within], source_etype=I32), typ=I32, align=4)
+    offset = e.b.load(step_to(e.b, table, within, I32), typ=I32, align=4)
     return e.add(start, e.b.zext(offset, I64))
 
 
@@ -177,7 +184,9 @@ def pieces(e: Emitter, tensor: Tensor, index: Index) -> list[tuple[ir.Value, int
             for number, (low, count) in enumerate(zip(runs.lows, runs.counts, strict=True))
         ]
     return [
-        (e.add(bit, e.index(cut)), low + cut, min(8, count - cut)) for bit, low, count in found for cut in range(0, count, 8)
+        (e.add(bit, e.index(cut)), low + cut, min(8, count - cut))
+        for bit, low, count in found
+        for cut in range(0, count, 8)
     ]
 
 
@@ -193,7 +202,7 @@ def byte_address(e: Emitter, tensor: Tensor, index: Index) -> ir.Value | None:
         return None
     start, within = storage_start(e, tensor, index)
     bit = storage_run(e, tensor, runs, 0, start, within)
-    return e.b.gep(tensor.base, [e.b.lshr(bit, e.index(3))], source_etype=I8)
+    return step_to(e.b, tensor.base, e.b.lshr(bit, e.index(3)), I8)
 
 
 # Elements
@@ -220,7 +229,7 @@ def extract(e: Emitter, tensor: Tensor, bit: ir.Value, count: int) -> ir.Value:
     b = e.b
 
     def byte(at: ir.Value) -> ir.Value:
-        address = b.gep(tensor.base, [b.lshr(at, e.index(3))], source_etype=I8)
+        address = step_to(b, tensor.base, b.lshr(at, e.index(3)), I8)
         return b.zext(e.load(tensor.scope, address, I8), I32)
 
     word = byte(bit)
@@ -247,7 +256,7 @@ def write_element(e: Emitter, tensor: Tensor, index: Index, element: ir.Value) -
 
 
 def inserter(module: ir.Module, count: int) -> ir.Function:
-    """The function that writes `count` bits (i16, zero above) at a bit offset from an address, atomically for every byte."""
+    """The function that writes `count` bits (i16, zero above) at a bit offset from an address, atomically."""
     name = f"vmc.insert.{count}"
     if name not in module.globals:
         _define_insert(module, name, count)
@@ -259,14 +268,14 @@ def _define_insert(module: ir.Module, name: str, count: int) -> None:
     function.linkage = "internal"
     b = ir.IRBuilder(function.append_basic_block())
     base, bit, bits = function.args
-    address = b.gep(base, [b.lshr(bit, ir.Constant(I64, 3))], source_etype=I8)
+    address = step_to(b, base, b.lshr(bit, ir.Constant(I64, 3)), I8)
     shift = b.trunc(b.and_(bit, ir.Constant(I64, 7)), I16)
     mask = b.shl(ir.Constant(I16, (1 << count) - 1), shift)
     value = b.shl(bits, shift)
     replace_bits(b, address, b.trunc(mask, I8), b.trunc(value, I8))
     upper = b.trunc(b.lshr(mask, ir.Constant(I16, 8)), I8)
     with b.if_then(b.icmp_unsigned("!=", upper, ir.Constant(I8, 0))):
-        following = b.gep(address, [ir.Constant(I64, 1)], source_etype=I8)
+        following = step_to(b, address, ir.Constant(I64, 1), I8)
         replace_bits(b, following, upper, b.trunc(b.lshr(value, ir.Constant(I16, 8)), I8))
     b.ret_void()
 

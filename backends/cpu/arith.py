@@ -256,7 +256,6 @@ def step(e: Emitter, name: str, dtype: DType, *operands: ir.Value) -> ir.Value:
     return table[name](e, dtype, *operands)
 
 
-
 def element_bytes(type: ir.Type) -> int:
     """Bytes of an LLVM element type."""
     return type.width // 8 if isinstance(type, ir.IntType) else {"half": 2, "float": 4, "double": 8}[str(type)]

@@ -63,7 +63,7 @@ def widen_float(e: Emitter, dtype: DType, element: ir.Value) -> ir.Value:
 
 
 def decode_fields(e: Emitter, dtype: DType, code: ir.Value) -> ir.Value:
-    """The value of a code (i32) of at most 16 bits, by its fields: significand times a power of two, both exact floats."""
+    """The value of a code (i32) of at most 16 bits: its significand times a power of two, both exact floats."""
 
     def number(value: int) -> ir.Constant:
         return ir.Constant(I32, value)
@@ -91,7 +91,7 @@ def decode_fields(e: Emitter, dtype: DType, code: ir.Value) -> ir.Value:
 
 
 def pure_scale(e: Emitter, dtype: DType, magnitude: ir.Value, exponent: ir.Value) -> ir.Value:
-    """The bits of a float whose exponent 0 is an ordinary power of two; below float's normal ones a shifted significand."""
+    """The bits of a float whose exponent 0 is an ordinary power of two, which may be one of float's subnormals."""
     b, rebias = e.b, 127 - dtype.bias
     normal = b.add(b.shl(magnitude, ir.Constant(I32, 23 - dtype.mantissa_bits)), ir.Constant(I32, rebias << 23))
     if rebias > 0:
@@ -113,7 +113,7 @@ def round_to_half(e: Emitter, value: ir.Value) -> ir.Value:
 
 
 def round_to_bfloat(e: Emitter, value: ir.Value) -> ir.Value:
-    """A float rounded to the bit pattern of bf16, ties to even, in integer arithmetic: AVX512-BF16 flushes subnormals."""
+    """A float rounded to the code of bf16, ties to even, in integer arithmetic: AVX512-BF16 flushes subnormals."""
     b = e.b
     bits = b.bitcast(value, I32)
     odd = b.and_(b.lshr(bits, ir.Constant(I32, 16)), ir.Constant(I32, 1))
@@ -152,7 +152,7 @@ def quick_cast(e: Emitter, source: DType, target: DType, mode: Mode, element: ir
         if value.type == type:
             return value
         return e.b.fpext(value, type) if type == DOUBLE else e.b.fptrunc(value, type)
-    # Two roundings are one where float holds the source exactly, and where all that float rounds is beyond half's range.
+    # Two roundings are one where float holds the source exactly, and where all it rounds is beyond half's range.
     once = source.width < 64 and not (source.is_int and source.width == 32)
     if not (target.name == "f16" and (once or source.is_int)) and not (target.name == "bf16" and once):
         return None
@@ -165,7 +165,9 @@ def fits(source: DType, target: DType) -> bool:
     if not target.has_infinity:
         return False
     if source.is_int:
-        return source.width - source.has_sign <= target.mantissa_bits + 1 and source.width <= 1 << (target.exponent_bits - 1)
+        return source.width - source.has_sign <= target.mantissa_bits + 1 and source.width <= 1 << (
+            target.exponent_bits - 1
+        )
     least = source.min_exponent - source.mantissa_bits >= target.min_exponent - target.mantissa_bits
     return source.mantissa_bits <= target.mantissa_bits and least and source.max <= target.max
 
@@ -240,4 +242,3 @@ def bitcast(e: Emitter, source: DType, target: DType, element: ir.Value) -> ir.V
     """The same bits as another type of the same width."""
     code = to_code(e.b, source, element)
     return from_code(e.b, target, resize(e.b, code, ir.IntType(container_bits(target)), signed=False))
-

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I64, I8, POINTER
+from vmc.backends.cpu.elements import I8, I64, POINTER, step_to
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.signature import Site
 from vmc.ir.core import Op
@@ -37,7 +37,7 @@ def lower_print(e: Emitter, op: Op) -> tuple[()]:
         tile = e.tile(value)
         buffer = e.allocate(tile.dtype, tile.size)
         e.fill(buffer, tile)
-        place = e.b.gep(addresses, [e.index(number)], source_etype=POINTER)
+        place = step_to(e.b, addresses, e.index(number), POINTER)
         e.b.store(buffer.pointer, place)
     type = ir.FunctionType(ir.VoidType(), [I64, POINTER])
     function = e.b.inttoptr(e.printer, type.as_pointer())

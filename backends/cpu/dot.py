@@ -1,8 +1,8 @@
 """The matrix product, register-blocked with explicit vectors, for any shapes.
 
-Both operands are first converted to the accumulator's type, into buffers. The product then runs in blocks of `ROWS` rows
-by up to `VECTORS` vectors of columns, whose sums stay in registers along the inner extent: per step one load of each
-vector of b, and for every row one broadcast of a and a multiply-add per vector. What the full blocks leave over is done
+Both operands are first converted to the accumulator's type, into buffers. The product then runs in blocks of `ROWS`
+rows by up to `VECTORS` vectors of columns, whose sums stay in registers along the inner extent: per step one load of
+each vector of b, and for every row one broadcast of a and a multiply-add per vector. What the full blocks leave over is done
 by narrower and lower blocks of the same form, down to single columns.
 """
 
@@ -104,7 +104,8 @@ def block(e: Emitter, p: Product, origin: tuple[ir.Value, ir.Value], rows: int, 
     def step(inner: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
         base = e.add(e.mul(inner, e.index(p.n)), j)
         right = [
-            e.load(p.b.scope, e.element(p.b, e.add(base, e.index(vector * width))), type, align) for vector in range(vectors)
+            e.load(p.b.scope, e.element(p.b, e.add(base, e.index(vector * width))), type, align)
+            for vector in range(vectors)
         ]
         result = []
         for row in range(rows):

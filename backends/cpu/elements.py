@@ -85,3 +85,10 @@ def resize(b: ir.IRBuilder, value: ir.Value, target: ir.IntType, signed: bool) -
     if value.type.width > target.width:
         return b.trunc(value, target)
     return b.sext(value, target) if signed else b.zext(value, target)
+
+
+def step_to(b: ir.IRBuilder, pointer: ir.Value, place: ir.Value, type: ir.Type, *, inbounds: bool = False) -> ir.Value:
+    """The address of element `place` (i64) of an array of an LLVM type; an opaque pointer, whatever is read there."""
+    address = b.gep(pointer, [place], inbounds=inbounds, source_etype=type)
+    address.type = POINTER
+    return address

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I64, element_size, element_type
+from vmc.backends.cpu.elements import I8, I64, element_size, element_type, step_to
 from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.signature import Site
 from vmc.backends.cpu.target import Machine
@@ -116,7 +116,9 @@ class Emitter:
 
     # Control flow
 
-    def loop(self, low: ir.Value, high: ir.Value, carried: Sequence[ir.Value], body: LoopBody, step: int = 1) -> list[ir.Value]:
+    def loop(
+        self, low: ir.Value, high: ir.Value, carried: Sequence[ir.Value], body: LoopBody, step: int = 1
+    ) -> list[ir.Value]:
         """Counts from `low` while below `high`; the body maps index and carried values to the next ones."""
         static = isinstance(low, ir.Constant) and isinstance(high, ir.Constant)
         if static and low.constant >= high.constant:
@@ -144,7 +146,10 @@ class Emitter:
         self.b.position_at_end(after)
         if static:
             return following
-        return [self.join(value.type, (value, before), (later, latch)) for value, later in zip(carried, following, strict=True)]
+        return [
+            self.join(value.type, (value, before), (later, latch))
+            for value, later in zip(carried, following, strict=True)
+        ]
 
     def each(self, low: ir.Value, high: ir.Value, body: Callable[[ir.Value], None], step: int = 1) -> None:
         """A loop without carried values."""
@@ -178,7 +183,9 @@ class Emitter:
             phi.add_incoming(value, block)
         return phi
 
-    def choose(self, condition: ir.Value, type: ir.Type, yes: Callable[[], ir.Value], no: Callable[[], ir.Value]) -> ir.Value:
+    def choose(
+        self, condition: ir.Value, type: ir.Type, yes: Callable[[], ir.Value], no: Callable[[], ir.Value]
+    ) -> ir.Value:
         """The value of one of two computations, only one of which runs."""
         with self.b.if_else(condition) as (then, otherwise):
             with then, self.fresh_memo():
@@ -239,7 +246,7 @@ class Emitter:
             return Buffer(self.slot(element, size), element, size, None, owned=True)
         assert self.arena is not None
         with self.b.goto_entry_block():
-            pointer = self.b.gep(self.arena, [self.index(self.arena_size)], source_etype=I8)
+            pointer = step_to(self.b, self.arena, self.index(self.arena_size), I8)
         self.arena_size += bytes
         return Buffer(pointer, element, size, self.new_scope(), owned=True)
 
@@ -274,7 +281,7 @@ class Emitter:
 
     def element(self, buffer: Buffer, position: ir.Value) -> ir.Value:
         """The address of an element of a buffer."""
-        return self.b.gep(buffer.pointer, [position], inbounds=True, source_etype=buffer.element)
+        return step_to(self.b, buffer.pointer, position, buffer.element, inbounds=True)
 
     def read(self, buffer: Buffer, position: ir.Value) -> ir.Value:
         return self.load(buffer.scope, self.element(buffer, position), buffer.element, natural(buffer.element))
@@ -371,7 +378,7 @@ class Emitter:
         return tile.buffer
 
     def define(self, value: Value, tile: Tile) -> None:
-        """Binds a result: a scalar is computed now, a tile becomes a buffer unless it is cheap or fused into its use."""
+        """Binds a result: a scalar is computed now, a tile gets a buffer unless it is cheap or fused into its use."""
         if not tile.shape:
             element = self.at(tile, ())
             tile = self.splat(tile.dtype, (), element)

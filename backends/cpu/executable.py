@@ -64,7 +64,7 @@ def jit() -> Any:
 
 
 class Executable:
-    """A kernel in native code. `object` and `signature` restore it, by `load`, in another process of the same machine."""
+    """A kernel in native code. `load` restores it from `object` and `signature`, in any process of a like machine."""
 
     def __init__(self, object_code: bytes, signature: Signature, source: tuple[str, Machine] | None) -> None:
         self.object = object_code
@@ -112,7 +112,7 @@ class Executable:
         max_threads: int | None = None,
     ) -> None:
         """Executes the kernel. `pointers` are the addresses of the tensors, `scalars` numbers, both in the order of the
-        kernel's parameters; `symbols` by name or in the kernel's order. Tensors that are written may not overlap others.
+        kernel's parameters; `symbols` by name or in the kernel's order. A tensor that is written overlaps no other.
 
         Raises ValueError for wrong counts, KeyError for a missing symbol, ExecutionError for an error of the program.
         """
@@ -135,7 +135,9 @@ class Executable:
             site = self.signature.sites[context[-1] - 1]
             raise ExecutionError(site.text, site.span)
 
-    def _arguments(self, pointers: Sequence[int], scalars: Sequence[Any], symbols: Mapping[str, int] | Sequence[int]) -> Any:
+    def _arguments(
+        self, pointers: Sequence[int], scalars: Sequence[Any], symbols: Mapping[str, int] | Sequence[int]
+    ) -> Any:
         signature = self.signature
         if len(pointers) != len(signature.tensors) or len(scalars) != len(signature.scalars):
             wanted = f"{len(signature.tensors)} tensors and {len(signature.scalars)} scalars"

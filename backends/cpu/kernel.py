@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from vmc.backends.cpu.address import make_tensor
-from vmc.backends.cpu.elements import I8, I64, POINTER, code_type, from_code, resize
+from vmc.backends.cpu.elements import I8, I64, POINTER, code_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import LINE, Emitter
 from vmc.backends.cpu.plan import Plan, needed
 from vmc.backends.cpu.regions import lower, run_region, settle_before
@@ -72,8 +72,10 @@ def reads_what_it_writes(preamble: tuple[Op, ...]) -> bool:
     )
 
 
-def start(module: ir.Module, name: str, types: list[ir.Type], kernel: Kernel, machine: Machine, body: Region) -> Emitter:
-    """A new function (void, or i64 where it has but two arguments) and its emitter, with the kernel's parameters bound."""
+def start(
+    module: ir.Module, name: str, types: list[ir.Type], kernel: Kernel, machine: Machine, body: Region
+) -> Emitter:
+    """A new function (void, or i64 where it has two arguments) and its emitter, with the kernel's parameters bound."""
     result = I64 if len(types) == 2 else ir.VoidType()
     function = ir.Function(module, ir.FunctionType(result, types), name)
     set.add(function.attributes, f'"prefer-vector-width"="{8 * machine.vector_bytes}"')
@@ -83,7 +85,7 @@ def start(module: ir.Module, name: str, types: list[ir.Type], kernel: Kernel, ma
 
     def word() -> ir.Value:
         nonlocal words
-        place = e.b.gep(arguments, [e.index(words)], source_etype=I64)
+        place = step_to(e.b, arguments, e.index(words), I64)
         words += 1
         return e.b.load(place, typ=I64, align=8)
 
@@ -168,7 +170,7 @@ def emit_worker(module: ir.Module, entry: str) -> None:
     (context,) = function.args
 
     def place(name: str) -> ir.Value:
-        return b.gep(context, [ir.Constant(I64, CONTEXT.index(name))], source_etype=I64)
+        return step_to(b, context, ir.Constant(I64, CONTEXT.index(name)), I64)
 
     def word(name: str) -> ir.Value:
         return b.load(place(name), typ=I64, align=8)
@@ -177,7 +179,7 @@ def emit_worker(module: ir.Module, entry: str) -> None:
     total, grain = word("total"), word("grain")
     thread = b.atomic_rmw("add", place("thread"), ir.Constant(I64, 1), "monotonic")
     base = b.inttoptr(word("arena"), POINTER)
-    arena = b.gep(base, [b.mul(thread, word("stride"))], source_etype=I8)
+    arena = step_to(b, base, b.mul(thread, word("stride")), I8)
     status, following = place("status"), place("next")
     again, run, done = (function.append_basic_block(name) for name in ("again", "run", "done"))
     b.branch(again)

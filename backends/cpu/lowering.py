@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from vmc.backends.cpu import access, arith, debug, dot, elementwise, indexed, reductions, regions, shapes, sorting, views
+from vmc.backends.cpu import (
+    access,
+    arith,
+    debug,
+    dot,
+    elementwise,
+    indexed,
+    reductions,
+    regions,
+    shapes,
+    sorting,
+    views,
+)
 from vmc.backends.cpu.regions import Lowering
 
 LOWERINGS: dict[str, Lowering] = {

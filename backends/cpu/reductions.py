@@ -1,7 +1,7 @@
 """Operations along one axis: reduce, arg and scan.
 
-With the axis moved out of the way, a tile is lines: `outer` x `extent` x `inner`. Where `inner` is more than one, the loop
-over it is innermost and the steps of neighbouring lines run side by side; else floats are summed with leave to
+With the axis moved out of the way, a tile is lines: `outer` x `extent` x `inner`. Where `inner` is more than one, the
+loop over it is innermost and the steps of neighbouring lines run side by side; else floats are summed with leave to
 reassociate, so that LLVM may keep several partial results.
 """
 
@@ -13,9 +13,9 @@ from math import prod
 from llvmlite import ir
 
 from vmc.backends.cpu import arith, casts
-from vmc.backends.cpu.elements import I1, I32, constant, element_type
+from vmc.backends.cpu.elements import I1, I32, constant
 from vmc.backends.cpu.emitter import Emitter
-from vmc.backends.cpu.tiles import Buffer, Index, Tile
+from vmc.backends.cpu.tiles import Index, Tile
 from vmc.ir.core import Op
 from vmc.ir.ops.reduction import identity
 from vmc.ir.types import DType, dtype
@@ -166,5 +166,3 @@ def sort_key(e: Emitter, dtype: DType, descending: bool, a: ir.Value, b: ir.Valu
     """Whether b must come before a, which is in front of it: strictly, so that equal elements stay; as i1."""
     before = e.truth(arith.step(e, "gt" if descending else "lt", dtype, b, a))
     return e.b.or_(before, e.b.and_(is_nan(e, dtype, a), e.b.not_(is_nan(e, dtype, b))))
-
-

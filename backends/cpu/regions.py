@@ -81,7 +81,9 @@ class States:
         """The carried values, given the current scalars."""
         current = iter(scalars)
         return [
-            self.e.splat(type.dtype, (), next(current)) if buffer is None else self.e.settled_tile(type.dtype, type.shape, buffer)
+            self.e.splat(type.dtype, (), next(current))
+            if buffer is None
+            else self.e.settled_tile(type.dtype, type.shape, buffer)
             for type, buffer in zip(self.types, self.buffers, strict=True)
         ]
 
@@ -172,10 +174,12 @@ def lower_if(e: Emitter, op: Op) -> list[Tile]:
         for arm, region in ((then, op.regions[0]), (otherwise, op.regions[1])):
             with arm, e.fresh_memo():
                 branch(region)
-    joined = iter([
-        e.join(element_type(type.dtype), *((scalars[place], block) for block, scalars in ends))
-        for place, type in enumerate(type for type in types if not type.shape)
-    ])
+    joined = iter(
+        [
+            e.join(element_type(type.dtype), *((scalars[place], block) for block, scalars in ends))
+            for place, type in enumerate(type for type in types if not type.shape)
+        ]
+    )
     return [
         e.splat(type.dtype, (), next(joined)) if buffer is None else e.settled_tile(type.dtype, type.shape, buffer)
         for type, buffer in zip(types, buffers, strict=True)

@@ -1,8 +1,8 @@
 """Rounding a number to a float type's code: the integer algorithm of `vmc.ir.types.rounding`, emitted as LLVM code.
 
-A number comes as sign, significand and exponent, `sig * 2**(exponent - top)`. It is cut at the type's spacing there; the
-mode and what was cut off decide whether to step up; adding the kept part to the shifted exponent gives the magnitude
-code, since a carry out of the mantissa is a step of the exponent.
+A number comes as sign, significand and exponent, `sig * 2**(exponent - top)`. It is cut at the type's spacing there;
+the mode and what was cut off decide whether to step up; adding the kept part to the shifted exponent gives the
+magnitude code, since a carry out of the mantissa is a step of the exponent.
 """
 
 from __future__ import annotations
@@ -134,9 +134,7 @@ def _round(e: Emitter, target: DType, number: Significand, mode: Mode) -> ir.Val
     return code if step is None else b.add(code, b.zext(step, type))
 
 
-def _step(
-    e: Emitter, target: DType, number: Significand, mode: Mode, parts: tuple[ir.Value, ...]
-) -> ir.Value | None:
+def _step(e: Emitter, target: DType, number: Significand, mode: Mode, parts: tuple[ir.Value, ...]) -> ir.Value | None:
     """Whether the magnitude steps up, as i1; None for never."""
     b, type = e.b, number.type
     code, rest, shift, cut = parts

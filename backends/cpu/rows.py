@@ -12,7 +12,7 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from vmc.backends.cpu.address import inserter
-from vmc.backends.cpu.elements import I8, I16, I32, I64, POINTER, wrap
+from vmc.backends.cpu.elements import I8, I16, I32, I64, POINTER, step_to, wrap
 from vmc.backends.cpu.emitter import Emitter
 from vmc.ir.types import DType
 
@@ -29,8 +29,10 @@ def same(value: int, type: ir.VectorType) -> ir.Constant:
     return ir.Constant(type, [value] * GROUP)
 
 
-def unpack_row(e: Emitter, dtype: DType, target: ir.Value, base: ir.Value, bit: ir.Value, count: ir.Value, length: ir.Value) -> None:
-    """Decodes `count` elements from a bit offset on into i8 elements at `target`. The memory at `base` has `length` bytes."""
+def unpack_row(
+    e: Emitter, dtype: DType, target: ir.Value, base: ir.Value, bit: ir.Value, count: ir.Value, length: ir.Value
+) -> None:
+    """Decodes `count` elements from a bit offset on into i8 at `target`. The memory at `base` has `length` bytes."""
     name = f"vmc.unpack.{dtype.name}"
     if name not in e.module.globals:
         _define_unpack(e, name, dtype)
@@ -91,7 +93,7 @@ def _define_unpack(e: Emitter, name: str, dtype: DType) -> None:
 
     def group(done: ir.Value) -> ir.Value:
         bit = at(done)
-        data = b.load(b.gep(base, [b.lshr(bit, word(3))], source_etype=I8), typ=I64, align=1)
+        data = b.load(step_to(b, base, b.lshr(bit, word(3)), I8), typ=I64, align=1)
         data = b.lshr(data, b.and_(bit, word(7)))
         lanes = b.shuffle_vector(
             b.insert_element(ir.Constant(WORDS, ir.Undefined), data, ir.Constant(I32, 0)),
@@ -101,19 +103,19 @@ def _define_unpack(e: Emitter, name: str, dtype: DType) -> None:
         codes = b.trunc(b.and_(b.lshr(lanes, shifts), same((1 << width) - 1, WORDS)), BYTES)
         if dtype.has_sign and dtype.is_int:
             codes = b.ashr(b.shl(codes, same(8 - width, BYTES)), same(8 - width, BYTES))
-        b.store(codes, b.gep(target, [done], source_etype=I8), align=1)
+        b.store(codes, step_to(b, target, done, I8), align=1)
         return b.add(done, word(GROUP))
 
     def single(done: ir.Value) -> ir.Value:
         bit = at(done)
         low, high = (
-            b.zext(b.load(b.gep(base, [b.lshr(place, word(3))], source_etype=I8), typ=I8, align=1), I32)
+            b.zext(b.load(step_to(b, base, b.lshr(place, word(3)), I8), typ=I8, align=1), I32)
             for place in (bit, b.add(bit, word(width - 1)))
         )
         both = b.or_(low, b.shl(high, ir.Constant(I32, 8)))
         code = b.trunc(b.lshr(both, b.trunc(b.and_(bit, word(7)), I32)), I8)
         element = wrap(b, dtype, code)
-        b.store(element, b.gep(target, [done], source_etype=I8), align=1)
+        b.store(element, step_to(b, target, done, I8), align=1)
         return b.add(done, word(1))
 
     done = f.while_(word(0), group_fits, group)
@@ -133,7 +135,7 @@ def _define_pack(e: Emitter, name: str, width: int) -> None:
         return b.add(first, b.mul(done, word(width)))
 
     def single(done: ir.Value) -> ir.Value:
-        code = b.and_(b.load(b.gep(source, [done], source_etype=I8), typ=I8, align=1), ir.Constant(I8, (1 << width) - 1))
+        code = b.and_(b.load(step_to(b, source, done, I8), typ=I8, align=1), ir.Constant(I8, (1 << width) - 1))
         b.call(insert, (base, at(done), b.zext(code, I16)))
         return b.add(done, word(1))
 
@@ -142,14 +144,13 @@ def _define_pack(e: Emitter, name: str, width: int) -> None:
         return b.and_(b.icmp_signed("<", done, count), ragged)
 
     def group(done: ir.Value) -> ir.Value:
-        codes = b.zext(b.load(b.gep(source, [done], source_etype=I8), typ=BYTES, align=1), WORDS)
+        codes = b.zext(b.load(step_to(b, source, done, I8), typ=BYTES, align=1), WORDS)
         lanes = b.shl(b.and_(codes, same((1 << width) - 1, WORDS)), shifts)
         data = b.trunc(b.call(total, (lanes,)), ir.IntType(8 * width))
-        b.store(data, b.gep(base, [b.lshr(at(done), word(3))], source_etype=I8), align=1)
+        b.store(data, step_to(b, base, b.lshr(at(done), word(3)), I8), align=1)
         return b.add(done, word(GROUP))
 
     done = f.while_(word(0), unaligned, single)
     done = f.while_(done, lambda done: b.icmp_signed("<=", b.add(done, word(GROUP)), count), group)
     f.while_(done, lambda done: b.icmp_signed("<", done, count), single)
     b.ret_void()
-

@@ -8,7 +8,7 @@ from math import prod
 from llvmlite import ir
 
 from vmc.backends.cpu.address import constant_table
-from vmc.backends.cpu.elements import I64, code_type, constant, element_type, from_code, resize
+from vmc.backends.cpu.elements import I64, code_type, constant, element_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import Emitter, can_flat
 from vmc.backends.cpu.tiles import Index, Tile, moved_sources
 from vmc.ir.core import Op, Table, TileType
@@ -29,7 +29,7 @@ def lower_table(e: Emitter, op: Op) -> tuple[Tile]:
     memory = constant_table(e, type, numbers)
 
     def flat(position: ir.Value) -> ir.Value:
-        place = e.b.gep(memory, [position], inbounds=True, source_etype=type)
+        place = step_to(e.b, memory, position, type, inbounds=True)
         return from_code(e.b, dtype, e.b.load(place, typ=type, align=type.width // 8))
 
     return (Tile(dtype, table.shape, lambda index: flat(e.linear(index, table.shape)), flat, cheap=True),)

@@ -22,9 +22,9 @@ class Site:
 
 @dataclass(frozen=True)
 class Signature:
-    """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters, `scalars`
-    the name and dtype of the others, in order. `arena` is scratch memory in bytes a thread; `work` estimates the cost of
-    a block in element operations; `serial` forbids several threads.
+    """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
+    `scalars` name and dtype of the others, in order. `arena` is scratch memory, bytes a thread; `work` estimates the
+    cost of a block in element operations; `serial` forbids several threads.
     """
 
     entry: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 from llvmlite import ir
 
@@ -44,25 +43,24 @@ def lower_sort(e: Emitter, op: Op) -> tuple[Tile, Tile]:
 
         def read(place: ir.Value) -> None:
             e.write(values[0], place, e.at(source, at(place)))
-            e.write(indices[0], place, e.b.trunc(place, I32) if not isinstance(place, ir.Constant) else ir.Constant(I32, place.constant))
+            e.write(indices[0], place, e.b.trunc(place, I32))
 
         e.each(e.index(0), e.index(line.count), read)
-        merged = merge_passes(e, line, values, indices)
+        merge_passes(e, line, values, indices)
 
         def write(place: ir.Value) -> None:
             position = e.linear(at(place), source.shape)
-            e.write(held, position, e.read(values[merged], place))
-            e.write(where, position, e.read(indices[merged], place))
+            e.write(held, position, e.read(values[0], place))
+            e.write(where, position, e.read(indices[0], place))
 
         e.each(e.index(0), e.index(line.count), write)
 
     e.nest(e.box(others), each_line)
-    assert prod(others) * line.count == source.size
     return e.settled_tile(source.dtype, source.shape, held), e.settled_tile(places, source.shape, where)
 
 
-def merge_passes(e: Emitter, line: Line, values: Sequence[Buffer], indices: Sequence[Buffer]) -> int:
-    """All passes; which of the two pairs of buffers holds the result. Two passes, there and back, are one turn of a loop."""
+def merge_passes(e: Emitter, line: Line, values: Sequence[Buffer], indices: Sequence[Buffer]) -> None:
+    """All passes, with the result in the first buffers. Two passes, there and back, are one turn of a loop."""
     passes = max(0, line.count - 1).bit_length()
 
     def turn(number: ir.Value) -> None:
@@ -71,10 +69,11 @@ def merge_passes(e: Emitter, line: Line, values: Sequence[Buffer], indices: Sequ
         merge(e, line, e.mul(width, e.index(2)), (values[1], indices[1]), (values[0], indices[0]))
 
     e.each(e.index(0), e.index(-(-passes // 2)), turn)
-    return 0
 
 
-def merge(e: Emitter, line: Line, width: ir.Value, source: tuple[Buffer, Buffer], target: tuple[Buffer, Buffer]) -> None:
+def merge(
+    e: Emitter, line: Line, width: ir.Value, source: tuple[Buffer, Buffer], target: tuple[Buffer, Buffer]
+) -> None:
     """One pass: every pair of neighbouring sorted runs of `width` elements becomes one run."""
     b, count = e.b, e.index(line.count)
     pair = e.mul(width, e.index(2))

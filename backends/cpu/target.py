@@ -26,7 +26,7 @@ class Machine:
 
 
 def host_features() -> str:
-    """The host's features. They override LLVM's guess of the processor, and wide vectors are wanted where they exist."""
+    """The host's features, which override LLVM's guess of the processor. Wide vectors are wanted where they exist."""
     features = llvm.get_host_cpu_features()
     return ",".join([features.flatten(), "-prefer-256-bit"]) if features else ""
 
@@ -67,7 +67,10 @@ def enabled_features(built: Any, features: str) -> frozenset[str]:
 
 PROBES = {
     "avx": ("define <8 x float> @f(<8 x float> %a) { %b = fadd <8 x float> %a, %a ret <8 x float> %b }", "%ymm"),
-    "avx512f": ("define <16 x float> @f(<16 x float> %a) { %b = fadd <16 x float> %a, %a ret <16 x float> %b }", "%zmm"),
+    "avx512f": (
+        "define <16 x float> @f(<16 x float> %a) { %b = fadd <16 x float> %a, %a ret <16 x float> %b }",
+        "%zmm",
+    ),
     "f16c": ("define float @f(half %a) { %b = fpext half %a to float ret float %b }", "vcvtph2ps"),
 }
 """What a feature changes in the code of a tiny function: LLVM's C interface lists no features of a named processor."""

@@ -58,7 +58,7 @@ def quota() -> int:
 
 
 def run(worker: int, context: int, threads: int) -> None:
-    """Calls the function at address `worker` with `context` once on each of `threads` threads, the caller among them."""
+    """Calls the function at address `worker` with `context` once on each of several threads, the caller among them."""
     call = WORKER(worker)
     if threads == 1:
         call(context)

@@ -73,7 +73,7 @@ class Origin:
 
 @dataclass(eq=False)
 class Tensor:
-    """A tensor in memory. `extents` and `strides` count elements; `length` is the bytes from `base` that may be touched."""
+    """A tensor in memory. `extents` and `strides` count elements; `length` bytes from `base` on may be touched."""
 
     type: TensorType
     base: ir.Value
