@@ -6,12 +6,13 @@ memory and the asynchronous copies under way. Copies arrive as late as the progr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
 
+from vmc.backends.interp.checks import CHECKS, complaint
 from vmc.backends.interp.errors import ExecutionError, Fault
 from vmc.backends.interp.memory import Buffer, Presence, View
 from vmc.backends.interp.tracking import NOBODY, Tracker
@@ -37,16 +38,18 @@ def run(
     *,
     order: Order | None = None,
     emit: Callable[[str], None] = print,
+    checks: Collection[str] = (),
 ) -> None:
     """Executes a kernel.
 
     `arguments`: for a tensor its memory, a C-contiguous 1-D u8 array that is written in place; for a scalar a number,
     converted to the parameter's dtype. `symbols`: the extents' names. `order`: the order of the blocks, on which
-    results do not depend. `emit` takes the lines that the program prints.
+    results do not depend. `emit` takes the lines that the program prints. `checks`: names of `checks.CHECKS`, errors
+    to report that are otherwise none.
 
     Raises ExecutionError for a mistake of the program, ValueError or TypeError for arguments that do not fit.
     """
-    Machine(kernel, symbols, order, emit).launch(arguments)
+    Machine(kernel, symbols, order, emit, checks).launch(arguments)
 
 
 class Machine:
@@ -58,8 +61,13 @@ class Machine:
         symbols: Mapping[str, int],
         order: Order | None = None,
         emit: Callable[[str], None] = print,
+        checks: Collection[str] = (),
     ) -> None:
+        unknown = set(checks) - set(CHECKS)
+        if unknown:
+            raise ValueError(f"unknown checks: {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
         self.kernel, self.symbols, self.order, self._emit = kernel, symbols, order, emit
+        self._checks = frozenset(checks)
         self.presence = Presence(PREAMBLE, self._block_name)
         self._values: dict[Value, Operand] = {}
         self._expansions: dict[Op, tuple[tuple[Op, ...], tuple[Value, ...]]] = {}
@@ -110,9 +118,17 @@ class Machine:
         values = self._values
         for op in ops:
             self._op = op
-            results = op.definition.evaluate(self, op, [values[operand] for operand in op.operands])
+            operands = [values[operand] for operand in op.operands]
+            if self._checks:
+                self._check(op, operands)
+            results = op.definition.evaluate(self, op, operands)
             for value, result in zip(op.results, results, strict=True):
                 values[value] = result
+
+    def _check(self, op: Op, operands: Sequence[Operand]) -> None:
+        message = complaint(op, operands, self._checks)
+        if message is not None:
+            self.fail(op, message)
 
     def _block_name(self, number: int) -> str:
         if number == PREAMBLE:
@@ -188,5 +204,7 @@ class Machine:
             self._expansions[op] = tuple(build.ops), results
         ops, results = self._expansions[op]
         self._values.update(zip(op.operands, operands, strict=True))
+        checks, self._checks = self._checks, frozenset()
         self._execute(ops)
+        self._checks = checks
         return tuple(self._values[value] for value in results)

@@ -114,6 +114,45 @@ def test_an_assertion_that_fails_anywhere_stops_the_program_with_its_message(ker
         launch(kernel(Y, (1,), body), np.zeros(4, np.int64))
 
 
+def divided(build, y, block):
+    put(build, y, build("mod", build.index(7), build("sub", block, block)))
+
+
+def grown(name, type, *numbers):
+    def body(build, y, block):
+        put(build, y, build.cast(build(name, *(build.constant(type, number) for number in numbers)), "i64"))
+
+    return body
+
+
+CHECKED = [
+    (divided, "division", "mod by zero"),
+    (grown("add", "u4", 9, 8), "overflow", "add gives 17, which u4 does not hold"),
+    (grown("sub", "u64", 9, 10), "overflow", "sub gives -1, which u64 does not hold"),
+    (grown("mul", "i64", 2**62, -3), "overflow", f"mul gives {-3 * 2**62}, which i64 does not hold"),
+    (grown("neg", "i8", -128), "overflow", "neg gives 128, which i8 does not hold"),
+    (grown("abs", "i32", -(2**31)), "overflow", f"abs gives {2**31}, which i32 does not hold"),
+]
+
+
+@pytest.mark.parametrize(("body", "check", "message"), CHECKED)
+def test_what_wraps_or_divides_by_zero_is_reported_where_asked(body, check, message, kernel, launch):
+    program, y = kernel(Y, (1,), body), np.zeros(4, np.int64)
+    launch(program, y)
+    with pytest.raises(ExecutionError, match=message):
+        launch(program, y, checks={check})
+
+
+def test_composite_operations_wrap_on_purpose_and_unknown_checks_are_refused(kernel, launch):
+    def body(build, y, block):
+        build.many("philox", build.constant("u64", 5), build.constant("u64", 7))
+
+    program, y = kernel(Y, (1,), body), np.zeros(4, np.int64)
+    launch(program, y, checks={"overflow"})
+    with pytest.raises(ValueError, match="unknown checks: wrap"):
+        launch(program, y, checks={"wrap"})
+
+
 def test_a_barrier_and_a_composite_operation_execute(kernel, launch):
     def body(build, y, block):
         build.many("barrier")
