@@ -92,8 +92,8 @@ def samples(name: str, kind: np.dtype[Any]) -> Any:
             around += [np.nextafter(part, kind.type(toward)) for part in around[-4:]]
         everything = np.concatenate([part.astype(kind) for part in (*parts, *around)])
     low, high = DOMAIN.get(name, (-INF, INF))
-    wide = everything.astype(np.float64)
-    return everything[np.isfinite(wide) & (wide >= low) & (wide <= high)]
+    numbers = everything[np.isfinite(everything)]
+    return numbers[(numbers.astype(np.float64) >= low) & (numbers.astype(np.float64) <= high)]
 
 
 @pytest.mark.parametrize("kind", FLOATS)
