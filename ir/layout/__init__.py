@@ -42,7 +42,7 @@ from vmc.ir.layout.questions import (
     sectors,
     view_compatible,
 )
-from vmc.ir.layout.text import parse
+from vmc.ir.layout.text import UnknownLayoutError, parse
 
 __all__ = [
     "BIT",
@@ -54,6 +54,7 @@ __all__ = [
     "LayoutError",
     "Mismatch",
     "Swizzle",
+    "UnknownLayoutError",
     "bank_conflicts",
     "col_major",
     "column_local",

@@ -19,9 +19,11 @@ def extents_of(layout: Layout) -> dict[str, int]:
     return {axis: layout.cosize(axis) for axis in layout.axes}
 
 
-def padded(layout: Layout, rank: int) -> Layout:
-    """The layout with extents of 1 put in front."""
-    return layout.reshape((1,) * (rank - len(layout.shape)) + layout.shape)
+def same_rank(a: Layout, b: Layout) -> int:
+    """The rank that both layouts have. Raises LayoutError."""
+    if len(a.shape) != len(b.shape):
+        raise LayoutError(f"the shapes {list(a.shape)} and {list(b.shape)} differ in rank")
+    return len(a.shape)
 
 
 def product(outer: Layout, inner: Layout) -> Layout:
@@ -32,8 +34,7 @@ def product(outer: Layout, inner: Layout) -> Layout:
     """
     if outer.element_bits or outer.swizzle or inner.swizzle or inner.offset or outer.offset:
         raise LayoutError("a product takes layouts without swizzles and offsets, and element bits on the right only")
-    rank = max(len(outer.shape), len(inner.shape))
-    outer, inner = padded(outer, rank), padded(inner, rank)
+    rank = same_rank(outer, inner)
     factors = extents_of(inner)
     parts = inner.dimensions()
     digits: list[Digit] = []
@@ -47,8 +48,7 @@ def product(outer: Layout, inner: Layout) -> Layout:
 
 def divide(whole: Layout, inner: Layout) -> Layout:
     """The layout f with f ⊗ inner == whole. Raises LayoutError where there is none."""
-    rank = max(len(whole.shape), len(inner.shape))
-    whole, inner = padded(whole, rank), padded(inner, rank)
+    same_rank(whole, inner)
     factors = extents_of(inner)
     digits: list[Digit] = []
     shape = []
@@ -66,8 +66,7 @@ def divide(whole: Layout, inner: Layout) -> Layout:
 
 def left_divide(whole: Layout, outer: Layout) -> Layout:
     """The layout g with outer ⊗ g == whole. Raises LayoutError where there is none."""
-    rank = max(len(whole.shape), len(outer.shape))
-    whole, outer = padded(whole, rank), padded(outer, rank)
+    rank = same_rank(whole, outer)
     parts = whole.dimensions()
     digits: list[Digit] = []
     shape = []

@@ -4,8 +4,8 @@
     coordinate["bit"] is then swizzled, where the layout has a swizzle
 
 The digits number the row-major index of `shape`, or of `shape + (element_bits,)` where the layout knows how many bits
-an element has. Memory has the axis `bit`; registers have `lane`, `warp`, and `bit`, the place in a lane's private storage.
-Without `element_bits` the axis `bit` counts elements. A replica says that every element is also held elsewhere: at all
+an element has. Memory has the axis `bit`; registers have `lane`, `warp`, and `bit`, the place in a lane's private
+storage. Without `element_bits` the axis `bit` counts elements. A replica says that every element is also held at all
 multiples of its stride.
 
     >>> local(2, 1).spatial(8, 4).local(1, 2).apply(9, 3)

@@ -1,6 +1,7 @@
 """The text form of layouts: expressions of constructors, as people write them, and one generic form that says it all.
 
-local(2, 1).spatial(8, 4).local(1, 2)        row_major(16, 64, bits=4)        swizzle(row_major(8, 64, bits=16), 7, 3, 3)
+local(2, 1).spatial(8, 4).local(1, 2)
+swizzle(row_major(8, 64, bits=16), 7, 3, 3)
 layout([16, 8], [(2, 2, bit), (8, 4, lane), (4, 1, lane), (2, 1, bit)], bits=0)
 """
 
@@ -17,6 +18,14 @@ from vmc.ir.layout.layout import Layout, Swizzle
 
 TOKEN = re.compile(r"\s*(?:(?P<number>\d+)|(?P<name>[A-Za-z_]\w*)|(?P<string>\"[^\"]*\")|(?P<mark>[()\[\],.=*]))")
 MAX_DOMAIN = 1 << 26
+
+
+class UnknownLayoutError(LayoutError):
+    """A constructor or method that does not exist; `name` is it, `known` are those that do."""
+
+    def __init__(self, message: str, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.name, self.known = name, known
 
 
 def text(layout: Layout) -> str:
@@ -166,7 +175,9 @@ class Parser:
         if token.kind != "name":
             raise self.fail(f"expected the name of a layout, found `{token.text}`")
         if token.text not in table:
-            raise self.fail(f"unknown layout `{token.text}`; known are {', '.join(sorted(table))}")
+            raise UnknownLayoutError(
+                f"at {token.position + 1}: unknown layout `{token.text}`", token.text, tuple(sorted(table))
+            )
         self.next += 1
         self.expect("(")
         positional, named = self.arguments()

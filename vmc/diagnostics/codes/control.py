@@ -87,20 +87,12 @@ ENTRIES = (
         "    y[: +4] = zeros(f32[4])\n",
     ),
     Entry(
-        "E0612",
-        "barrier that not all lanes reach alike",
-        "`barrier`, `commit` and `wait` concern the whole block, so the conditions around them are scalars of the "
-        "block, which all lanes share.",
-        "def f(x: f32[4]):\n    return barrier()\n",
-        "def f(x: f32[4]):\n    barrier()\n    return x\n",
-    ),
-    Entry(
         "E0613",
         "work before the grid",
         "What stands before the grid loop runs before there are blocks: scalar computations of sizes, no tiles, loads "
         "or stores.",
-        "kernel k(x: f32[4], y: out f32[4]):\n    a = x[: +4]\n    for i in grid(1):\n        y[: +4] = a\n",
-        "kernel k(x: f32[4], y: out f32[4]):\n    for i in grid(1):\n        a = x[: +4]\n        y[: +4] = a\n",
+        "kernel k(x: f32[4], y: out f32[4]):\n    y[0] = 0.0\n    for i in grid(4):\n        y[i] = x[i]\n",
+        "kernel k(x: f32[4], y: out f32[4]):\n    for i in grid(4):\n        y[i] = x[i]\n",
     ),
     Entry(
         "E0614",

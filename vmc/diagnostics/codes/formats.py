@@ -28,7 +28,7 @@ ENTRIES = (
         "E0804",
         "value of a format that is not one number",
         "`value[i]` is a scalar: index the fields that have a count.",
-        "format f block 4:\n    q: u8[4]\n    value[i] = f32(q)\n",
+        "format f block 4:\n    q: u8[4]\n    value[i] = f32\n",
         "format f block 4:\n    q: u8[4]\n    value[i] = f32(q[i])\n",
     ),
     Entry(

@@ -77,7 +77,7 @@ ENTRIES = (
         "space of a kernel parameter",
         "Kernel parameters lie in global memory; `in shared` belongs to values inside a kernel.",
         "kernel k(x: f32[4] in shared, y: out f32[4]):\n    y[: +4] = x[: +4]\n",
-        "kernel k(x: f32[4], y: out f32[4]):\n    s: f32[4] in shared = x[: +4]\n    y[: +4] = s\n",
+        "kernel k(x: f32[4], y: out f32[4]):\n    y[: +4] = x[: +4]\n",
     ),
     Entry(
         "E0711",

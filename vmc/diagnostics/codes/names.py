@@ -124,7 +124,7 @@ ENTRIES = (
         "wrong number of results",
         "A call gives a fixed number of results, and an assignment takes all of them. A function without `return` "
         "gives none.",
-        "def order(x):\n    v = sort(x, axis=0)\n    return v\n",
+        "def order(x: f32[8]):\n    v = sort(x, axis=0)\n    return v\n",
         "def order(x):\n    v, i = sort(x, axis=0)\n    return v\n",
     ),
 )

@@ -127,7 +127,7 @@ ENTRIES = (
         "tile indexed by a run-time value",
         "The elements of a tile lie in registers, which have no addresses; indices into a tile are compile-time. Use "
         "`take(tile, index, axis=)`, or a buffer in shared memory.",
-        "def pick(x: f32[8], i: i32):\n    return x[i]\n",
+        "def pick(x: f32[8], i: i32):\n    return x[i : +4]\n",
         "def pick(x: f32[8], i: i32[1]):\n    return take(x, i, axis=0)\n",
     ),
     Entry(
@@ -154,7 +154,7 @@ ENTRIES = (
     Entry(
         "E0321",
         "tile that is too large",
-        "A tile is what one block holds at a time; one of more than 2^24 elements is a mistake. Loop over smaller tiles.",
+        "A tile is what one block holds at a time; one of more than 2^24 elements is a mistake: loop.",
         "def make():\n    return zeros(f32[65536, 65536])\n",
         "def make():\n    return zeros(f32[64, 64])\n",
     ),

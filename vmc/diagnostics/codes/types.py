@@ -125,8 +125,8 @@ ENTRIES = (
         "value known only at run time where a compile-time one is needed",
         "Shapes, axes, loop bounds of `static`, compile-time arguments and formats are fixed when the kernel is "
         "compiled: numbers, constants, parameters in `[ ]` and what is computed from them.",
-        "def block(n: i32):\n    return zeros(f32[n])\n",
-        "def block[N: const]():\n    return zeros(f32[N])\n",
+        "def f(x: f32[8, 8], n: i32):\n    return sum(x, axis=n)\n",
+        "def f(x: f32[8, 8]):\n    return sum(x, axis=1)\n",
     ),
     Entry(
         "E0218",

@@ -183,7 +183,18 @@ def conform(el: Elaborator, thing: Thing, declared: syntax.TypeExpr, inner: Scop
         raise Reject("E0318", f"expected rank {len(extents)}, found rank {len(dims)}", span, notes=note)
     for extent, actual in zip(extents, dims, strict=True):
         unify_extent(el, extent, actual, inner, span, note)
-    return thing
+    return pinned(el, thing, declared, inner)
+
+
+def pinned(el: Elaborator, thing: Thing, declared: syntax.TypeExpr, scope: Scope) -> Thing:
+    """The argument in the layout that its parameter pins. Raises Reject."""
+    from vmc.lang.elaborate.layouts import check_layout, evaluate_layout
+
+    if declared.layout is None or not isinstance(thing, Tile):
+        return thing
+    layout = evaluate_layout(el, declared.layout.expr, scope)
+    layout = check_layout(layout, thing.shape, thing.dtype, declared.layout.span)
+    return Tile(el.at(declared.span)("relayout", thing.value, layout=layout))
 
 
 def unify_extent(

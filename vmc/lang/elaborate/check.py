@@ -16,8 +16,10 @@ from vmc.ir.core import Access, TensorType, TileType
 from vmc.ir.span import Span
 from vmc.ir.types import dtype
 from vmc.lang import syntax
+from vmc.lang.elaborate.calls import pinned
 from vmc.lang.elaborate.elaborator import Elaborator
 from vmc.lang.elaborate.expressions import evaluate
+from vmc.lang.elaborate.formats import Format, gather
 from vmc.lang.elaborate.kernels import Binding, elaborate_kernel
 from vmc.lang.elaborate.lints import lint
 from vmc.lang.elaborate.modules import Module
@@ -43,6 +45,9 @@ def check_module(module: Module) -> list[Diagnostic]:
     found = list(module.diagnostics)
     for node in module.kernels.values():
         found += check_kernel(module, node)
+    for thing in module.scope.names.values():
+        if isinstance(thing, FormatRef) and thing.format.scope is module.scope:
+            found += check_format(thing.format)
     if not any(d.is_error for d in found):
         for function in module.functions:
             found += check_function(function, found)
@@ -69,6 +74,11 @@ def check_kernel(module: Module, node: syntax.Kernel) -> list[Diagnostic]:
 
 def same_place(a: Diagnostic, b: Diagnostic) -> bool:
     return (a.code, a.span) == (b.code, b.span)
+
+
+def explains(a: Diagnostic, b: Diagnostic) -> bool:
+    """Whether `b`, of another trial, is the mistake `a`, or a whole tensor's where a value was wanted."""
+    return same_place(a, b) or (b.code == "E0503" and a.span.line == b.span.line)
 
 
 def one_for_each_place(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
@@ -104,27 +114,49 @@ def choices(module: Module, param: syntax.StaticParam) -> list[Binding]:
     return [NUMBER]
 
 
+def check_format(format: Format) -> list[Diagnostic]:
+    """The diagnostics of a format's value, elaborated on a tensor of it."""
+    el = Elaborator()
+    memory = TensorType(dtype("u8"), (1, format.bytes))
+    tensor = Tensor(argument(memory), format.name, (format.block,), format)
+    with el.reporting(format.declaration.name_span):
+        places = [argument(TileType(dtype("i64"), (format.block,)))]
+        gather(el, tensor, places, [], format.declaration.span)
+    return [without_own_call(d, format.declaration.span) for d in el.diagnostics]
+
+
 def check_function(function: FunctionRef, found: list[Diagnostic]) -> list[Diagnostic]:
     """The diagnostics of a function that may never be called.
 
     Parameters with types are taken at their word. A parameter without one may be anything, so the function is tried
-    with several things, and only mistakes that arise with all of them and do not concern types or shapes are told.
+    with several things; told are mistakes that arise with all of them, if they do not concern types or shapes.
     """
     node = function.declaration
     untyped = any(param.type is None for param in node.params) or any(p.default is None for p in node.static_params)
-    runs = [try_function(function, stand_in) for stand_in in (STAND_INS if untyped else STAND_INS[:1])]
+    runs = [try_function(function, stand_ins) for stand_ins in trials(node)]
+    told = [d for run in runs for d in run] if untyped else runs[0]
     known = {(d.code, d.span) for d in found}
+    codes = UNTYPED_CODES if len(node.params) <= MAX_COMBINED else NAME_CODES
     return [
         diagnostic
-        for diagnostic in runs[0]
+        for diagnostic in one_for_each_place(told)
         if (diagnostic.code, diagnostic.span) not in known
-        and (not untyped or diagnostic.code in UNTYPED_CODES)
-        and all(any(same_place(diagnostic, other) for other in run) for run in runs)
+        and (not untyped or diagnostic.code in codes)
+        and all(any(explains(diagnostic, other) for other in run) for run in runs)
     ]
 
 
-def try_function(function: FunctionRef, stand_in: Callable[[str], Thing]) -> list[Diagnostic]:
-    """The diagnostics of one elaboration, `stand_in` taking the place of parameters without a type."""
+def trials(node: syntax.Function) -> Iterator[dict[str, StandIn]]:
+    """What parameters without a type are tried with: all combinations, or for many parameters one thing for all."""
+    names = [param.name for param in node.params if param.type is None]
+    if len(names) > MAX_COMBINED:
+        yield from (dict.fromkeys(names, stand_in) for stand_in in STAND_INS)
+    else:
+        yield from (dict(zip(names, chosen, strict=True)) for chosen in product(STAND_INS, repeat=len(names)))
+
+
+def try_function(function: FunctionRef, stand_ins: dict[str, StandIn]) -> list[Diagnostic]:
+    """The diagnostics of one elaboration, stand-ins taking the places of parameters without a type."""
     node = function.declaration
     el = Elaborator()
     scope = Scope(function.scope, local=True)
@@ -133,7 +165,7 @@ def try_function(function: FunctionRef, stand_in: Callable[[str], Thing]) -> lis
             scope.names[static.name] = static_stand_in(el, static, scope)
         for param in node.params:
             if param.type is None:
-                scope.names[param.name] = stand_in(param.name)
+                scope.names[param.name] = stand_ins[param.name](param.name)
             else:
                 bind_representative(el, param.name, param.type, scope)
         el.calls.append((node.name, node.name_span))
@@ -154,25 +186,33 @@ def static_stand_in(el: Elaborator, param: syntax.StaticParam, scope: Scope) -> 
     return Const(True) if param.kind == "bool" else Const(EXTENT)
 
 
-def tile_of(type: str, *shape: int) -> Callable[[str], Thing]:
+StandIn = Callable[[str], Thing]
+MAX_COMBINED = 3
+
+
+def tile_of(type: str, *shape: int) -> StandIn:
     return lambda name: Tile(argument(TileType(dtype(type), shape), name))
 
 
-def tensor_of(type: str, *shape: int) -> Callable[[str], Thing]:
+def tensor_of(type: str, *shape: int) -> StandIn:
     memory = TensorType(dtype(type), shape, Access.INOUT)
     return lambda name: Tensor(argument(memory, name), name, shape)
 
 
-STAND_INS: tuple[Callable[[str], Thing], ...] = (
+STAND_INS: tuple[StandIn, ...] = (
     tile_of("f32", EXTENT, EXTENT),
     tile_of("i32"),
     tensor_of("f32", EXTENT, EXTENT),
     lambda name: Const(EXTENT),
 )
-UNTYPED_CODES = frozenset(
-    "E0101 E0102 E0104 E0105 E0107 E0109 E0110 E0111 E0112 E0113 E0114 E0115 E0116 E0117 E0211 E0213 E0214 E0219 E0225 "
-    "E0602 E0603 E0604 E0605 E0606 E0608 E0609 E0610 E0611 E0614 E0615 E0616 E0705 E0706 E0708".split()
+NAME_CODES = frozenset(
+    {"E0101", "E0102", "E0104", "E0105", "E0110", "E0111", "E0112", "E0113", "E0211", "E0213", "E0602"}
 )
+UNTYPED_CODES = NAME_CODES | {
+    *("E0107", "E0109", "E0114", "E0115", "E0116", "E0117", "E0214", "E0219", "E0225"),
+    *("E0603", "E0604", "E0605", "E0606", "E0608", "E0609", "E0610", "E0611", "E0614", "E0615", "E0616"),
+    *("E0705", "E0706", "E0708"),
+}
 
 
 def bind_representative(el: Elaborator, name: str, type: syntax.TypeExpr, scope: Scope) -> None:
@@ -183,4 +223,5 @@ def bind_representative(el: Elaborator, name: str, type: syntax.TypeExpr, scope:
         if isinstance(extent, syntax.Name) and scope.find(extent.id) is None:
             scope.names[extent.id] = Const(EXTENT)
         shape.append(el.integer(evaluate(el, extent, scope), extent.span))
-    scope.names[name] = Tile(argument(TileType(declared, tuple(shape)), name))
+    stand_in = Tile(argument(TileType(declared, tuple(shape)), name))
+    scope.names[name] = pinned(el, stand_in, type, scope)

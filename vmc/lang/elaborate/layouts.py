@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vmc.ir.layout import Layout, LayoutError, parse, strided
+from vmc.diagnostics import suggest
+from vmc.ir.layout import Layout, LayoutError, UnknownLayoutError, is_injective, parse, strided
 from vmc.ir.span import Span
 from vmc.ir.types import DType
 from vmc.lang import syntax
@@ -18,6 +19,10 @@ def evaluate_layout(el: Elaborator, expr: syntax.Expr, scope: Scope) -> Layout:
     text = layout_text(el, expr, scope)
     try:
         return parse(text)
+    except UnknownLayoutError as error:
+        close = suggest(error.name, error.known)
+        help = f"did you mean `{close}`?" if close else f"known are {', '.join(error.known)}"
+        raise Reject("E0406", f"unknown layout `{error.name}`", expr.span, help=help) from None
     except LayoutError as error:
         raise Reject("E0403", f"not a layout: {error}", expr.span, label=f"reads as `{text}`") from None
 
@@ -65,6 +70,8 @@ def check_layout(layout: Layout, shape: tuple[int, ...], type: DType, span: Span
     """The layout with the element's bits, if it is a register layout of this shape. Raises Reject."""
     if layout.shape != shape:
         raise Reject("E0404", f"the layout has the shape {list(layout.shape)}, and the tile {list(shape)}", span)
+    if not is_injective(layout):
+        raise Reject("E0408", "the layout puts two elements in one place", span)
     return layout if layout.element_bits else layout.with_bits(type.width)
 
 

@@ -30,7 +30,52 @@ def lint(tree: syntax.File) -> list[Diagnostic]:
             case syntax.Function():
                 found += unused(node, [(p.name, p.name_span) for p in node.params], node.body)
     found += unused_imports(tree)
+    found += uncalled(tree)
+    for node in tree.decls:
+        found += hidden_builtins(node)
+        if isinstance(node, syntax.Kernel | syntax.Function):
+            found += unreachable(node.body)
     return found
+
+
+def uncalled(tree: syntax.File) -> Iterator[Diagnostic]:
+    """Functions that a file with kernels never calls."""
+    if not any(isinstance(node, syntax.Kernel) for node in tree.decls) or tree.damaged:
+        return
+    read = Counter(names_in(tree.decls))
+    for node in tree.decls:
+        if isinstance(node, syntax.Function) and not read[node.name]:
+            yield warning("W0106", f"the function `{node.name}` is never called", node.name_span)
+
+
+def hidden_builtins(node: syntax.Decl) -> Iterator[Diagnostic]:
+    """Declarations and variables that take the name of a function of the language."""
+    from vmc.lang.elaborate.builtins import BUILTINS
+
+    places = [(node.name, node.name_span)]
+    if isinstance(node, syntax.Kernel | syntax.Function):
+        places += [(param.name, param.name_span) for param in node.params]
+        places += [(target.id, target.span) for target, _ in targets_in(node.body)]
+    for name, span in dict(reversed(places)).items():
+        if name in BUILTINS:
+            yield warning("W0105", f"`{name}` hides the function of that name", span)
+
+
+def unreachable(body: tuple[syntax.Stmt, ...]) -> Iterator[Diagnostic]:
+    """Statements after a return, and loops over nothing."""
+    for position, statement in enumerate(body):
+        if isinstance(statement, syntax.Return) and position + 1 < len(body):
+            yield warning("W0601", "nothing after `return` is executed", body[position + 1].span)
+        match statement:
+            case (
+                syntax.ForRange(start=start, stop=syntax.Int(stop))
+                | syntax.ForStatic(start=start, stop=syntax.Int(stop))
+            ):
+                first = 0 if start is None else start.value if isinstance(start, syntax.Int) else None
+                if first is not None and first >= stop and statement.step is None:
+                    yield warning("W0602", "this loop never runs", statement.span)
+        for inner in (getattr(statement, "body", ()), getattr(statement, "orelse", ())):
+            yield from unreachable(inner)
 
 
 def names_in(node: object) -> Iterator[str]:

@@ -107,7 +107,9 @@ def assign(el: Elaborator, node: syntax.Assign, scope: Scope) -> None:
 
 def assign_name(el: Elaborator, target: syntax.Name, value: Thing, node: syntax.Stmt, scope: Scope) -> None:
     """Gives a local name its value. Raises Reject where the name or the value does not allow it."""
-    if isinstance(value, Nothing | TupleRef | TextRef):
+    if isinstance(value, TupleRef):
+        raise Reject("E0117", f"one name on the left, {len(value.items)} values on the right", node.span)
+    if isinstance(value, Nothing | TextRef):
         raise Reject("E0615", f"`{target.id}` cannot be assigned {value.describe()}", node.span)
     old = scope.names.get(target.id)
     if isinstance(old, Tensor) and not (isinstance(value, Tensor) and old.name != target.id):
@@ -222,6 +224,8 @@ def return_statement(el: Elaborator, node: syntax.Return, scope: Scope) -> Tuple
     items: list[Thing] = []
     for expr in node.values:
         value = evaluate(el, expr, scope)
+        if isinstance(value, Nothing):
+            raise Reject("E0615", "this call has no result to return", expr.span)
         items.extend(value.items if isinstance(value, TupleRef) else [value])
     return TupleRef(tuple(items))
 

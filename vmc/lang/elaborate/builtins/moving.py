@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from vmc.ir.core import IRError
+from vmc.ir.layout import BIT, Layout, view_compatible
 from vmc.ir.types import dtype
 from vmc.lang.elaborate.arguments import Arguments
 from vmc.lang.elaborate.builtins.definition import Builtin
@@ -111,8 +114,33 @@ def view(el: Elaborator, args: Arguments) -> Thing:
         layout = check_layout(
             evaluate_layout(el, args.expr("layout"), args.scope), shape, type.dtype, args.span("layout")
         )
+    check_view(tile, type.dtype.width, layout, args)
     build = el.at(args.call_span)
     return Tile(build("view", tile.value, dtype=type.dtype, shape=shape, layout=layout))
+
+
+def check_view(tile: Tile, width: int, layout: Layout | None, args: Arguments) -> None:
+    """Raises Reject for a view that would move bits between lanes."""
+    before = tile.type.layout
+    if layout is None:
+        moves = before is not None and not whole_in_lanes(before, width)
+        mismatch = "the tile is spread over lanes, and this view would move bits between them" if moves else None
+    elif before is None:
+        mismatch = "the tile has no layout: pin one with an annotation or `relayout`"
+    else:
+        found = view_compatible(before, layout)
+        mismatch = f"the layouts do not hold the same bits: {found}" if found else None
+    if mismatch:
+        raise Reject("E0402", mismatch, args.call_span, help="`layout=` names the layout to read the bits in")
+
+
+def whole_in_lanes(layout: Layout, width: int) -> bool:
+    """Whether every run of `width` bits of a row lies side by side in one lane."""
+    for axis, places in layout.apply_all().items():
+        runs = places.reshape(-1, width)
+        if (runs - runs[:, :1] != (np.arange(width) if axis == BIT else 0)).any():
+            return False
+    return True
 
 
 def relayout(el: Elaborator, args: Arguments) -> Thing:
