@@ -7,6 +7,7 @@ memory and the asynchronous copies under way. Copies arrive as late as the progr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 from math import prod
 from typing import Any, NoReturn
 
@@ -84,6 +85,7 @@ class Machine:
         missing = [name for name in self.kernel.symbols if name not in self.symbols]
         if missing:
             raise ValueError(f"{self.kernel.name} needs values for the symbols {', '.join(missing)}")
+        refuse_overlap(params, arguments)
         try:
             operands = [self._bind(param, argument) for param, argument in zip(params, arguments, strict=True)]
             self._values.update(zip(params, operands, strict=True))
@@ -208,3 +210,16 @@ class Machine:
         self._execute(ops)
         self._checks = checks
         return tuple(self._values[value] for value in results)
+
+
+def refuse_overlap(params: Sequence[Value], arguments: Sequence[Argument]) -> None:
+    """Raises ValueError where a tensor that is written shares memory with another."""
+    tensors = [
+        (param, argument)
+        for param, argument in zip(params, arguments, strict=True)
+        if isinstance(param.type, TensorType) and isinstance(argument, np.ndarray)
+    ]
+    for (a, first), (b, second) in combinations(tensors, 2):
+        written = a.tensor.access.writable or b.tensor.access.writable
+        if written and np.may_share_memory(first, second):
+            raise ValueError(f"{a.name} and {b.name} share memory, and one of them is written")

@@ -30,7 +30,7 @@ class Tracker:
         self.refined = False
         self.shared = shared
         self.written = np.full(size, written)
-        self.pending = np.zeros(size, bool)
+        self.pending = np.zeros(size if shared else 0, bool)
         blocks = 0 if shared else size
         self.writer, self.reader, self.updater = (np.zeros(blocks, np.int32) for _ in range(3))
 

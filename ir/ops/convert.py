@@ -5,7 +5,7 @@
 
 `rounding`: nearest_even, toward_zero, floor, or stochastic, which takes a second operand of random bits. `saturate` is
 True, False, or None for the default: floats as the target type says, float to integer saturates, integer to integer
-wraps. NaN becomes 0 in an integer.
+wraps. NaN becomes 0 in an integer. False is refused where clamping is the only way.
 """
 
 from __future__ import annotations
@@ -37,7 +37,13 @@ class Cast(OpDef):
             bits = tile(types[1])
             expected = TileType(dtype("u32"), source.shape)
             require((bits.dtype, bits.shape) == (expected.dtype, expected.shape), f"random bits must be {expected}")
-        return (TileType(attrs["dtype"], source.shape),)
+        target = attrs["dtype"]
+        wraps = target.has_nan or (target.is_int and source.dtype.is_int)
+        require(
+            attrs["saturate"] is not False or wraps,
+            f"cast from {source.dtype.name} to {target.name} must saturate: {target.name} has neither infinity nor NaN",
+        )
+        return (TileType(target, source.shape),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
         source, target = op.operands[0].tile.dtype, op.result.tile.dtype

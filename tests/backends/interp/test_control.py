@@ -114,6 +114,17 @@ def test_an_assertion_that_fails_anywhere_stops_the_program_with_its_message(ker
         launch(kernel(Y, (1,), body), np.zeros(4, np.int64))
 
 
+def test_a_written_tensor_that_shares_memory_with_another_is_refused(kernel):
+    from vmc.backends.interp import run
+
+    memory = np.zeros(64, np.uint8)
+    params = {"x": TensorType(dtype("i64"), (4,)), "z": TensorType(dtype("i64"), (4,)), **Y}
+    program = kernel(params, (1,), lambda build, x, z, y, block: None)
+    run(program, [memory[:32], memory[:32], memory[32:]], {})
+    with pytest.raises(ValueError, match="z and y share memory"):
+        run(program, [memory[:8].repeat(4), memory[:32], memory[24:56]], {})
+
+
 def divided(build, y, block):
     put(build, y, build("mod", build.index(7), build("sub", block, block)))
 

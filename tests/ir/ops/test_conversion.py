@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from vmc.ir.core import IRError
 from vmc.ir.types import ALL_DTYPES
 
 SMALL_FLOATS = [type for type in ALL_DTYPES if type.is_float and type.width <= 8]
@@ -124,6 +125,12 @@ def test_a_bitcast_keeps_every_bit(source, evaluate, samples):
     for target in ALL_DTYPES:
         if target.width == source.width:
             assert np.array_equal(evaluate("bitcast", (source, codes), dtype=target)[0], codes)
+
+
+@pytest.mark.parametrize("target", ["f4e2m1", "u8"])
+def test_a_cast_that_can_only_clamp_may_not_be_told_not_to(target, evaluate):
+    with pytest.raises(IRError, match=f"cast from f32 to {target} must saturate"):
+        evaluate("cast", ("f32", [0]), dtype=dtype_of(target), rounding="nearest_even", saturate=False)
 
 
 @pytest.mark.parametrize("source", ["f32", "f16", "i32", "u8"])
