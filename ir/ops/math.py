@@ -33,15 +33,17 @@ class Composite(OpDef):
         name: str,
         arity: int,
         expansion: Callable[..., Expression],
+        text: str,
         legal: Callable[[DType], bool] = is_wide_float,
         result: DType | None = None,
     ) -> None:
-        self.name, self.arity, self.expansion, self.legal, self.result = name, arity, expansion, legal, result
+        self.name, self.arity, self.expansion, self.text = name, arity, expansion, text
+        self.legal, self.result = legal, result
         self.signature = f"({', '.join('abc'[:arity])})"
 
     @property
     def summary(self) -> str:
-        return (self.expansion.__doc__ or "").strip()
+        return self.text
 
     def legal_types(self) -> tuple[DType, ...]:
         return filtered(self.legal)
@@ -59,11 +61,38 @@ class Composite(OpDef):
         return (self.expansion(*(Expression(build, operand) for operand in op.operands)).value,)
 
 
+MEANINGS = {
+    "exp": "e^a.",
+    "exp2": "2^a.",
+    "expm1": "e^a - 1, precise near 0.",
+    "log": "The natural logarithm.",
+    "log2": "The logarithm to base 2.",
+    "log10": "The logarithm to base 10.",
+    "log1p": "log(1 + a), precise near 0.",
+    "sin": "The sine of an angle in radians.",
+    "cos": "The cosine of an angle in radians.",
+    "tan": "The tangent of an angle in radians.",
+    "asin": "The arc sine.",
+    "acos": "The arc cosine.",
+    "atan": "The arc tangent.",
+    "atan2": "The angle of the point (b, a).",
+    "sinh": "The hyperbolic sine.",
+    "cosh": "The hyperbolic cosine.",
+    "tanh": "The hyperbolic tangent.",
+    "sigmoid": "1 / (1 + e^-a).",
+    "erf": "The error function.",
+    "erfc": "1 - erf(a), precise for large a.",
+    "lgamma": "The logarithm of the magnitude of the gamma function.",
+    "pow": "a^b.",
+    "rsqrt": "1 / sqrt(a).",
+}
+"""What the functions of `FUNCTIONS` are, for the reference."""
+
 DEFINITIONS: tuple[OpDef, ...] = (
-    *(Composite(function.name, function.arity, function.apply) for function in FUNCTIONS),
-    Composite("isnan", 1, classification.isnan, result=U1),
-    Composite("isinf", 1, classification.isinf, result=U1),
-    Composite("isfinite", 1, classification.isfinite, result=U1),
-    Composite("sign", 1, classification.sign, legal=is_arithmetic),
-    Composite("copysign", 2, classification.copysign),
+    *(Composite(each.name, each.arity, each.apply, MEANINGS.get(each.name, each.name)) for each in FUNCTIONS),
+    Composite("isnan", 1, classification.isnan, "Whether a is NaN.", result=U1),
+    Composite("isinf", 1, classification.isinf, "Whether a is infinite.", result=U1),
+    Composite("isfinite", 1, classification.isfinite, "Whether a is neither infinite nor NaN.", result=U1),
+    Composite("sign", 1, classification.sign, "1, -1, or a itself where that is a zero or NaN.", legal=is_arithmetic),
+    Composite("copysign", 2, classification.copysign, "The magnitude of a with the sign bit of b."),
 )
