@@ -13,11 +13,11 @@ from vmc.diagnostics.codes import CODES
 ROOT = Path(__file__).parent.parent.parent
 _TOKEN = re.compile(r"\w+|[^\w\s]+|[ \t]+|\n")
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_POOL = (
-    "kernel def format const import from fast block for while if elif else in grid range static pipelined unrolled return "
-    "pass assert static_assert layout shared register packed out inout true false inf nan None and or not x y f32 u4 "
-    "0 1 0x 1e 1.5 ( ) [ ] : , . + - * / // % @ ** ~ & | ^ << >> == != < <= > >= = += -> ; { } ! && || ? \" ' # \\ \t \n"
-).split(" ")
+_WORDS = r"""kernel def format const import from fast block for while if elif else in grid range static pipelined return
+    unrolled pass assert static_assert layout shared register packed out inout true false inf nan None and or not x y
+    f32 u4 0 1 0x 1e 1.5 ( ) [ ] : , . + - * / // % @ ** ~ & | ^ << >> == != < <= > >= = += -> ; { } ! && || ? " ' #
+    \ kernal fro class break True as"""
+_POOL = (*_WORDS.split(), "\t", "\n", "\n    ", " ")
 _ODD_LETTERS = "\0\x01\x7f\x85\u00a0\u00e9\u2028\u2212\u4e2d\ud800\udfff\ufeff\uffff\U0001f600\r\f\v\t"
 
 Mutation = Callable[[str, random.Random], str]

@@ -39,6 +39,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _BEGINS_STATEMENT = re.compile(
     r"[ \t]*(?:(?:for|while|return|pass|assert|static_assert|elif)\b(?!\s*=[^=])"
     r"|else[ \t]*:"
+    r"|if\b[^\r\n]*:[ \t]*(?:#[^\r\n]*)?(?:[\r\n]|\Z)"
     r"|\w+(?:\[[^\]\n]*\])?[ \t]*(?:[-+*/%&|^]|//|<<|>>)=(?!=)"
     r"|\w+\[[^\]\n]*\][ \t]*=(?!=))"
 )

@@ -112,7 +112,7 @@ ENTRIES = (
         "E0616",
         "result that is not used",
         "A call whose only effect is its result stands alone on a line. Assign the result, or remove the call.",
-        "def f(x):\n    exp(x)\n    return x\n",
+        "def f(x: f32):\n    exp(x)\n    return x\n",
         "def f(x):\n    y = exp(x)\n    return y\n",
     ),
 )

@@ -89,7 +89,7 @@ ENTRIES = (
     Entry(
         "E0712",
         "tensor of rank 0 or too many dimensions",
-        "A tensor has one to eight dimensions.",
+        "A tensor has one to eight dimensions. A value without dimensions is a scalar parameter, `alpha: f32`.",
         "kernel k(x: f32[1, 1, 1, 1, 1, 1, 1, 1, 1], y: out f32[4]):\n    y[: +4] = zeros(f32[4])\n",
         "kernel k(x: f32[1, 1, 1, 1], y: out f32[4]):\n    y[: +4] = zeros(f32[4])\n",
     ),

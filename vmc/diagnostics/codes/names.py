@@ -115,7 +115,7 @@ ENTRIES = (
     Entry(
         "E0116",
         "name that is not a type",
-        "A value stands where a type is expected.",
+        "A value stands where a type is expected: in an annotation, a cast or between the brackets of a constructor.",
         "def widen(x, y):\n    z: y[4] = x\n    return z\n",
         "def widen(x, y):\n    z: f32[4] = x\n    return z\n",
     ),

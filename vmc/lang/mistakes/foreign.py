@@ -23,6 +23,8 @@ def foreign_operator(mistake: Mistake) -> Diagnostic | None:
     message = f"there is no operator `{word.text}`"
     if word.text in _FOREIGN:
         replacement, meant = _FOREIGN[word.text]
+        if mistake.following is not None and mistake.following.span.column > word.span.end_column:
+            replacement = replacement.rstrip()
         return error("E0018", message, word.span, help=f"write {meant}", fix=Fix(word.span, replacement))
     help = {
         "?": "a choice is written `a if condition else b`",
