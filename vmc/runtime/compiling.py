@@ -27,8 +27,13 @@ def compile(source_or_path: str | Path, kernel: str | None = None, target: str =
     Raises CompileError for a program with mistakes, TargetError for a target, OSError and UnicodeDecodeError for a file
     that cannot be read.
     """
-    check_target(target)
     source, file = source_of(source_or_path)
+    return compile_source(source, file, kernel, target, bindings)
+
+
+def compile_source(source: str, file: str, kernel: str | None, target: str, bindings: Mapping[str, Any]) -> Kernel:
+    """As `compile`, of text whose spans are to name `file`."""
+    check_target(target)
     elaborated = compile_kernel(source, file, kernel, plain_bindings(bindings))
     check_names(elaborated.kernel.name, source, file, bindings, dict(elaborated.kernel.bindings))
     return Kernel.of(elaborated, target, source, file)

@@ -30,7 +30,7 @@ MAX_PLANS = 256
 class Kernel:
     """A kernel compiled for one target, with its compile-time parameters bound.
 
-    Calling it runs it: `kernel(x, w, y)`, `kernel(x, w=packed, y=y, K=512)`. Arguments are NumPy arrays, torch tensors,
+    Calling it runs it: `kernel(x, w, y)`, `kernel(x, w=packed, y=y, K=512)`. Arguments are NumPy arrays, torch tensors
     or anything else with `__dlpack__`, in the CPU's memory and C-contiguous; numbers for scalars. Symbols are bound from
     the arrays' shapes, or by name where only packed bytes show them.
     """

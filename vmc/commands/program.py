@@ -1,0 +1,119 @@
+"""What commands are told of programs: `FILE`, `FILE:KERNEL`, `--set NAME=VALUE`, `--target NAME`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmc.commands.failure import Failure, fail
+
+if TYPE_CHECKING:
+    from vmc.runtime.kernel import Kernel
+
+Setting = tuple[str, int | float | bool | str]
+
+
+def add_program_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE[:KERNEL], --target and --set."""
+    parser.add_argument("program", metavar="FILE[:KERNEL]", help="the file, and the kernel where it has several")
+    parser.add_argument("--target", default="cpu", metavar="NAME", help="cpu (default), cpu:x86-64-v3, or interp")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        type=setting,
+        default=[],
+        metavar="NAME=VALUE",
+        help="bind a compile-time parameter or a symbol: T=u4, BM=32, M=17",
+    )
+
+
+def setting(text: str) -> Setting:
+    """`T=u4`, `BM=32`, `fast=true`. Raises ArgumentTypeError."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier() or not value.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), literal(value.strip())
+
+
+def literal(text: str) -> int | float | bool | str:
+    """A number or a boolean where the text is one; else the text, which names a type or a format."""
+    if text in ("true", "false"):
+        return text == "true"
+    for read in (lambda t: int(t, 0), float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """`x=a.npy`. Raises ArgumentTypeError."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier() or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), value
+
+
+def unique(pairs: Sequence[tuple[str, str]], option: str) -> dict[str, str]:
+    """Pairs as a dictionary. Raises Failure where a name comes twice."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise fail("E0908", f"`{option} {name}=...` is given twice")
+        found[name] = value
+    return found
+
+
+def split_program(text: str) -> tuple[str, str | None]:
+    """The file and the kernel of `FILE[:KERNEL]`."""
+    file, colon, kernel = text.rpartition(":")
+    if colon and file and kernel.isidentifier() and not Path(text).exists():
+        return file, kernel
+    return text, None
+
+
+def read_source(file: str) -> str:
+    """The text of a source file. Raises Failure."""
+    try:
+        return Path(file).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise fail("E0902", f"{file} is not UTF-8 text: byte {error.start} cannot be read") from None
+    except FileNotFoundError:
+        raise fail("E0901", f"there is no file {file}", near(file)) from None
+    except IsADirectoryError:
+        raise fail("E0901", f"{file} is a directory") from None
+    except (OSError, ValueError) as error:
+        raise fail("E0901", f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def near(file: str) -> str | None:
+    """A file of a like name in the same folder, as a question."""
+    from vmc.diagnostics import suggest
+
+    folder = Path(file).parent
+    try:
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    except OSError:
+        return None
+    close = suggest(Path(file).name, names)
+    return f"did you mean `{folder / close}`?" if close else None
+
+
+def compile_program(args: argparse.Namespace, target: str | None = None) -> Kernel:
+    """The kernel that `add_program_arguments` describes. Raises Failure."""
+    from vmc.lang import CompileError
+    from vmc.runtime.compiling import compile_source
+    from vmc.runtime.errors import TargetError
+
+    file, kernel = split_program(args.program)
+    source = read_source(file)
+    try:
+        return compile_source(source, file, kernel, target or args.target, dict(args.settings))
+    except CompileError as error:
+        raise Failure(error.diagnostics, {file: source}) from None
+    except TargetError as error:
+        raise fail(error.code, error.message) from None

@@ -1,0 +1,50 @@
+"""`vmc show FILE[:KERNEL] --stage NAME`: the kernel at a stage of compilation, as text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from vmc.commands.failure import fail
+from vmc.commands.program import add_program_arguments, compile_program
+
+EPILOG = """stages: ast, ir (before any pass), each pass in order, and for the CPU llvm and asm
+
+  vmc show examples/matmul_wa16.vmc --set T=u4 --stage asm
+  vmc show examples/matmul_wa16.vmc --set T=u4 --list
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_program_arguments(parser)
+    parser.add_argument("--stage", metavar="NAME", help="the stage; without it, the IR that the target gets")
+    parser.add_argument("--list", action="store_true", help="list the target's stages")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a stage. Returns 0; raises Failure."""
+    from vmc.runtime.errors import TargetError
+    from vmc.runtime.stages import UnknownStageError, named_passes, stage_names
+    from vmc.runtime.targets import check_target
+
+    try:
+        check_target(args.target)
+    except TargetError as error:
+        raise fail(error.code, error.message) from None
+    if args.list:
+        contracts = {name: step.contract for name, step in named_passes(args.target)}
+        stages = {name: contracts.get(name, "") for name in stage_names(args.target)}
+        print(json.dumps(stages, indent=2) if args.json else "\n".join(stages))
+        return 0
+    names = stage_names(args.target)
+    if args.stage is not None and args.stage not in names:
+        raise fail("E0917", str(UnknownStageError(args.stage, names)))
+    kernel = compile_program(args)
+    text = kernel.ir(args.stage)
+    if args.json:
+        print(json.dumps({"kernel": kernel.name, "target": args.target, "stage": args.stage, "text": text}, indent=2))
+    else:
+        print(text, end="" if text.endswith("\n") else "\n")
+    return 0
