@@ -12,7 +12,7 @@ from vmc.diagnostics.codes import CODES
 
 ROOT = Path(__file__).parent.parent.parent
 _TOKEN = re.compile(r"\w+|[^\w\s]+|[ \t]+|\n")
-_FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```vmc[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _WORDS = r"""kernel def format const import from fast block for while if elif else in grid range static pipelined return
     unrolled pass assert static_assert layout shared register packed out inout true false inf nan None and or not x y
     f32 u4 0 1 0x 1e 1.5 ( ) [ ] : , . + - * / // % @ ** ~ & | ^ << >> == != < <= > >= = += -> ; { } ! && || ? " ' #

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.lang.parser.reading import codes
+from vmc.diagnostics.codes import Entry
 from vmc.diagnostics.codes import syntax as syntax_codes
 from vmc.lang.parser import MAX_DIAGNOSTICS, parse
 from vmc.lang.scanner import MAX_CHARACTERS, MAX_DEPTH, MAX_LINE
@@ -28,8 +29,7 @@ def test_the_name_of_a_damaged_declaration_is_known(header: str) -> None:
 
 
 @pytest.mark.parametrize("first", [entry for entry in syntax_codes.ENTRIES if entry.wrong], ids=lambda e: e.code)
-def test_a_mistake_does_not_hide_one_in_the_next_declaration(first: object) -> None:
-    assert isinstance(first, syntax_codes.Entry)
+def test_a_mistake_does_not_hide_one_in_the_next_declaration(first: Entry) -> None:
     later = "def later(x):\n    return x +\n"
     found = parse(first.wrong + "\n" + later, "test.vmc")[1]
     line = (first.wrong + "\n" + later).rstrip("\n").count("\n") + 1
@@ -38,8 +38,7 @@ def test_a_mistake_does_not_hide_one_in_the_next_declaration(first: object) -> N
 
 
 @pytest.mark.parametrize("first", [entry for entry in syntax_codes.ENTRIES if entry.wrong], ids=lambda e: e.code)
-def test_one_mistake_gives_one_message(first: object) -> None:
-    assert isinstance(first, syntax_codes.Entry)
+def test_one_mistake_gives_one_message(first: Entry) -> None:
     lines = [diagnostic.span.line for diagnostic in parse(first.wrong, "test.vmc")[1]]
     assert len(lines) == len(set(lines))
 
