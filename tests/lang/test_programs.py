@@ -1,0 +1,20 @@
+"""Random programs give the same bits on the reference VM and on the CPU."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.generators.programs import program
+from tests.lang.running import compare_targets
+from vmc.lang import compile_kernel
+
+
+@pytest.mark.parametrize("batch", range(25))
+def test_random_programs_run_alike_on_the_reference_vm_and_the_cpu(batch: int) -> None:
+    for seed in range(20 * batch, 20 * batch + 20):
+        generated = program(seed)
+        elaborated = compile_kernel(generated.source, f"program-{seed}.vmc", None, {})
+        try:
+            compare_targets(elaborated.kernel, seed, generated.symbols)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, symbols {generated.symbols}:\n{generated.source}") from error
