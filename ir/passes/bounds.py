@@ -71,8 +71,10 @@ class _Prover(Rewriter):
         return None
 
     def define_indices(self, blocks: Sequence[Value], extents: Sequence[Value]) -> None:
+        """The grid's indices. What follows is executed only where there are blocks at all."""
         for block, extent in zip(blocks, extents, strict=True):
             self.known[block] = self.ranges.index(Affine(0), self.of(extent), 1)
+            self.ranges.assume_positive(self.of(extent))
 
     def define_index(self, index: Value, low: Value, high: Value, step: Value) -> None:
         """A loop's index; where the step is not known, any index that a step of 1 gives."""
@@ -108,8 +110,7 @@ class _Prover(Rewriter):
             case "cast":
                 return operands[0] if len(operands) == 1 else None
             case "select":
-                intervals = [self.ranges.interval(operand) for operand in operands[1:]]
-                return self.ranges.unknown(min(low for low, _ in intervals), max(high for _, high in intervals))
+                return self.ranges.one_of(operands[1], operands[2])
         return None
 
     def slice(self, op: Op) -> Sequence[Value] | None:

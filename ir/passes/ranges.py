@@ -17,7 +17,7 @@ between 0 and `LARGEST_EXTENT`, which no tensor that fits a machine exceeds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
@@ -64,12 +64,13 @@ class Bound:
 
 @dataclass(slots=True)
 class Atom:
-    """A number that is not an affine form of older ones. `low` and `high` hold always."""
+    """A number that is not an affine form of older ones. It lies between `low` and `high`, and is one of `choices`."""
 
     low: int
     high: int
-    lower: list[Bound] = field(default_factory=list)
-    upper: list[Bound] = field(default_factory=list)
+    lower: Sequence[Bound] = ()
+    upper: Sequence[Bound] = ()
+    choices: Sequence[Affine] = ()
 
 
 def tightened(factor: int, limit: Affine, upper: bool) -> Bound:
@@ -89,8 +90,15 @@ class Ranges:
 
     # Making numbers
 
-    def atom(self, low: int, high: int, lower: Sequence[Bound] = (), upper: Sequence[Bound] = ()) -> Affine:
-        self.atoms.append(Atom(low, high, list(lower), list(upper)))
+    def atom(
+        self,
+        low: int,
+        high: int,
+        lower: Sequence[Bound] = (),
+        upper: Sequence[Bound] = (),
+        choices: Sequence[Affine] = (),
+    ) -> Affine:
+        self.atoms.append(Atom(low, high, lower, upper, choices))
         return Affine(0, ((len(self.atoms) - 1, 1),))
 
     def unknown(self, low: int = MIN, high: int = MAX) -> Affine:
@@ -101,6 +109,18 @@ class Ranges:
         if name not in self.symbols:
             self.symbols[name] = self.atom(0, LARGEST_EXTENT)
         return self.symbols[name]
+
+    def one_of(self, a: Affine, b: Affine) -> Affine:
+        """A number that is one of two."""
+        (a_low, a_high), (b_low, b_high) = self.interval(a), self.interval(b)
+        return self.atom(min(a_low, b_low), max(a_high, b_high), choices=(a, b))
+
+    def assume_positive(self, value: Affine) -> None:
+        """From here on, a value of one atom is known to be at least 1."""
+        if len(value.terms) == 1 and value.terms[0][1] > 0:
+            number, multiple = value.terms[0]
+            atom = self.atoms[number]
+            atom.low = min(max(atom.low, -((value.constant - 1) // multiple)), atom.high)
 
     def index(self, low: Affine, high: Affine, step: int) -> Affine:
         """The index of a loop from `low` up to, not including, `high`; also of a block, with step 1."""
@@ -179,7 +199,7 @@ class Ranges:
             return a
         if self.is_nonnegative(a.plus(b, -1)):
             return b
-        return self.atom(min(a_low, b_low), min(a_high, b_high), (), [Bound(1, a), Bound(1, b)])
+        return self.atom(min(a_low, b_low), min(a_high, b_high), (), [Bound(1, a), Bound(1, b)], (a, b))
 
     def maximum(self, a: Affine, b: Affine) -> Affine:
         (a_low, a_high), (b_low, b_high) = self.interval(a), self.interval(b)
@@ -187,7 +207,7 @@ class Ranges:
             return a
         if self.is_nonnegative(b.plus(a, -1)):
             return b
-        return self.atom(max(a_low, b_low), max(a_high, b_high), [Bound(1, a), Bound(1, b)], ())
+        return self.atom(max(a_low, b_low), max(a_high, b_high), [Bound(1, a), Bound(1, b)], (), (a, b))
 
     # Questions
 
@@ -209,14 +229,28 @@ class Ranges:
             left -= 1
             if self.interval(value)[0] >= 0:
                 return True
-            return left > 0 and bool(value.terms) and any(map(proved, self.replacements(value)))
+            if left < 0 or not value.terms:
+                return False
+            choices = self.choices(value)
+            return any(map(proved, self.replacements(value))) or (bool(choices) and all(map(proved, choices)))
 
         return proved(value)
 
     def replacements(self, value: Affine) -> list[Affine]:
-        """Lower bounds of the value without its youngest atom, one for each bound of that atom that helps."""
+        """Forms without the value's youngest atom, each by one of its bounds: where one is never below 0, nor is the value.
+
+        A bound on k * atom replaces the atom in k * value + k - 1, which is below 0 exactly if the value is.
+        """
         number, multiple = value.terms[-1]
         atom, rest = self.atoms[number], value.without(number)
-        bounds = atom.lower if multiple > 0 else atom.upper
-        results = [rest.plus(bound.limit, multiple // bound.factor) for bound in bounds if multiple % bound.factor == 0]
-        return [*results, rest.plus(Affine(atom.low if multiple > 0 else atom.high), multiple)]
+        results = [rest.plus(Affine(atom.low if multiple > 0 else atom.high), multiple)]
+        for bound in atom.lower if multiple > 0 else atom.upper:
+            scale = bound.factor // gcd(bound.factor, multiple)
+            scaled = rest.times(scale).plus(Affine(scale - 1))
+            results.append(scaled.plus(bound.limit, multiple * scale // bound.factor))
+        return results
+
+    def choices(self, value: Affine) -> list[Affine]:
+        """The value with each of the numbers that its youngest atom may be; none where that is not known."""
+        number, multiple = value.terms[-1]
+        return [value.without(number).plus(choice, multiple) for choice in self.atoms[number].choices]

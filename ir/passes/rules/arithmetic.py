@@ -68,6 +68,8 @@ RULES: tuple[Rule, ...] = (
     Rule("(gt x x)", "0", integer),
     # What undoes itself
     Rule("(neg (neg x))", "x", anything),
+    Rule("(sub 0 x)", "(neg x)", integer),
+    Rule("(sub -0.0 x)", "(neg x)", floating),
     Rule("(not (not x))", "x", integer),
     Rule("(abs (neg x))", "(abs x)", sign_bearing),
     Rule("(abs (abs x))", "(abs x)", anything),
