@@ -98,7 +98,10 @@ def report_bug(error: Exception, words: Sequence[str]) -> int:
     import tempfile
     import traceback
 
-    lines = [f"vmc {vmc.__version__}, Python {platform.python_version()}, {platform.platform()}", f"vmc {' '.join(words)}"]
+    lines = [
+        f"vmc {vmc.__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"vmc {' '.join(words)}",
+    ]
     lines += ["", *traceback.format_exception(error)]
     for word in words:
         path = Path(word.partition(":")[0])
@@ -110,7 +113,10 @@ def report_bug(error: Exception, words: Sequence[str]) -> int:
         handle, name = tempfile.mkstemp(prefix="vmc-report-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write("\n".join(lines))
-        print(f"Please report it, with this file, which holds the command, the program and the trace: {name}", file=sys.stderr)
+        print(
+            f"Please report it, with this file, which holds the command, the program and the trace: {name}",
+            file=sys.stderr,
+        )
     except OSError:
         print("\n".join(lines), file=sys.stderr)
     return BUG

@@ -104,15 +104,15 @@ def near(file: str) -> str | None:
 
 
 def compile_program(args: argparse.Namespace, target: str | None = None) -> Kernel:
-    """The kernel that `add_program_arguments` describes. Raises Failure."""
+    """The kernel that `add_program_arguments` describes, before code is generated. Raises Failure."""
     from vmc.lang import CompileError
-    from vmc.runtime.compiling import compile_source
+    from vmc.runtime.compiling import elaborate
     from vmc.runtime.errors import TargetError
 
     file, kernel = split_program(args.program)
     source = read_source(file)
     try:
-        return compile_source(source, file, kernel, target or args.target, dict(args.settings))
+        return elaborate(source, file, kernel, target or args.target, dict(args.settings))
     except CompileError as error:
         raise Failure(error.diagnostics, {file: source}) from None
     except TargetError as error:

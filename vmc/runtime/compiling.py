@@ -28,11 +28,11 @@ def compile(source_or_path: str | Path, kernel: str | None = None, target: str =
     that cannot be read.
     """
     source, file = source_of(source_or_path)
-    return compile_source(source, file, kernel, target, bindings)
+    return elaborate(source, file, kernel, target, bindings).prepare()
 
 
-def compile_source(source: str, file: str, kernel: str | None, target: str, bindings: Mapping[str, Any]) -> Kernel:
-    """As `compile`, of text whose spans are to name `file`."""
+def elaborate(source: str, file: str, kernel: str | None, target: str, bindings: Mapping[str, Any]) -> Kernel:
+    """The kernel of a text whose spans name `file`, before code is generated. Raises CompileError, TargetError."""
     check_target(target)
     elaborated = compile_kernel(source, file, kernel, plain_bindings(bindings))
     check_names(elaborated.kernel.name, source, file, bindings, dict(elaborated.kernel.bindings))
@@ -68,7 +68,7 @@ def check_names(kernel: str, source: str, file: str, bindings: Mapping[str, Any]
     from vmc.lang.queries import declaration, extent_names
 
     node = declaration(source, file, kernel)
-    known = [*taken, *extent_names(node)]
+    known = list(dict.fromkeys([*taken, *extent_names(node)]))
     unknown = [name for name in others if name not in known]
     found = []
     for name in unknown:

@@ -8,6 +8,7 @@ kernel(x, packed, scale, y)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,8 @@ class Kernel:
     """A kernel compiled for one target, with its compile-time parameters bound.
 
     Calling it runs it: `kernel(x, w, y)`, `kernel(x, w=packed, y=y, K=512)`. Arguments are NumPy arrays, torch tensors
-    or anything else with `__dlpack__`, in the CPU's memory and C-contiguous; numbers for scalars. Symbols are bound from
-    the arrays' shapes, or by name where only packed bytes show them.
+    or anything else with `__dlpack__`, in the CPU's memory and C-contiguous; numbers for scalars. Symbols are bound
+    from the arrays' shapes, or by name where only packed bytes show them.
     """
 
     def __init__(self, tile: TileKernel, parameters: Sequence[Parameter], target: str, source: str, file: str) -> None:
@@ -45,25 +46,33 @@ class Kernel:
         self.bindings = dict(tile.bindings)
         self._tile = tile
         self._checker = Checker(tile.name, self.parameters, self.symbols)
-        self._launcher: Launcher = prepare(tile, target)
         self._plans: dict[Any, Plan] = {}
         self._tensors = tuple(place for place, p in enumerate(self.parameters) if not p.is_scalar)
         self._scalars = tuple((place, p) for place, p in enumerate(self.parameters) if p.is_scalar)
 
     @classmethod
     def of(cls, elaborated: Elaborated, target: str = "cpu", source: str = "", file: str = "<text>") -> Kernel:
-        """The kernel of an elaborated one. Raises TargetError."""
+        """The kernel of an elaborated one, not yet compiled."""
         return cls(elaborated.kernel, parameters_of(elaborated), target, source, file)
 
     @classmethod
     def of_ir(cls, tile: TileKernel, target: str = "cpu") -> Kernel:
-        """The kernel of tile IR that was built by hand. Raises TargetError."""
+        """The kernel of tile IR that was built by hand, not yet compiled."""
         return cls(tile, parameters_of_ir(tile), target, "", "<ir>")
 
     def __repr__(self) -> str:
         bound = ", ".join(f"{name}={value}" for name, value in self.bindings.items())
         head = f"{self.name}[{bound}]" if bound else self.name
         return f"<vmc.Kernel {head}({', '.join(map(str, self.parameters))}) for {self.target}>"
+
+    @cached_property
+    def _launcher(self) -> Launcher:
+        return prepare(self._tile, self.target)
+
+    def prepare(self) -> Kernel:
+        """Compiles now what would be compiled at the first call. Raises TargetError."""
+        self._launcher  # noqa: B018 - made by looking
+        return self
 
     # Calls
 
@@ -168,6 +177,14 @@ class Kernel:
         if not fits:
             got = f"[{', '.join(map(str, shape))}]"
             raise self._checker.error("E0910", f"expected the shape of {parameter}, got {got}", parameter.name)
+
+    def shape_of(self, parameter: Parameter, value: Any) -> tuple[int, ...] | None:
+        """The tensor's shape as an array for it shows; None for packed bytes and for what is no array.
+
+        Raises ArgumentError for an array of another rank.
+        """
+        found = operand(value)
+        return None if found is None else self._checker.known_shape(parameter, found)
 
     # What was compiled
 

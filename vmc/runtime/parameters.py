@@ -15,12 +15,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class FloatField:
+    """A float field of a block format: `count` elements, the first at `offset` bits."""
+
+    dtype: DType
+    count: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
-    """A block format: `elements` values in `bytes` bytes, along the last axis."""
+    """A block format: `elements` values in `bytes` bytes, along the last axis. `floats` are its float fields."""
 
     name: str
     elements: int
     bytes: int
+    floats: tuple[FloatField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +78,15 @@ def plain(dim: Dim) -> str:
 
 def parameters_of(elaborated: Elaborated) -> tuple[Parameter, ...]:
     """The parameters of an elaborated kernel."""
-    return tuple(map(declared, elaborated.parameters, elaborated.kernel.params))
+    return tuple(map(from_declared, elaborated.parameters, elaborated.kernel.params))
 
 
-def declared(parameter: Declared, value: Value) -> Parameter:
+def from_declared(parameter: Declared, value: Value) -> Parameter:
     if parameter.format is None:
         return from_value(value)
-    block = Block(parameter.format.name, parameter.format.block, parameter.format.bytes)
+    declared = parameter.format
+    floats = tuple(FloatField(f.dtype, f.count or 1, f.offset) for f in declared.fields if f.dtype.is_float)
+    block = Block(declared.name, declared.block, declared.bytes, floats)
     return Parameter(parameter.name, parameter.access, dtype("u8"), parameter.dims, block)
 
 
