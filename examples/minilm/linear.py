@@ -7,10 +7,12 @@ what that kernel computes, rounding where it rounds, for comparison.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import gcd
 from pathlib import Path
 
 import numpy as np
 
+import vmc
 from minilm.quantize import Quantized
 from minilm.weights import F32
 from vmc.ir.types import packed_size
@@ -42,11 +44,9 @@ class VmcLinear:
     """Products by vmc: the kernel compiled for the type of `layers` (one type and group for all of them)."""
 
     def __init__(self, layers: Mapping[str, Quantized]) -> None:
-        import vmc
-
         first = next(iter(layers.values()))
-        tiles = {"BK": min(first.group, 64), "G": first.group}
-        self._kernel = vmc.compile(KERNEL, kernel="matmul_wa16", target="cpu", T=first.type.name, **tiles)
+        step = gcd(first.group, 64)
+        self._kernel = vmc.compile(KERNEL, target="cpu", T=first.type, BK=step, G=first.group)
         self._scales = {name: layer.scales for name, layer in layers.items()}
         self._packed = {name: self._kernel.pack("w", layer.codes) for name, layer in layers.items()}
         self.weight_bytes = sum(packed.nbytes for packed in self._packed.values())

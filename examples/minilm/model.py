@@ -126,8 +126,9 @@ def gelu(x: F32) -> F32:
 def erf(x: F32) -> F32:
     """The error function to 3e-7, by formula 7.1.26 of Abramowitz and Stegun, Handbook of Mathematical Functions."""
     magnitude = np.abs(x)
-    t = 1 / (1 + np.float32(0.3275911) * magnitude)
-    series = np.zeros_like(x)
+    t = np.float32(1) / (1 + np.float32(0.3275911) * magnitude)
+    series: F32 = np.zeros_like(x)
     for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
         series = (series + np.float32(coefficient)) * t
-    return np.copysign(1 - series * np.exp(-np.square(magnitude)), x)
+    result: F32 = np.copysign(1 - series * np.exp(-np.square(magnitude)), x)
+    return result

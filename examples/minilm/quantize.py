@@ -19,6 +19,9 @@ from vmc.ir.types import DType, dtype
 MIN_SCALE = np.float32(2.0**-14)
 """The smallest normal f16; a smaller scale would lose bits of its own."""
 
+FLOAT_END = 512.0
+"""Where the range of floats is used to, if they go on: it keeps f16 scales normal, and every level finite in f16."""
+
 SHRINK = np.linspace(0.4, 1.0, 13, dtype=np.float32)
 """Scales to try, relative to the one that maps the largest weight to the end of the range."""
 
@@ -41,15 +44,29 @@ class Quantized:
 def quantize(weight: F32, type_name: str, group: int) -> Quantized:
     """Quantize `weight` f32 [K, N] to the type named `type_name`, one scale for `group` weights of a column.
 
-    Raises ValueError if the type is wider than 8 bits or lacks negative values, or if `group` does not divide K.
+    Raises as `check_fits`.
     """
+    check_fits(type_name, weight.shape[0], group)
     element = dtype(type_name)
-    _check(element, weight.shape[0], group)
     groups = weight.reshape(-1, group, weight.shape[1])
     scales = _best_scales(groups, element)
     levels = round_to_levels(groups / scales.astype(np.float32)[:, None, :], element)
     codes = element.encode(levels + np.float32(element.zero_point)).astype(np.uint8)
     return Quantized(element, group, codes.reshape(weight.shape), scales)
+
+
+def check_fits(type_name: str, rows: int, group: int) -> None:
+    """Raise ValueError if the type cannot hold weights, or if groups of `group` do not divide `rows`.
+
+    A type must have at most 8 bits and negative values. UnknownTypeError if there is none of that name.
+    """
+    element = dtype(type_name)
+    if element.width > 8:
+        raise ValueError(f"{element} has {element.width} bits; weights here have at most 8")
+    if level_range(element)[0] >= 0:
+        raise ValueError(f"{element} has no negative values, so it cannot hold weights")
+    if group < 1 or rows % group:
+        raise ValueError(f"groups of {group} do not divide the {rows} rows of a weight")
 
 
 def round_to_levels(values: F32, element: DType) -> F32:
@@ -70,29 +87,24 @@ def level_range(element: DType) -> tuple[float, float]:
     return float(element.min) - element.zero_point, float(element.max) - element.zero_point
 
 
-def _check(element: DType, rows: int, group: int) -> None:
-    if element.width > 8:
-        raise ValueError(f"{element} has {element.width} bits; weights here have at most 8")
-    if level_range(element)[0] >= 0:
-        raise ValueError(f"{element} has no negative values, so it cannot hold weights")
-    if rows % group:
-        raise ValueError(f"groups of {group} do not divide the {rows} rows of a weight")
-
-
 def _best_scales(groups: F32, element: DType) -> npt.NDArray[np.float16]:
     """Of the candidates, the scales f16 [K // G, N] that leave the least squared error in `groups` [K // G, G, N]."""
     largest = np.take_along_axis(groups, np.abs(groups).argmax(axis=1)[:, None, :], axis=1)[:, 0, :]
-    best = np.full(largest.shape, np.inf, np.float32)
-    chosen = np.zeros(largest.shape, np.float16)
-    for end in level_range(element) if element.is_int else level_range(element)[1:]:
-        if end == 0:
-            continue
+    least = np.full(largest.shape, np.inf, np.float32)
+    best = np.zeros(largest.shape, np.float16)
+    for end in _ends(element):
         for shrink in SHRINK:
             scales = _as_scale(largest * (shrink / np.float32(end)))
             error = _squared_error(groups, scales, element)
-            chosen = np.where(error < best, scales, chosen)
-            best = np.minimum(error, best)
-    return chosen
+            best = np.where(error < least, scales, best)
+            least = np.minimum(error, least)
+    return best
+
+
+def _ends(element: DType) -> list[float]:
+    """The levels that the largest weight of a group may be mapped to."""
+    low, high = level_range(element)
+    return [end for end in (low, high) if end] if element.is_int else [min(high, FLOAT_END)]
 
 
 def _as_scale(values: F32) -> npt.NDArray[np.float16]:
