@@ -131,7 +131,7 @@ def bind(el: Elaborator, callee: str, parameters: Sequence[str], node: syntax.Ca
     if len(node.positional) > len(positional) and not variadic:
         raise Reject(
             "E0111",
-            f"`{callee}` takes at most {len(positional)} positional arguments, got {len(node.positional)}",
+            f"`{callee}` takes at most {len(positional)} arguments by position, got {len(node.positional)}",
             node.positional[len(positional)].span,
             help=f"its parameters are {signature(callee, parameters)}",
         )

@@ -54,11 +54,13 @@ def fill_code(el: Elaborator, type: DType, fill: Const | None, span: Span) -> in
     return code
 
 
-def store(el: Elaborator, tensor: Tensor, node: syntax.Index, value: Thing, scope: Scope, span: Span) -> None:
+def store(
+    el: Elaborator, tensor: Tensor, node: syntax.Index, value: Thing, scope: Scope, span: Span, value_span: Span
+) -> None:
     """Writes a tile to a slice of a tensor. Raises Reject."""
     check_writable(tensor, node.span)
     where = tensor_slice(el, tensor, node, scope)
-    stored = stored_value(el, tensor, where.shape, value, span)
+    stored = stored_value(el, tensor, where.shape, value, value_span)
     inbounds = (False,) * len(where.sizes)
     el.at(span).many(
         "store", tensor.value, stored, *where.starts, sizes=where.sizes, steps=where.steps, inbounds=inbounds

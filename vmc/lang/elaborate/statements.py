@@ -62,7 +62,7 @@ def elaborate_statement(el: Elaborator, statement: syntax.Stmt, scope: Scope) ->
         case syntax.AugAssign():
             assign_augmented(el, statement, scope)
         case syntax.Store():
-            store(el, statement.target, evaluate(el, statement.value, scope), scope, statement)
+            store(el, statement, scope)
         case syntax.AugStore():
             store_augmented(el, statement, scope)
         case syntax.ExprStmt():
@@ -183,8 +183,11 @@ def assign_augmented(el: Elaborator, node: syntax.AugAssign, scope: Scope) -> No
     scope.names[node.target.id] = value
 
 
-def store(el: Elaborator, target: syntax.Index, value: Thing, scope: Scope, node: syntax.Stmt) -> None:
-    indexing.store(el, stored_tensor(el, target, scope), target, value, scope, node.span)
+def store(el: Elaborator, node: syntax.Store, scope: Scope) -> None:
+    """`y[...] = value`."""
+    value = evaluate(el, node.value, scope)
+    tensor = stored_tensor(el, node.target, scope)
+    indexing.store(el, tensor, node.target, value, scope, node.span, node.value.span)
 
 
 def stored_tensor(el: Elaborator, target: syntax.Index, scope: Scope) -> Tensor:
@@ -204,7 +207,7 @@ def store_augmented(el: Elaborator, node: syntax.AugStore, scope: Scope) -> None
     indexing.check_writable(tensor, node.target.span)
     old = indexing.load(el, tensor, node.target, scope)
     value = operators.binary(el, node.op, old, evaluate(el, node.value, scope), node.span)
-    indexing.store(el, tensor, node.target, value, scope, node.span)
+    indexing.store(el, tensor, node.target, value, scope, node.span, node.value.span)
 
 
 def call_statement(el: Elaborator, node: syntax.ExprStmt, scope: Scope) -> None:
