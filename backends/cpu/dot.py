@@ -2,8 +2,8 @@
 
 Both operands are first converted to the accumulator's type, into buffers. The product then runs in blocks of `ROWS`
 rows by up to `VECTORS` vectors of columns, whose sums stay in registers along the inner extent: per step one load of
-each vector of b, and for every row one broadcast of a and a multiply-add per vector. What the full blocks leave over is done
-by narrower and lower blocks of the same form, down to single columns.
+each vector of b, and for every row one broadcast of a and a multiply-add per vector. What the full blocks leave over is
+done by narrower and lower blocks of the same form, down to single columns.
 """
 
 from __future__ import annotations
