@@ -237,7 +237,7 @@ class Ranges:
         return proved(value)
 
     def replacements(self, value: Affine) -> list[Affine]:
-        """Forms without the value's youngest atom, each by one of its bounds: where one is never below 0, nor is the value.
+        """Forms without the value's youngest atom, each by one of its bounds: is one never below 0, nor is the value.
 
         A bound on k * atom replaces the atom in k * value + k - 1, which is below 0 exactly if the value is.
         """

@@ -362,9 +362,10 @@ class _Generator(Values):
 
     def counted_loop(self) -> None:
         rng = self.rng
-        low, trips, step = rng.choice((0, 0, 1, -3)), rng.choice((0, 1, 2, 3, 5)), rng.choice((1, 1, 2, 4))
+        trips = rng.choice((0, 1, 2, 3, 5) if self.depth == 0 else (1, 2))
+        low, step = rng.choice((0, 0, 1, -3)), rng.choice((1, 1, 2, 4))
         bounds = [self.build.index(number) for number in (low, low + trips * step - rng.randrange(step), step)]
-        if rng.random() < 0.4:
+        if self.depth == 0 and rng.random() < 0.4:
             bounds[1] = self("add", rng.choice(list(self.symbols.values())), bounds[0])
         starts = [self.pick(lambda v: v.tile.size <= 64) for _ in range(rng.randint(0, 3))]
         index, carried = argument(INDEX, "i"), [argument(start.type, start.name) for start in starts]
@@ -384,7 +385,7 @@ class _Generator(Values):
         before, after = ([argument(start.type) for start in starts] for _ in range(2))
 
         def condition() -> Sequence[Value]:
-            more = self("lt", before[0], self.build.index(self.rng.randint(0, 4)))
+            more = self("lt", before[0], self.build.index(self.rng.randint(0, 2)))
             return [self("and", more, self.of(U1, ())) if self.rng.random() < 0.5 else more]
 
         def body() -> Sequence[Value]:

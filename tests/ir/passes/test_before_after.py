@@ -1,4 +1,4 @@
-"""What passes do to small kernels, as text: every `.ir` file here holds cases of a title, a kernel, and the kernel after.
+"""What passes do to small kernels, as text: the `.ir` files here hold cases of a title, a kernel, and the kernel after.
 
     # passes: canonicalize dce          which passes run, in order, for the whole file
     # === a title that says what happens

@@ -1,4 +1,4 @@
-"""Every rule, on its own: both sides have the same bits for all dtypes that the rule claims, on special and random values."""
+"""Every rule, on its own: both sides have the same bits in all dtypes that it claims, on special and random values."""
 
 from __future__ import annotations
 
