@@ -133,6 +133,10 @@ FAMILIES = (
         lambda z: z, lambda: mpf(0), lambda: (3 - 2 * mp.sqrt(2)) ** 2 * mpf("1.001"), {"f32": 4, "f64": 7},
     ),
     Family(
+        "ATANH_TAIL", "log((1 + s)/(1 - s)) = 2s + s**3 p(s**2), relative to 2**-13 of it; the first in two parts", atanh_rest,
+        lambda z: z, lambda: mpf(0), lambda: (3 - 2 * mp.sqrt(2)) ** 2 * mpf("1.001"), {"f32": 6, "f64": 10}, True,
+    ),
+    Family(
         "SIN", "sin(r) = r + r**3 p(r**2), |r| <= pi/4", sin_rest, relative_to_cube(mp.sin),
         lambda: mpf(0), eighth_turn, {"f32": 4, "f64": 7},
     ),
