@@ -27,5 +27,6 @@ def snippets(path: Path) -> list[Snippet]:
     """The fenced blocks of a file that name a language, in order."""
     source = path.read_text("utf-8")
     return [
-        Snippet(match[1], match[2], str(path), source[: match.start()].count("\n") + 2) for match in FENCE.finditer(source)
+        Snippet(match[1], match[2], str(path), source[: match.start()].count("\n") + 2)
+        for match in FENCE.finditer(source)
     ]

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from tests.fuzz.mutation import damaged_program
+from tests.fuzz.substitution import substituted_program
 from vmc.diagnostics import Diagnostic
 from vmc.diagnostics.render import render_all
 
@@ -64,7 +65,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 def failure(seed: int, checker: Checker, seconds: float = 10.0) -> str | None:
     """What goes wrong with the input of a seed, or None."""
-    program = damaged_program(seed)
+    program = substituted_program(seed) if seed % 2 else damaged_program(seed)
     try:
         with time_limit(seconds):
             diagnostics = checker(program, "fuzz.vmc")

@@ -52,9 +52,7 @@ def run_cpu(kernel: Kernel, arguments: list[Any], symbols: Mapping[str, int]) ->
     executable.launch(pointers, scalars, symbols)
 
 
-def check_tensor(
-    kernel: Kernel, type: TensorType, symbols: Mapping[str, int], want: Any, got: Any, name: str
-) -> None:
+def check_tensor(kernel: Kernel, type: TensorType, symbols: Mapping[str, int], want: Any, got: Any, name: str) -> None:
     """Bit for bit, but for kernels that sum floats in a free order, which may differ by rounding."""
     if same_memory(type, symbols, want, got):
         return

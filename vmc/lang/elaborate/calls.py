@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import typing
+
+import numpy as np
+
 from vmc.diagnostics import Note
-from vmc.ir.core import Access, Space, TensorType, TileType
+from vmc.ir.core import Access, Space, TensorType, TileType, Value
 from vmc.ir.ops.convert import ROUNDINGS
 from vmc.ir.span import Span
-from vmc.ir.types import DType
+from vmc.ir.types import DType, Rounding
 from vmc.lang import syntax
 from vmc.lang.elaborate.arguments import Arguments, bind
 from vmc.lang.elaborate.elaborator import Elaborator
@@ -58,8 +62,7 @@ def cast(el: Elaborator, type: DType, args: Arguments, span: Span) -> Tile:
     operand = args.numeric("x")
     bits = args.optional_tile("bits")
     if isinstance(operand, Const):
-        number = int(operand.value) if type.is_int and rounding in (None, "toward_zero") else operand.value
-        return Tile(el.constant(number, type, span))
+        return Tile(cast_constant(el, operand.value, type, rounding, span))
     if rounding is None:
         rounding = "toward_zero" if operand.dtype.is_float and type.is_int else "nearest_even"
     if (rounding == "stochastic") != (bits is not None):
@@ -70,6 +73,14 @@ def cast(el: Elaborator, type: DType, args: Arguments, span: Span) -> Tile:
     if bits is not None:
         operands.append(el.at(span).broadcast(el.as_type(bits, bits.dtype, span), operand.shape))
     return Tile(el.at(span)("cast", *operands, dtype=type, rounding=rounding, saturate=saturate))
+
+
+def cast_constant(el: Elaborator, value: int | float, type: DType, rounding: str | None, span: Span) -> Value:
+    """A compile-time number in a type: integers must fit, floats round, and saturate where an integer is wanted."""
+    if isinstance(value, int) or type.is_float or rounding == "stochastic":
+        return el.constant(value, type, span)
+    code = int(np.asarray(type.encode(np.asarray(value), typing.cast(Rounding, rounding or "toward_zero")))[()])
+    return el.at(span)("constant", type=TileType(type), code=code)
 
 
 def scoped_alloc(el: Elaborator, node: syntax.ScopedAlloc, scope: Scope) -> Thing:

@@ -88,10 +88,16 @@ def evaluate_packing(el: Elaborator, node: syntax.LayoutExpr, type: DType, count
 
 
 def split_packing(el: Elaborator, call: syntax.Call, type: DType, count: int, scope: Scope) -> Layout:
-    """`split(n)`: the field is cut into runs of n elements, and element i of every run lies in one group of bits."""
-    if len(call.positional) != 1:
-        raise Reject("E0806", "`split` takes one number, the length of a run", call.span)
-    run = el.integer(evaluate(el, call.positional[0], scope), call.span)
+    """`split(n, k)`: the field is cut into groups of k runs of n elements, and the k elements of a group that have one
+    place in their runs lie side by side. Without k, all runs are one group.
+    """
+    if not 1 <= len(call.positional) <= 2 or call.keywords:
+        raise Reject("E0806", "`split` takes the length of a run, and perhaps how many runs share bits", call.span)
+    run, *rest = (el.integer(evaluate(el, expr, scope), expr.span) for expr in call.positional)
     if run < 1 or count % run:
         raise Reject("E0806", f"{count} elements are not made of runs of {run}", call.span)
-    return strided((count // run, run), (1, count // run), bits=type.width).reshape((count,))
+    runs = rest[0] if rest else count // run
+    if runs < 1 or count % (run * runs):
+        raise Reject("E0806", f"{count} elements are not made of groups of {runs} runs of {run}", call.span)
+    shape, strides = (count // (run * runs), runs, run), (run * runs, 1, runs)
+    return strided(shape, strides, bits=type.width).reshape((count,))
