@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.generators.ir_modules import generate
 from vmc.ir.builder import Builder, argument
-from vmc.ir.core import Access, Attr, Kernel, Level, Module, Op, Region, Space, Table, TensorType, TileType, Value
+from vmc.ir.core import Access, Attr, Kernel, Level, Module, Op, Region, Space, Storage, Table, TensorType, TileType, Value
 from vmc.ir.dims import OPERATORS, Dim, DimOp, Sym
+from vmc.ir.layout import col_major, local, mma_fragment, packed, row_major, split, strided, swizzle
 from vmc.ir.opdef import OpDef
 from vmc.ir.ops import OPS
 from vmc.ir.span import Span
@@ -25,12 +26,30 @@ from vmc.ir.types import ALL_DTYPES, dtype
 DTYPES = st.sampled_from(ALL_DTYPES)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 SHAPES = st.lists(st.integers(1, 99), max_size=3).map(tuple)
-TILES = st.builds(TileType, DTYPES, SHAPES)
+LAYOUTS = st.sampled_from(
+    [
+        row_major(4, 8, bits=4),
+        col_major(3, 5),
+        strided((4, 4), (40, 3), bits=3),
+        packed(3, 32),
+        split(16, 4),
+        local(2, 1).spatial(8, 4).local(1, 2),
+        swizzle(row_major(64, 64, bits=16), 3, 7, 10),
+        mma_fragment("m16n8k16", "a"),
+    ]
+)
+TILES = st.builds(TileType, DTYPES, SHAPES, st.none() | LAYOUTS)
+STORAGES = st.builds(Storage, SHAPES, LAYOUTS, st.integers(1, 9999))
 DIMS: st.SearchStrategy[Dim] = st.recursive(
     st.integers(-99, 99) | NAMES.map(Sym), lambda inner: st.builds(DimOp, st.sampled_from(OPERATORS), inner, inner)
 )
 TENSORS = st.builds(
-    TensorType, DTYPES, st.lists(DIMS, max_size=3).map(tuple), st.sampled_from(Access), st.sampled_from(Space)
+    TensorType,
+    DTYPES,
+    st.lists(DIMS, max_size=3).map(tuple),
+    st.sampled_from(Access),
+    st.sampled_from(Space),
+    st.none() | STORAGES,
 )
 
 
@@ -44,7 +63,7 @@ def tables(draw: st.DrawFn) -> Table:
 
 FLOATS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0]) | st.floats()
 ATTRS: st.SearchStrategy[Attr] = st.recursive(
-    st.none() | st.booleans() | st.integers() | FLOATS | st.text() | DTYPES | TILES | TENSORS | tables(),
+    st.none() | st.booleans() | st.integers() | FLOATS | st.text() | DTYPES | LAYOUTS | TILES | TENSORS | tables(),
     lambda inner: st.lists(inner, max_size=4).map(tuple),
 )
 
