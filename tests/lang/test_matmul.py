@@ -1,4 +1,4 @@
-"""One matrix product source, every weight type, sizes that are no multiples of the tile, on the reference VM and the CPU."""
+"""One matrix product source, every weight type, sizes that are no multiples of the tile, on the VM and the CPU."""
 
 from __future__ import annotations
 
