@@ -30,7 +30,9 @@ def parse_only(source: str, file: str) -> list[Diagnostic]:
     """The diagnostics of the parser alone."""
     from vmc.lang.parser import parse
 
-    return parse(source, file)[1]
+    tree, diagnostics = parse(source, file)
+    assert diagnostics or not tree.damaged, "a declaration was dropped without a word"
+    return diagnostics
 
 
 def full(source: str, file: str) -> list[Diagnostic]:

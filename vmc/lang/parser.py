@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 from lark import UnexpectedToken
 
-from vmc.diagnostics import Diagnostic, Note, suggest
+from vmc.diagnostics import Diagnostic, Note, error, suggest
 from vmc.ir.span import Span
 from vmc.lang import syntax
 from vmc.lang.builder import Malformed
@@ -25,6 +25,7 @@ from vmc.lang.tables import tables
 from vmc.lang.words import DECLARATIONS, Word
 
 MAX_DIAGNOSTICS = 50
+_ENOUGH = 4 * MAX_DIAGNOSTICS  # mistakes after which no more are looked for
 
 
 def parse(source: str, file: str = "<string>") -> tuple[syntax.File, list[Diagnostic]]:
@@ -35,8 +36,9 @@ def parse(source: str, file: str = "<string>") -> tuple[syntax.File, list[Diagno
     nodes: list[Any] = []
     damaged: set[str] = set()
     stray = False  # whether the item before was a statement at the top level, which is said only once
+    budget = _ENOUGH
     for item in items:
-        node, found = _parse_item(item)
+        node, found = _parse_item(item) if budget > 0 else (None, [])
         if node is not None:
             nodes.append(node)
         else:
@@ -44,6 +46,9 @@ def parse(source: str, file: str = "<string>") -> tuple[syntax.File, list[Diagno
         strays = bool(found) and found[0].code == "E0023"
         diagnostics += found[1:] if strays and stray else found
         stray = strays or item.lost_block
+        budget -= len(found)
+    if len(nodes) < len(items) and not diagnostics:
+        diagnostics.append(error("E0001", "this cannot be understood", items[0].rows[0].words[0].span))
     return _file(nodes, damaged, file, items), _ordered(diagnostics)
 
 
@@ -140,6 +145,8 @@ def _check_rows(item: Item) -> list[Diagnostic]:
                 if not before.accepts() - {"$END"}:
                     return found
                 found.append(problem.diagnostic)
+            if len(found) > _ENOUGH:
+                return found
             replaced[depth] = problem is not None or row.damaged
             if replaced[depth]:
                 parser = before

@@ -18,6 +18,7 @@ from vmc.lang.words import DECLARATIONS, OPENING, OPERATORS, WORDS, Word
 MAX_DEPTH = 100
 MAX_CHARACTERS = 4 << 20
 MAX_LINE = 100_000
+_ENOUGH = 200  # mistakes after which no more are reported
 
 _OPERATOR = "|".join(re.escape(op) for op in sorted(OPERATORS, key=len, reverse=True))
 _TOKEN = re.compile(
@@ -297,7 +298,8 @@ class _Scanner:
     # ---- words ----
 
     def _report(self, diagnostic: Diagnostic) -> None:
-        self.result.diagnostics.append(diagnostic)
+        if len(self.result.diagnostics) < _ENOUGH:
+            self.result.diagnostics.append(diagnostic)
 
     def _foreign_name(self, word: Word) -> None:
         letter = next(letter for letter in word.text if not letter.isascii())

@@ -29,6 +29,12 @@ def explain(mistake: Mistake) -> Diagnostic:
 def _unexpected(mistake: Mistake) -> Diagnostic:
     word = mistake.word
     wanted = expected(mistake.accepted)
+    if (
+        wanted == "a name"
+        and mistake.previous is not None
+        and mistake.previous.type in ("COLON", "ARROW", "OUT", "INOUT")
+    ):
+        wanted = "a type"
     if word.type == "NEWLINE":
         message = "this line is not complete"
         return error("E0045", message, mistake.after_previous(), label=f"expected {wanted}" if wanted else "")
