@@ -70,7 +70,7 @@ def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
     if len(ordered) <= MAX_DIAGNOSTICS:
         return ordered
     last = ordered[MAX_DIAGNOSTICS - 1]
-    more = Note(None, f"{len(ordered) - MAX_DIAGNOSTICS} further mistakes are not shown")
+    more = Note(None, "there are further mistakes, which are not shown")
     shown = Diagnostic(
         last.code, last.severity, last.message, last.span, last.label, (*last.notes, more), last.help, last.fix
     )

@@ -72,7 +72,7 @@ def test_an_unclosed_bracket_ends_at_the_next_declaration() -> None:
 def test_only_so_many_mistakes_are_shown() -> None:
     found = parse("".join(f"const A{i} =\n" for i in range(500)), "test.vmc")[1]
     assert len(found) == MAX_DIAGNOSTICS
-    assert "450 further mistakes" in found[-1].notes[-1].text
+    assert "further mistakes" in found[-1].notes[-1].text
 
 
 @pytest.mark.parametrize(
