@@ -8,9 +8,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
-from tests.runtime import programs
 
 import vmc
+from tests.runtime import programs
 from vmc.ir.types import ALL_DTYPES, ALL_SMALL, DType
 
 TARGETS = ("cpu", "interp")

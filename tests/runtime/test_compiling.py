@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.runtime import programs
 
 import vmc
+from tests.runtime import programs
 
 
 def test_a_program_is_text_or_a_path(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_one_of_several_kernels_is_named() -> None:
 def test_an_unknown_target_is_named() -> None:
     with pytest.raises(vmc.TargetError, match="unknown target `cpuu`; did you mean `cpu`"):
         vmc.compile(programs.AXPY, target="cpuu")
-    with pytest.raises(vmc.TargetError, match="E0914.*cuda:sm_80"):
+    with pytest.raises(vmc.TargetError, match=r"E0914.*cuda:sm_80"):
         vmc.compile(programs.AXPY, target="cuda:sm_80")
     with pytest.raises(vmc.TargetError, match="unknown target `cpu:z80`"):
         vmc.compile(programs.AXPY, target="cpu:z80")

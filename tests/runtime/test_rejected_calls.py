@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.runtime import programs
 
 import vmc
+from tests.runtime import programs
 
 F32 = np.float32
 SENTINEL = 7.0
@@ -106,7 +106,7 @@ def test_an_output_must_be_writable() -> None:
     y.flags.writeable = False
     with pytest.raises(vmc.ArgumentError, match="`y`: is written, but the array is read-only"):
         kernel(grid(4), y)
-    with pytest.raises(vmc.ArgumentError, match="`y`: is written, but requires grad.*detach"):
+    with pytest.raises(vmc.ArgumentError, match=r"`y`: is written, but requires grad.*detach"):
         kernel(grid(4), torch.zeros(4, requires_grad=True))
     kernel(torch.ones(4, requires_grad=True), torch.zeros(4))
     x = grid(4)
