@@ -263,8 +263,10 @@ def summary(report: Mapping[str, Any], outputs: Mapping[str, Path]) -> str:
         lines.append(line)
     if "check" in report:
         bound, worst = report["check"]["tolerance"], report["check"]["worst"]
-        sums = f"but for the order of float sums: {worst:.3g} of the largest value apart, {bound:.0f} units allowed"
-        lines.append(f"check: equal to the reference machine, {'bit for bit' if bound is None else sums}")
+        how = "bit for bit"
+        if bound is not None:
+            how = f"but for the order of float sums: {worst:.3g} of the largest value apart, {bound:.0f} units allowed"
+        lines.append(f"check: equal to the reference machine, {how}")
     if "seconds" in report:
         timing = report["seconds"]
         median, least = (1e6 * timing[name] for name in ("median", "minimum"))

@@ -1,0 +1,80 @@
+"""`vmc formats`: the table, and the certificates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.commands.conftest import Run
+from tests.runtime import programs
+from vmc.ir.types import ALL_DTYPES, dtype
+from vmc.runtime import certificates
+
+
+def test_every_number_type_is_listed(vmc: Run) -> None:
+    outcome = vmc("formats")
+    names = [line.split()[0] for line in outcome.out.splitlines()]
+    assert outcome.code == 0
+    assert set(names) >= {type.name for type in ALL_DTYPES}
+
+
+def test_chosen_types_are_listed_in_the_order_given(vmc: Run) -> None:
+    rows = json.loads(vmc("formats", "u3", "f6e3m2", "--json").out)
+    assert [row["name"] for row in rows] == ["u3", "f6e3m2"]
+    assert rows[0]["about"] == "0 to 7" and "largest 28" in rows[1]["about"]
+
+
+def test_an_unknown_name_is_diagnosed(vmc: Run) -> None:
+    outcome = vmc("formats", "u33")
+    assert outcome.code == 1 and "did you mean `u" in outcome.err
+
+
+def test_a_certificate_is_the_same_each_time_and_differs_between_types(vmc: Run) -> None:
+    names = ["u2", "i3", "f4e2m1", "f8e4m3"]
+    first, again = (json.loads(vmc("formats", *names, "--verify", "--json").out) for _ in range(2))
+    found = [row["certificate"] for row in first]
+    assert found == [row["certificate"] for row in again]
+    assert len(set(found)) == 4 and all(len(certificate) == 16 for certificate in found)
+
+
+def test_wide_types_have_too_many_codes_for_a_certificate(vmc: Run) -> None:
+    (row,) = json.loads(vmc("formats", "f32", "--verify", "--json").out)
+    assert row["certificate"] is None
+
+
+def test_a_wrong_decoder_gets_no_certificate(vmc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = certificates.canonical
+    monkeypatch.setattr(certificates, "canonical", lambda values: original(values) + np.arange(len(values)))
+    monkeypatch.setattr(certificates, "agree", wrong_once(certificates.agree))
+    outcome = vmc("formats", "u2", "--verify")
+    assert outcome.code == 1 and "error[E0913]" in outcome.err
+
+
+def wrong_once(agree: Any) -> Any:
+    def check(target: str, got: Any, expected: Any) -> None:
+        agree(target, got + 1, expected)
+
+    return check
+
+
+def test_block_formats_of_the_library_are_certified(tmp_path: Path) -> None:
+    path = tmp_path / "pair.vmc"
+    path.write_text(programs.BLOCKS)
+    format = certificates.Declared("pair", 4, 4, "", path)
+    assert len(certificates.certify_format(format)) == 16
+
+
+def test_blocks_hold_every_value_of_every_byte() -> None:
+    blocks = certificates.every_byte(18)
+    for place in range(18):
+        assert len(set(blocks[:, place].tolist())) == 256
+
+
+def test_bits_are_compared_so_that_minus_zero_is_not_zero() -> None:
+    with pytest.raises(certificates.DisagreementError, match=r"element 0 to -0\.0, expected 0\.0"):
+        certificates.agree("cpu", np.array([-0.0]), np.array([0.0]))
+    assert dtype("u2").width == 2
