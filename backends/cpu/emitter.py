@@ -38,6 +38,7 @@ class Emitter:
         self.sites: list[Site] = []
         self.has_half = machine.has_half
         self.vector_bytes = machine.vector_bytes
+        self.region = object()
         self.exit: ir.Block | None = None
         self.status: ir.Value | None = None
         self.printer: ir.Value | None = None
@@ -370,12 +371,14 @@ class Emitter:
             self.visit(tile, lambda position, element: self.write(buffer, position, element))
 
     def settle(self, tile: Tile) -> Buffer:
-        """The tile's buffer, made now if there is none."""
-        if tile.buffer is None:
-            buffer = self.allocate(tile.dtype, tile.size)
-            self.fill(buffer, tile)
+        """The tile's buffer, made now if there is none; a copy if the tile belongs to another region's execution."""
+        if tile.buffer is not None:
+            return tile.buffer
+        buffer = self.allocate(tile.dtype, tile.size)
+        self.fill(buffer, tile)
+        if tile.home in (None, self.region):
             tile.buffer, tile.cheap, tile.sources, tile.origin = buffer, True, {buffer: True}, None
-        return tile.buffer
+        return buffer
 
     def define(self, value: Value, tile: Tile) -> None:
         """Binds a result: a scalar is computed now, a tile gets a buffer unless it is cheap or fused into its use."""
@@ -384,6 +387,7 @@ class Emitter:
             tile = self.splat(tile.dtype, (), element)
         elif tile.buffer is None and not tile.cheap and value not in self.plan.fused:
             self.settle(tile)
+        tile.home = tile.home or self.region
         self.env[value] = tile
 
     def pending_loads(self, scope: Scope) -> list[Tile]:

@@ -21,11 +21,14 @@ Lowering = Callable[[Emitter, Op], Sequence[Tile | Tensor]]
 
 def run_region(e: Emitter, region: Region, args: Sequence[Tile]) -> list[Tile]:
     """Emits a region; the tiles that it yields."""
+    outer, e.region = e.region, object()
     for value, tile in zip(region.args, args, strict=True):
         e.env[value] = tile
     for op in region.ops:
         lower(e, op)
-    return [e.tile(value) for value in region.yielded]
+    yielded = [e.tile(value) for value in region.yielded]
+    e.region = outer
+    return yielded
 
 
 def lower(e: Emitter, op: Op) -> None:

@@ -44,7 +44,8 @@ class Buffer:
 @dataclass(eq=False)
 class Tile:
     """One tile. `sources` says what memory evaluating it reads (buffers, and loads not yet made), and whether element i
-    of the tile reads element i of it alone. `cheap` recipes cost no more than the load of an element.
+    of the tile reads element i of it alone. `cheap` recipes cost no more than the load of an element. `home` is the
+    execution of a region that the tile belongs to: a buffer made elsewhere might not be there when that goes on.
     """
 
     dtype: DType
@@ -55,6 +56,7 @@ class Tile:
     cheap: bool = False
     sources: Mapping[object, bool] = field(default_factory=dict)
     origin: Origin | None = None
+    home: object = None
 
     @property
     def size(self) -> int:

@@ -180,9 +180,6 @@ def test_every_type_passes_through_memory_unchanged(type: DType) -> None:
 
 
 def test_gather_scatter_and_atomics_leave_alone_what_is_outside() -> None:
-    from vmc.ir.core import TensorType
-
-    del TensorType
     n = 64
     x, y, z = tensor("x", "u5", (n,)), tensor("y", "u5", (n,), Access.OUT), tensor("z", "i32", (n,), Access.INOUT)
     index = tensor("index", "i64", (n,))
