@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vmc.ir.math import error_functions, exponential, inverse_trigonometric, logarithm, power, roots, trigonometric
+from vmc.ir.math import error_functions, exponential, gamma, inverse_trigonometric, logarithm, power, roots, trigonometric
 from vmc.ir.math.expression import Expression
 
 
@@ -46,6 +46,7 @@ FUNCTIONS = (
     Function("sigmoid", 1, exponential.sigmoid),
     Function("erf", 1, error_functions.erf),
     Function("erfc", 1, error_functions.erfc),
+    Function("lgamma", 1, gamma.lgamma),
     Function("pow", 2, power.pow),
     Function("rsqrt", 1, roots.rsqrt),
 )

@@ -39,8 +39,8 @@ class Family:
     low: Callable[[], Real]
     high: Callable[[], Real]
     counts: dict[str, int]
-    split_first: bool = False
-    """Whether the lowest coefficient is written in two parts, rounded and rest."""
+    doubled: int = 0
+    """How many of the lowest coefficients are written in two parts, rounded and rest."""
 
 
 def taylor_safe(function: Function) -> Function:
@@ -134,7 +134,7 @@ FAMILIES = (
     ),
     Family(
         "ATANH_TAIL", "log((1 + s)/(1 - s)) = 2s + s**3 p(s**2), relative to 2**-13 of it; the first in two parts", atanh_rest,
-        lambda z: z, lambda: mpf(0), lambda: (3 - 2 * mp.sqrt(2)) ** 2 * mpf("1.001"), {"f32": 6, "f64": 10}, True,
+        lambda z: z, lambda: mpf(0), lambda: (3 - 2 * mp.sqrt(2)) ** 2 * mpf("1.001"), {"f32": 6, "f64": 10}, 1,
     ),
     Family(
         "SIN", "sin(r) = r + r**3 p(r**2), |r| <= pi/4", sin_rest, relative_to_cube(mp.sin),
@@ -155,6 +155,15 @@ FAMILIES = (
 )
 
 
+def lgamma_shape(t: Real) -> Real:
+    return mp.loggamma(2 + t) / t
+
+
+def stirling_rest(v: Real) -> Real:
+    a = 1 / mp.sqrt(v)
+    return a * (mp.loggamma(a) - (a - mpf(1) / 2) * mp.ln(a) + a - mp.ln(2 * mp.pi) / 2)
+
+
 def erfc_family(kind: str, centre: int, limit: int, count: int) -> Family:
     """erfc on the whole half line by one polynomial, K chosen so that its coefficients decay fastest."""
 
@@ -164,7 +173,7 @@ def erfc_family(kind: str, centre: int, limit: int, count: int) -> Family:
 
     about = f"(1 + 2x) exp(x**2) erfc(x) = p((x - K)/(x + K)), K = {centre}, 0 <= x <= {limit}"
     high = mpf(limit - centre) / (limit + centre)
-    return Family(f"ERFC_{kind.upper()}", about, shape, lambda t: 1 / shape(t), lambda: mpf(-1), lambda: high, {kind: count}, True)
+    return Family(f"ERFC_{kind.upper()}", about, shape, lambda t: 1 / shape(t), lambda: mpf(-1), lambda: high, {kind: count}, 1)
 
 
 ERROR_FAMILIES = (
@@ -179,6 +188,14 @@ ERROR_FAMILIES = (
     Family(
         "LOG_ERFC", "-log(erfc(x)) = p(x), 7/8 <= x <= 4", lambda x: -mp.log(mp.erfc(x)),
         lambda x: mp.erfc(x) / mp.erf(x), lambda: mpf("0.84"), lambda: mpf(4), {"f32": 9},
+    ),
+    Family(
+        "LGAMMA", "log(gamma(2 + t)) = t p(t), |t| <= 1/2; the first three in two parts", lgamma_shape,
+        taylor_safe(lambda t: 1 / lgamma_shape(t)), lambda: mpf("-0.5"), lambda: mpf("0.5"), {"f64": 21}, 3,
+    ),
+    Family(
+        "STIRLING", "log(gamma(a)) = (a - 1/2) log(a) - a + log(2 pi)/2 + p(1/a**2)/a, a >= 7.5", stirling_rest,
+        lambda v: mpf(1), lambda: mpf(0), lambda: 1 / mpf("7.49") ** 2, {"f64": 8},
     ),
     erfc_family("f32", 3, 11, 12),
     erfc_family("f64", 4, 28, 24),
@@ -195,6 +212,8 @@ CONSTANTS = {
     "HALF_PI": (lambda: mp.pi / 2, 3),
     "TWO_OVER_PI": (lambda: 2 / mp.pi, 1),
     "PI": (lambda: mp.pi, 2),
+    "INVERSE_PI": (lambda: 1 / mp.pi, 2),
+    "HALF_LOG_2PI": (lambda: mp.ln(2 * mp.pi) / 2, 2),
     "QUARTER_PI": (lambda: mp.pi / 4, 2),
     "THREE_QUARTERS_PI": (lambda: 3 * mp.pi / 4, 2),
 }
@@ -224,11 +243,12 @@ def show(numbers: list[float]) -> str:
 def fit(family: Family, kind: str) -> str:
     """One entry of a family's table."""
     digits = [DIGITS[kind]] * family.counts[kind]
-    if family.split_first:
-        digits[0] *= 2
+    for place in range(family.doubled):
+        digits[place] *= 2
     problem = Problem(taylor_safe(family.function), family.weight, family.low(), family.high(), len(digits))
     rounded, error = minimax(problem, digits)
-    coefficients = split(rounded[0], DIGITS[kind], 1 + family.split_first) + [float(c) for c in rounded[1:]]
+    parts = [split(c, DIGITS[kind], 1 + (place < family.doubled)) for place, c in enumerate(rounded)]
+    coefficients = [part for both in parts for part in both]
     size = float(mp.log(error, 2))
     print(f"{family.name:12} {kind}  {len(coefficients):2} coefficients  error 2**{size:.1f}", flush=True)
     return f'    # 2**{size:.1f}\n    "{kind}": {show(coefficients)},\n'

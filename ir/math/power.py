@@ -1,46 +1,12 @@
-"""pow(x, y) = e**(y log|x|), the logarithm to some 13 bits more than the dtype has, as its product with y may be large.
-
-log(1 + f) = 2s + s**3 (2/3 + s**2 p(s**2)) with s = f/(2 + f), all but the polynomial p in two parts.
-"""
+"""pow(x, y) = e**(y log|x|), with a logarithm precise enough that its product with y still is (see `double_logarithm`)."""
 
 from __future__ import annotations
 
-from vmc.ir.math import coefficients
-from vmc.ir.math.double_double import (
-    Double,
-    add,
-    divide,
-    exact_product,
-    exact_sum,
-    multiply,
-    multiply_single,
-    quick_sum,
-)
+from vmc.ir.math.double_double import multiply_single, quick_sum
+from vmc.ir.math.double_logarithm import double_log
 from vmc.ir.math.exponential import LIMITS, clamp, exponential
-from vmc.ir.math.expression import Expression, polynomial, where
+from vmc.ir.math.expression import Expression, where
 from vmc.ir.math.format import format_of, is_nan, scale, sign_bits, with_sign
-from vmc.ir.math.logarithm import decompose
-
-
-def double_log1p(f: Expression) -> Double:
-    """log(1 + f) for sqrt(1/2) <= 1 + f <= sqrt(2)."""
-    kind = format_of(f).name
-    s = divide(Double(f, f.constant(0.0)), exact_sum(f.constant(2.0), f))
-    z = multiply(s, s)
-    high, low, *others = coefficients.ATANH_TAIL[kind]
-    tail = exact_product(z.high, polynomial(z.high, others))
-    factor = quick_sum(f.constant(high), tail.high)
-    factor = quick_sum(factor.high, factor.low + (tail.low + low))
-    return add(s.scaled(2.0), multiply(multiply(s, z), factor))
-
-
-def double_log(x: Expression) -> Double:
-    """log(x) for a positive finite x, relative to its own size."""
-    high, low, _ = coefficients.LN2[format_of(x).name]
-    parts = decompose(x)
-    whole = exact_product(parts.n, high)
-    whole = quick_sum(whole.high, whole.low + parts.n * low)
-    return add(whole, double_log1p(parts.f))
 
 
 def magnitude(size: Expression, y: Expression) -> Expression:
