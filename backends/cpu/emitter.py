@@ -22,7 +22,7 @@ from vmc.ir.types import DType
 STACK_BUFFER = 2048  # bytes up to which a buffer is an alloca, which LLVM may dissolve into registers
 LINE = 64  # bytes: alignment of buffers
 SCOPES = 24  # more memory than that shares scopes, since each lists all others
-FAST = ("reassoc", "contract", "arcp", "nsz")
+FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums and rounding by anchors (vmc.ir.math)
 
 
 class Emitter:
