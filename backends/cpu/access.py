@@ -260,6 +260,10 @@ def storage_bits(type: Any) -> int:
 
 
 def lower_field(e: Emitter, op: Op) -> tuple[Tensor]:
+    """Another view of the bytes, all of whose elements must lie in them."""
     whole = e.tensor(op.operands[0])
     offset = whole.bit_offset + int(str(op.attrs["bit_offset"]))
-    return (address.make_tensor(e, op.result.tensor, whole.base, whole.length, whole.scope, offset),)
+    part = address.make_tensor(e, op.result.tensor, whole.base, whole.length, whole.scope, offset)
+    last = e.b.ashr(e.add(address.end_bit(e, part), e.index(7)), e.index(3))
+    e.fail_when(e.b.icmp_signed(">", last, whole.length), op, "this field reaches past the end of its tensor")
+    return (part,)

@@ -292,11 +292,22 @@ def bit_position(e: Emitter, tensor: Tensor, index: Index) -> ir.Value:
     return e.add(e.mul(position(e, tensor, index), e.index(width)), e.index(tensor.bit_offset))
 
 
+def end_bit(e: Emitter, tensor: Tensor) -> ir.Value:
+    """The bit past the last one of a tensor's elements, counted from its base; at most 0 if it has none."""
+    storage, width = tensor.type.storage, tensor.type.dtype.width
+    if storage is None:
+        count: ir.Value = e.index(width)
+        for extent in tensor.extents:
+            count = e.mul(count, extent)
+        return e.add(count, e.index(tensor.bit_offset))
+    blocks: ir.Value = e.index(1)
+    for extent, size in zip(tensor.extents, storage.block, strict=True):
+        blocks = e.mul(blocks, e.divmod(e.add(extent, e.index(size - 1)), size)[0])
+    inside = int(block_positions(storage, width).max()) + 1
+    used = e.add(e.mul(e.sub(blocks, e.index(1)), e.index(storage.pitch)), e.index(inside + tensor.bit_offset))
+    return e.b.select(e.b.icmp_signed(">", blocks, e.index(0)), used, e.index(0))
+
+
 def is_dense(tensor: Tensor) -> bool:
     """Whether an element follows the one before without a gap."""
     return tensor.type.storage is None
-
-
-def narrow(dtype: DType) -> bool:
-    """Whether elements are parts of bytes."""
-    return dtype.width < 8

@@ -123,8 +123,9 @@ class Executable:
         where, words = ctypes.addressof(context), ctypes.addressof(arguments)
         try:
             total = self._blocks(words, arena.address)
-            if total <= 0:
+            if total == 0:
                 return
+            total = max(1, total)  # an error on the way to the number of blocks: the first block will meet it, too
             count = 1 if total * self.signature.work < SERIAL_WORK else min(limit, total)
             grain = total if count == 1 else max(1, total // (count * CHUNKS))
             context[:] = [words, 0, total, grain, arena.address, self.signature.arena, 0, 0]

@@ -1,6 +1,6 @@
 """From a kernel to an LLVM module of three functions, whose names start with the signature's `entry`.
 
-    i64  .blocks(arguments, arena)                             the number of blocks of the grid
+    i64  .blocks(arguments, arena)                             the number of blocks of the grid; -1 after an error
     void .chunk(arguments, arena, first, last, status)         executes the blocks first..last-1, in order
     void .worker(context)                                      takes chunks until none is left; one call per thread
 
@@ -119,7 +119,7 @@ def emit_blocks(
         lower(e, op)
     e.b.ret(block_count(e, grid))
     e.b.position_at_end(e.exit)
-    e.b.ret(e.index(0))
+    e.b.ret(e.index(-1))
     e.close_scopes()
     return e
 

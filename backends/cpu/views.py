@@ -1,15 +1,22 @@
-"""Bits re-read: `view` as another type, `relayout` in another place, which means nothing to one thread."""
+"""Bits re-read: `view` as another type, `relayout` in another place, which means nothing to one thread.
+
+A view without layouts re-reads the bits of the last axis. One with layouts re-reads each lane's bits: which bit of the
+operand each bit of the result is, `vmc.ir.ops.views.bit_map` says, and here becomes tables of places and shifts.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I64, code_type, from_code, resize, to_code
+from vmc.backends.cpu.address import constant_table
+from vmc.backends.cpu.elements import I32, I64, code_type, from_code, resize, step_to, to_code
 from vmc.backends.cpu.emitter import Emitter
-from vmc.backends.cpu.tiles import Index, Tile, moved_sources
-from vmc.ir.core import IRError, Op
+from vmc.backends.cpu.tiles import Buffer, Index, Tile, moved_sources
+from vmc.ir.core import Op
+from vmc.ir.ops.views import bit_map
 
 
 def lower_relayout(e: Emitter, op: Op) -> tuple[Tile]:
@@ -21,10 +28,10 @@ def lower_relayout(e: Emitter, op: Op) -> tuple[Tile]:
 
 
 def lower_view(e: Emitter, op: Op) -> tuple[Tile]:
-    """Along the last axis: each new element gathers its bits from the old ones that hold them."""
-    if op.attrs["layout"] is not None:
-        raise IRError("a view of a tile with a layout is not there on the CPU yet", op.span)
+    """Each new element gathers its bits from the old ones that hold them."""
     source, result = e.tile(op.operands[0]), op.result.tile
+    if op.attrs["layout"] is not None:
+        return (lane_view(e, op, e.settle(source)),)
     if not source.cheap:
         e.settle(source)
     old, new = source.dtype.width, result.dtype.width
@@ -41,6 +48,40 @@ def lower_view(e: Emitter, op: Op) -> tuple[Tile]:
     tile = Tile(result.dtype, result.shape, at)
     tile.sources = moved_sources(source)
     return (tile,)
+
+
+def lane_view(e: Emitter, op: Op, held: Buffer) -> Tile:
+    """A view with layouts: runs of bits that lie side by side in every element, found by tables."""
+    source, result = op.operands[0].tile, op.result.tile
+    old, new = source.dtype.width, result.dtype.width
+    bits = bit_map(source, result).reshape(result.size, new)
+    together = (bits[:, 1:] == bits[:, :-1] + 1) & (bits[:, 1:] % old != 0)
+    lows = [0, *(int(bit) + 1 for bit in np.flatnonzero(~np.all(together, axis=0)))]
+    runs = [
+        (
+            low,
+            end - low,
+            constant_table(e, I32, [int(place) for place in bits[:, low] // old]),
+            constant_table(e, I32, [int(shift) for shift in bits[:, low] % old]),
+        )
+        for low, end in zip(lows, [*lows[1:], new], strict=True)
+    ]
+
+    def entry(table: ir.Value, position: ir.Value) -> ir.Value:
+        return e.b.zext(e.b.load(step_to(e.b, table, position, I32), typ=I32, align=4), I64)
+
+    def flat(position: ir.Value) -> ir.Value:
+        code: ir.Value = ir.Constant(I64, 0)
+        for low, count, places, shifts in runs:
+            element = e.read(held, entry(places, position))
+            wide = resize(e.b, to_code(e.b, source.dtype, element), I64, signed=False)
+            part = e.b.and_(e.b.lshr(wide, entry(shifts, position)), ir.Constant(I64, (1 << count) - 1))
+            code = e.b.or_(code, e.b.shl(part, ir.Constant(I64, low)))
+        return finish(e, op, code)
+
+    tile = Tile(result.dtype, result.shape, lambda index: flat(e.linear(index, result.shape)), flat)
+    tile.sources = {held: False}
+    return tile
 
 
 def gather_bits(e: Emitter, source: Tile, index: Index, first: ir.Value, count: int) -> ir.Value:
