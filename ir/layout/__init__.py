@@ -17,7 +17,6 @@ from vmc.ir.layout.constructors import (
     column_local,
     column_spatial,
     local,
-    mma_fragment,
     packed,
     planes,
     replicated,
@@ -27,21 +26,26 @@ from vmc.ir.layout.constructors import (
     strided,
     swizzle,
     warps,
-    wgmma_accumulator,
 )
 from vmc.ir.layout.digits import BIT, INDEX, LANE, WARP, Digit, LayoutError
-from vmc.ir.layout.layout import Layout, Swizzle
+from vmc.ir.layout.fragments import mma_fragment, wgmma_accumulator
+from vmc.ir.layout.layout import Layout
+from vmc.ir.layout.planes import Plane
 from vmc.ir.layout.questions import (
     Mismatch,
     bank_conflicts,
+    collision,
     contiguous_bits,
     gather_bits,
+    inverse_table,
     is_bijective,
     is_injective,
     lane_addresses,
+    pack_table,
     sectors,
     view_compatible,
 )
+from vmc.ir.layout.swizzle import Swizzle
 from vmc.ir.layout.text import UnknownLayoutError, parse
 
 __all__ = [
@@ -53,10 +57,12 @@ __all__ = [
     "Layout",
     "LayoutError",
     "Mismatch",
+    "Plane",
     "Swizzle",
     "UnknownLayoutError",
     "bank_conflicts",
     "col_major",
+    "collision",
     "column_local",
     "column_spatial",
     "compose",
@@ -65,6 +71,7 @@ __all__ = [
     "divide",
     "gather_bits",
     "inverse",
+    "inverse_table",
     "is_bijective",
     "is_injective",
     "lane_addresses",
@@ -72,6 +79,7 @@ __all__ = [
     "local",
     "mma_fragment",
     "pack_map",
+    "pack_table",
     "packed",
     "parse",
     "permute",

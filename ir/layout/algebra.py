@@ -1,7 +1,7 @@
-"""Operations on layouts: product and division, composition and inversion, and those on shapes.
+"""Operations on layouts: product and quotients, composition and inverse, and what follows from them.
 
-Laws (tests/ir/layout): the product is associative; (f * g) / g == f; inverse undoes apply; compose agrees with applying
-twice. An operation whose result is not a layout raises LayoutError.
+Laws, each a test: the product is associative; (f * g) / g == f; compose agrees with applying twice; inverse undoes
+apply. All are exact; an operation whose result is not a layout raises LayoutError and says why.
 """
 
 from __future__ import annotations
@@ -10,260 +10,279 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-from vmc.ir.layout.digits import BIT, INDEX, Digit, LayoutError, divided, scaled, size, split
-from vmc.ir.layout.layout import Layout
+from vmc.ir.layout.digits import BIT, INDEX, Digit, Digits, LayoutError, Offset, combined, merged, size, split, weighted
+from vmc.ir.layout.layout import Layout, row_strides
+from vmc.ir.layout.planes import Plane
+from vmc.ir.layout.questions import check_injective
 
-
-def extents_of(layout: Layout) -> dict[str, int]:
-    """How far each axis of an inner layout reaches, which is what an outer layout's strides are multiplied by."""
-    return {axis: layout.cosize(axis) for axis in layout.axes}
-
-
-def same_rank(a: Layout, b: Layout) -> int:
-    """The rank that both layouts have. Raises LayoutError."""
-    if len(a.shape) != len(b.shape):
-        raise LayoutError(f"the shapes {list(a.shape)} and {list(b.shape)} differ in rank")
-    return len(a.shape)
+# ---- product and quotients -------------------------------------------------------------------------------------------
 
 
 def product(outer: Layout, inner: Layout) -> Layout:
-    """outer ⊗ inner: tiles of `inner`, arranged by `outer`.
-
-    (outer ⊗ inner)(i) = outer(i // shape) * extent(inner) + inner(i % shape) on every axis (Tilus, section 4.1). Only
-    `inner` may have element bits. Raises LayoutError for swizzles, or offsets in `inner`.
-    """
-    if outer.element_bits or outer.swizzle or inner.swizzle or inner.offset or outer.offset:
-        raise LayoutError("a product takes layouts without swizzles and offsets, and element bits on the right only")
-    rank = same_rank(outer, inner)
-    factors = extents_of(inner)
-    parts = inner.dimensions()
-    digits: list[Digit] = []
-    for above, below in zip(outer.dimensions(), parts, strict=False):
-        digits += [*scaled(above, factors), *below]
-    digits += parts[rank] if inner.element_bits else ()
-    shape = tuple(a * b for a, b in zip(outer.shape, inner.shape, strict=True))
-    replicas = (*scaled(outer.replicas, factors), *inner.replicas)
-    return Layout(shape, tuple(digits), replicas, element_bits=inner.element_bits)
+    """outer ⊗ inner, also written outer * inner: see `Layout.__mul__`."""
+    return outer * inner
 
 
 def divide(whole: Layout, inner: Layout) -> Layout:
-    """The layout f with f ⊗ inner == whole. Raises LayoutError where there is none."""
-    same_rank(whole, inner)
-    factors = extents_of(inner)
-    digits: list[Digit] = []
-    shape = []
-    for part, total, below in zip(whole.dimensions(), whole.shape, inner.shape, strict=False):
-        if total % below:
-            raise LayoutError(f"the extent {total} is no multiple of {below}")
-        digits += divided(split(part, below)[0], factors)
-        shape.append(total // below)
-    kept = tuple(d for d in whole.replicas if d not in inner.replicas)
-    outer = Layout(tuple(shape), tuple(digits), divided(kept, factors))
-    if product(outer, inner) != whole:
-        raise LayoutError("the layout is not a product with that one on the right")
-    return outer
+    """The layout f with f * inner == whole. Raises LayoutError where there is none."""
+    shape = quotient(whole.shape, inner.shape)
+    unit = {axis: inner.cosize(axis) for axis in {*whole.axes, *inner.axes}}
+    parts = whole.dimensions(whole.planes[0])[: len(shape)]
+    above = [digit for part, below in zip(parts, inner.shape, strict=True) for digit in split(part, below)[0]]
+    copies = [d for axis in whole.axes for d in split(on(whole.replicas, axis), size(on(inner.replicas, axis)))[0]]
+    rest = combined(whole.planes[0].offset, negative(inner.planes[0].offset))
+    offset = {axis: exactly(value, unit[axis]) for axis, value in rest}
+    outer = Layout.of(shape, shrunk(above, unit), offset=offset, replicas=shrunk(copies, unit))
+    return confirmed(outer, outer, inner, whole)
 
 
 def left_divide(whole: Layout, outer: Layout) -> Layout:
-    """The layout g with outer ⊗ g == whole. Raises LayoutError where there is none."""
-    rank = same_rank(whole, outer)
-    parts = whole.dimensions()
-    digits: list[Digit] = []
-    shape = []
-    for part, total, above in zip(parts, whole.shape, outer.shape, strict=False):
-        if total % above:
-            raise LayoutError(f"the extent {total} is no multiple of {above}")
-        digits += split(part, total // above)[1]
-        shape.append(total // above)
-    digits += parts[rank] if whole.element_bits else ()
-    kept = tuple(d for d in whole.replicas if all(d.stride < o.stride or d.axis != o.axis for o in outer.on(d.axis)))
-    inner = Layout(tuple(shape), tuple(digits), kept, element_bits=whole.element_bits)
-    if product(outer, inner) != whole:
-        raise LayoutError("the layout is not a product with that one on the left")
-    return inner
+    """The layout g with outer * g == whole. Raises LayoutError where there is none."""
+    shape = quotient(whole.shape, outer.shape)
+    start = dict(outer.offset)
+    copies: list[Digit] = []
+    for axis in whole.axes:
+        own = on(whole.replicas, axis)
+        copies += split(own, exactly(size(own), size(on(outer.replicas, axis))))[1]
+    planes = []
+    for plane in whole.planes:
+        parts = whole.dimensions(plane)
+        below = [digit for part, n in zip(parts, (*shape, plane.bits), strict=False) for digit in split(part, n)[1]]
+        planes.append(Plane(plane.bits, tuple(below)))
+    bare = Layout(shape, tuple(planes), tuple(copies))
+    for n, plane in enumerate(whole.planes):
+        # cosize(g) = offset(g) + reach(g) + 1, and offset(whole) = offset(outer) * cosize(g) + offset(g)
+        offset = {}
+        for axis, value in plane.offset:
+            cosize = exactly(value + bare.cosize(axis), 1 + start.get(axis, 0))
+            offset[axis] = value - start.get(axis, 0) * cosize
+        planes[n] = replace(planes[n], offset=tuple(offset.items()))
+    inner = Layout(shape, tuple(planes), tuple(copies), whole.swizzle)
+    return confirmed(inner, outer, inner, whole)
 
 
-def inverse(layout: Layout) -> Layout:
-    """From coordinates back to the row-major index (axis `index`), bits included.
-
-    The domain has one dimension per axis, in the order of `layout.axes`. Raises LayoutError, with a counter-example,
-    unless the layout is a bijection onto the box of its coordinates.
-    """
-    if layout.swizzle or layout.replicas or layout.offset:
-        raise LayoutError("only a layout without swizzle, replicas and offset has an inverse")
-    weights, weight = [], 1
-    for digit in reversed(layout.digits):
-        weights.append((digit, weight))
-        weight *= digit.extent
-    digits: list[Digit] = []
-    for axis in layout.axes:
-        own = sorted(((d, w) for d, w in weights if d.axis == axis), key=lambda pair: -pair[0].stride)
-        check_chain([d for d, _ in own], axis)
-        digits += [Digit(d.extent, w, INDEX) for d, w in own]
-    return Layout(tuple(layout.cosize(axis) for axis in layout.axes), tuple(digits))
-
-
-def check_chain(digits: Sequence[Digit], axis: str) -> None:
-    """Raises LayoutError unless the digits, largest stride first, count an axis without gap or overlap."""
-    expected = 1
-    for digit in reversed(digits):
-        if digit.stride != expected:
-            what = "is reached twice" if digit.stride < expected else "is never reached"
-            place = min(digit.stride, expected)
-            raise LayoutError(f"no bijection: on the axis {axis}, the place {place} {what}")
-        expected *= digit.extent
-
-
-def compose(outer: Layout, inner: Layout, axis: str | None = None) -> Layout:
-    """outer after inner: the coordinate of `inner` on its only axis (or `axis`) is outer's row-major index.
-
-    Raises LayoutError where `inner` leaves outer's domain, or a step of it is carried across outer's digits.
-    """
-    axis = axis or only_axis(inner)
-    if inner.swizzle or inner.replicas or len({d.axis for d in inner.digits} | {axis}) > 1:
-        raise LayoutError("compose takes an inner layout with one axis and no swizzle or replicas")
-    used = [0] * len(outer.digits)
-    digits: list[Digit] = []
-    for digit in inner.digits:
-        digits += routed(digit, outer, used)
-    offset = routed_offset(inner.offset_on(axis), outer, used)
-    for name, value in outer.offset:
-        offset[name] = offset.get(name, 0) + value
-    if any(top >= digit.extent for top, digit in zip(used, outer.digits, strict=True)):
-        raise LayoutError("the inner layout's digits carry into each other in the outer one")
-    return Layout(inner.shape, tuple(digits), outer.replicas, tuple(offset.items()), outer.swizzle, inner.element_bits)
-
-
-def only_axis(layout: Layout) -> str:
-    """The axis that all digits are on. Raises LayoutError."""
-    axes = {digit.axis for digit in layout.digits}
-    if len(axes) > 1:
-        raise LayoutError(f"the layout has the axes {sorted(axes)}; name one")
-    return axes.pop() if axes else BIT
-
-
-def routed(digit: Digit, outer: Layout, used: list[int]) -> list[Digit]:
-    """One inner digit as digits of the outer layout's axes; `used` counts how far each outer digit is driven."""
-    parts: list[Digit] = []
-    extent, stride = digit.extent, digit.stride
-    weight = 1
-    for place in range(len(outer.digits) - 1, -1, -1):
-        target = outer.digits[place]
-        top = weight * target.extent
-        if extent > 1 and stride < top:
-            if stride % weight:
-                raise LayoutError(f"a step of {stride} does not fit the outer layout's digit {target}")
-            step = stride // weight
-            room = min(extent, -(-target.extent // step))
-            if extent % room or (room < extent and step * room != target.extent):
-                raise LayoutError(f"{extent} steps of {stride} do not fit the outer layout's digit {target}")
-            parts.insert(0, Digit(room, step * target.stride, target.axis))
-            used[place] += (room - 1) * step
-            extent, stride = extent // room, stride * room
-        weight = top
-    if extent > 1:
-        raise LayoutError(f"the inner layout leaves the outer one's domain of {size(outer.digits)}")
-    return parts or [Digit(digit.extent, 0, BIT)]
-
-
-def routed_offset(start: int, outer: Layout, used: list[int]) -> dict[str, int]:
-    """The coordinates of a constant start."""
-    offset: dict[str, int] = {}
-    for place in range(len(outer.digits) - 1, -1, -1):
-        digit = outer.digits[place]
-        value = start % digit.extent
-        start //= digit.extent
-        used[place] += value
-        offset[digit.axis] = offset.get(digit.axis, 0) + value * digit.stride
-    if start:
-        raise LayoutError("the inner layout's offset leaves the outer one's domain")
-    return offset
-
-
-def permute(layout: Layout, order: Sequence[int]) -> Layout:
-    """Result dimension d is dimension order[d]. Raises LayoutError."""
-    if sorted(order) != list(range(len(layout.shape))):
-        raise LayoutError(f"{list(order)} does not permute {len(layout.shape)} dimensions")
-    parts = layout.dimensions()
-    digits = [digit for d in (*order, *range(len(order), len(parts))) for digit in parts[d]]
-    return replace(layout, shape=tuple(layout.shape[d] for d in order), digits=tuple(digits))
-
-
-def slice_layout(layout: Layout, starts: Sequence[int], sizes: Sequence[int]) -> Layout:
-    """The part of the domain from `starts` on, `sizes` large. A swizzle stays what it was, on the shifted places.
-
-    Raises LayoutError where a dimension's part is not made of whole digits.
-    """
-    parts = layout.dimensions()
-    offset = dict(layout.offset)
-    digits: list[Digit] = []
-    for part, start, count, total in zip(parts, starts, sizes, layout.shape, strict=False):
-        if start < 0 or count < 1 or start + count > total:
-            raise LayoutError(f"the part {start} : +{count} is not inside the extent {total}")
-        digits += part_of(part, start, count, offset)
-    digits += parts[-1] if layout.element_bits else ()
-    return replace(layout, shape=tuple(sizes), digits=tuple(digits), offset=tuple(offset.items()))
-
-
-def part_of(digits: Sequence[Digit], start: int, count: int, offset: dict[str, int]) -> list[Digit]:
-    """The digits that number `count` indices from `start` on; what `start` itself moves goes into the offset."""
-    kept: list[Digit] = []
-    for digit in reversed(digits):
-        first, start = start % digit.extent, start // digit.extent
-        taken = min(count, digit.extent)
-        if count % taken or (taken < digit.extent and count > taken) or first + taken > digit.extent:
-            raise LayoutError(f"a part of {count} is not made of whole digits {digit}")
-        kept.insert(0, Digit(taken, digit.stride, digit.axis))
-        offset[digit.axis] = offset.get(digit.axis, 0) + first * digit.stride
-        count //= taken
-    return kept
-
-
-def concat(*layouts: Layout) -> Layout:
-    """The layout of the product domain: shapes joined, the first layout outermost on every axis."""
-    rank = sum(len(layout.shape) for layout in layouts)
-    result: Layout | None = None
-    before = 0
-    for layout in layouts:
-        after = rank - before - len(layout.shape)
-        widened = layout.reshape((1,) * before + layout.shape + (1,) * after)
-        result = widened if result is None else product(result, widened)
-        before += len(layout.shape)
-    if result is None:
-        raise LayoutError("nothing to concatenate")
+def confirmed(result: Layout, outer: Layout, inner: Layout, whole: Layout) -> Layout:
+    """`result`, if the product is the whole. Raises LayoutError."""
+    if outer * inner != whole:
+        raise LayoutError("the layout is no such product")
     return result
 
 
-def reduce(layout: Layout, dims: Sequence[int]) -> Layout:
-    """The layout of a tile reduced along dimensions: each result is held by every lane that held a part of it.
+def quotient(shape: Sequence[int], part: Sequence[int]) -> tuple[int, ...]:
+    """Raises LayoutError unless the one shape is made of the other."""
+    if len(shape) != len(part) or any(n % m for n, m in zip(shape, part, strict=True)):
+        raise LayoutError(f"{list(shape)} is not made of {list(part)}")
+    return tuple(n // m for n, m in zip(shape, part, strict=True))
 
-    Lanes and warps of the reduced dimensions become replicas; their private storage closes up. Raises LayoutError.
+
+def shrunk(digits: Sequence[Digit], unit: dict[str, int]) -> Digits:
+    """The digits with strides divided, by a factor for each axis. Raises LayoutError where that leaves a rest."""
+    return tuple(Digit(d.extent, exactly(d.stride, unit[d.axis]), d.axis) for d in digits)
+
+
+def exactly(value: int, divisor: int) -> int:
+    if value % divisor:
+        raise LayoutError(f"{value} is no multiple of {divisor}")
+    return value // divisor
+
+
+def on(digits: Digits, axis: str) -> Digits:
+    """The digits on an axis, the largest stride first."""
+    return tuple(sorted((d for d in digits if d.axis == axis), key=lambda d: -d.stride))
+
+
+def negative(offset: Offset) -> Offset:
+    return tuple((axis, -value) for axis, value in offset)
+
+
+# ---- inverse and composition -----------------------------------------------------------------------------------------
+
+
+def inverse(layout: Layout) -> Layout:
+    """From coordinates back to the row-major index of the domain, bits included, on the axis `index`.
+
+    Its own domain has one dimension for each of `layout.axes`, in that order. Places that hold nothing map to some
+    index; all copies of a replicated element map to it. Raises LayoutError with a counter-example where two elements
+    share a place, or where the inverse is not made of digits: swizzles, planes, digits that interleave (then see
+    `inverse_table`).
     """
-    if layout.swizzle or layout.offset:
-        raise LayoutError("reduce takes a layout without swizzle and offset")
-    parts = layout.dimensions()
-    kept: list[Digit] = []
-    gone: list[Digit] = []
-    for d, part in enumerate(parts):
-        (gone if d in dims else kept).extend(part)
-    replicas = (*layout.replicas, *(digit for digit in gone if digit.axis != BIT))
-    shape = tuple(n for d, n in enumerate(layout.shape) if d not in dims)
-    return Layout(shape, tuple(closed_up(kept)), replicas, element_bits=layout.element_bits)
+    check_injective(layout)
+    if layout.swizzle is not None:
+        raise LayoutError("the inverse of a swizzled layout is not made of digits; see inverse_table")
+    digits: list[Digit] = []
+    shape, shift = [], 0
+    places = [(d, weight) for weight, d in weighted(layout.digits)] + [(d, 0) for d in layout.replicas]
+    for axis in layout.axes:
+        chain = sorted(((d.stride, d.extent, w) for d, w in places if d.axis == axis), reverse=True)
+        start = dict(layout.offset).get(axis, 0)
+        top = chain[0][0] if chain else 1
+        part = [Digit(n, weight, INDEX) for n, weight in counted(chain, start // top)]
+        shift -= start // top * (chain[0][2] if chain else 0)
+        if start % top:
+            raise LayoutError(f"an offset of {start} on the axis {axis} is no step of its largest digit")
+        digits += part
+        shape.append(size(part))
+    return Layout.of(shape, digits, offset={INDEX: shift})
 
 
-def closed_up(digits: Sequence[Digit]) -> list[Digit]:
-    """The digits with the gaps on the axis `bit` closed, in the order of their strides."""
-    order = sorted((d for d in digits if d.axis == BIT), key=lambda d: d.stride)
-    places: dict[Digit, int] = {}
-    stride = 1
-    for digit in order:
-        places[digit] = stride
-        stride *= digit.extent
-    return [Digit(d.extent, places[d], BIT) if d.axis == BIT else d for d in digits]
+def counted(chain: Sequence[tuple[int, int, int]], first: int) -> list[tuple[int, int]]:
+    """(extent, weight) of the digits that count an axis; `chain` has (stride, extent, weight), largest stride first.
+
+    Gaps are digits of weight 0; the top digit is lengthened by `first`. Raises LayoutError where strides interleave.
+    """
+    result: list[tuple[int, int]] = []
+    reached = 1
+    for stride, extent, weight in reversed(chain):
+        if stride % reached:
+            raise LayoutError(
+                "the layout's digits interleave, and its inverse is not made of digits; see inverse_table"
+            )
+        result = [(extent, weight), (stride // reached, 0), *result]
+        reached = stride * extent
+    if not result:
+        return [(first + 1, 0)]
+    return [(result[0][0] + first, result[0][1]), *result[1:]]
+
+
+def compose(outer: Layout, inner: Layout) -> Layout:
+    """outer after inner: what `inner` gives on its only axis is the row-major index of outer's domain, bits included.
+
+    Raises LayoutError where that is not made of digits: where a step of `inner` is no step of one outer digit, or where
+    two of them add up past the end of one.
+    """
+    source = only_axis(inner)
+    parts = [digit for part in split(inner.digits, inner.plane.bits) for digit in part]
+    digits, offset = substitute(outer.digits, parts, dict(inner.offset).get(source, 0))
+    plane = Plane(inner.plane.bits, digits, combined(outer.offset, offset))
+    return Layout(inner.shape, (plane,), outer.replicas, outer.swizzle)
+
+
+def only_axis(layout: Layout) -> str:
+    """The axis that a layout without replicas and swizzle is on. Raises LayoutError."""
+    axes = {d.axis for d in layout.digits if d.stride} | {axis for axis, _ in layout.offset} or {BIT}
+    if len(axes) > 1 or layout.replicas or layout.swizzle is not None:
+        raise LayoutError(f"an inner layout has one axis and neither replicas nor swizzle: not {layout}")
+    return axes.pop()
+
+
+def substitute(outer: Digits, inner: Sequence[Digit], start: int) -> tuple[Digits, Offset]:
+    """The digits and the offset of x -> outer(inner(x) + start). Raises LayoutError."""
+    radix = list(weighted(merged(outer)))
+    digits: list[Digit] = []
+    filled = [0] * len(radix)
+    for digit in inner:
+        part = [Digit(digit.extent, 0, BIT)] if digit.stride == 0 else []
+        for place, steps, piece in pieces(radix, digit):
+            filled[place] += (piece.extent - 1) * steps
+            part.insert(0, piece)
+        digits += part
+    offset: Offset = ()
+    for place in reversed(range(len(radix))):
+        weight, digit = radix[place]
+        steps, start = divmod(start, weight)
+        offset = combined(offset, ((digit.axis, steps * digit.stride),))
+        if filled[place] + steps >= digit.extent:
+            raise LayoutError(f"the steps add up past the end of the digit {digit}, or of the outer layout")
+    if start:
+        raise LayoutError("the inner layout leaves the outer layout's domain")
+    return tuple(digits), offset
+
+
+def pieces(radix: list[tuple[int, Digit]], step: Digit) -> list[tuple[int, int, Digit]]:
+    """What a digit over the index moves: (place in the radix, units of it in a step, digit), the lowest first."""
+    stride, count = step.stride, step.extent if step.stride else 1
+    result: list[tuple[int, int, Digit]] = []
+    while count > 1:
+        place = max((n for n, (weight, _) in enumerate(radix) if weight <= stride), default=-1)
+        if place < 0:
+            raise LayoutError("the inner layout leaves the outer layout's domain")
+        weight, digit = radix[place]
+        steps = exactly(stride, weight)
+        if place == len(radix) - 1 or (count - 1) * steps < digit.extent:
+            return [*result, (place, steps, Digit(count, steps * digit.stride, digit.axis))]
+        taken = exactly(digit.extent, steps)
+        count = exactly(count, taken)
+        result.append((place, steps, Digit(taken, steps * digit.stride, digit.axis)))
+        stride = weight * digit.extent
+    return result
 
 
 def pack_map(fragment: Layout, storage: Layout) -> Layout:
-    """Where each bit of a storage goes in a fragment: compose(fragment, inverse(storage)). Raises LayoutError."""
+    """Where every bit of a storage goes in a fragment: compose(fragment, inverse(storage)). Raises LayoutError.
+
+    With the roles exchanged: from which bit of the storage a fragment takes what it holds. `pack_table` is the same
+    where it is not made of digits.
+    """
     if prod(fragment.domain) != prod(storage.domain):
-        raise LayoutError("the fragment and the storage hold different numbers of bits")
-    return compose(fragment, inverse(storage), INDEX)
+        raise LayoutError(f"{list(fragment.domain)} and {list(storage.domain)} are not the same bits")
+    return compose(fragment, inverse(storage))
+
+
+# ---- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def permute(layout: Layout, *order: int) -> Layout:
+    """The layout whose dimension d is the dimension order[d]. Raises LayoutError."""
+    if sorted(order) != list(range(len(layout.shape))):
+        raise LayoutError(f"{list(order)} is no order of {len(layout.shape)} dimensions")
+    planes = []
+    for plane in layout.planes:
+        parts = layout.dimensions(plane)
+        moved = [*(parts[d] for d in order), *parts[len(order) :]]
+        planes.append(replace(plane, digits=tuple(d for part in moved for d in part)))
+    return replace(layout, shape=tuple(layout.shape[d] for d in order), planes=tuple(planes))
+
+
+def slice_layout(
+    layout: Layout, starts: Sequence[int], sizes: Sequence[int], steps: Sequence[int] | None = None
+) -> Layout:
+    """The part of a tile that begins at `starts`, as a layout of the shape `sizes`; exact under a swizzle, too.
+
+    Raises LayoutError where the part is outside, or cut across digits.
+    """
+    steps = steps or [1] * len(starts)
+    if not len(starts) == len(sizes) == len(steps) == len(layout.shape):
+        raise LayoutError(f"a part of {list(layout.shape)} has as many starts and sizes")
+    for start, count, step, extent in zip(starts, sizes, steps, layout.shape, strict=True):
+        if start < 0 or count < 1 or step < 1 or start + (count - 1) * step >= extent:
+            raise LayoutError(f"{start} : +{count} : {step} is not inside {extent}")
+    planes = []
+    for plane in layout.planes:
+        unit = plane.bits or 1
+        weights = [weight * unit for weight in row_strides(layout.shape)]
+        inner = [Digit(n, step * w, INDEX) for n, step, w in zip(sizes, steps, weights, strict=True)]
+        inner += [Digit(plane.bits, 1, INDEX)] if plane.bits else []
+        first = sum(start * weight for start, weight in zip(starts, weights, strict=True))
+        digits, offset = substitute(plane.digits, tuple(inner), first)
+        planes.append(Plane(plane.bits, digits, combined(plane.offset, offset)))
+    return replace(layout, shape=tuple(sizes), planes=tuple(planes))
+
+
+def concat(*layouts: Layout) -> Layout:
+    """A layout with the dimensions of all: h(i, j) = f(i) * g.cosize + g(j). Associative."""
+    whole = layouts[0]
+    for layout in layouts[1:]:
+        above = whole.reshape(*whole.shape, *(1 for _ in layout.shape))
+        whole = above * layout.reshape(*(1 for _ in whole.shape), *layout.shape)
+    return whole
+
+
+def reduce(layout: Layout, *dims: int, keepdims: bool = False) -> Layout:
+    """The layout of a reduction's result: of the lanes that held parts of a sum, each holds the sum.
+
+    Digits of the dimensions become replicas; in a lane's storage they vanish, and the rest closes up in the same order.
+    Raises LayoutError for swizzles and planes.
+    """
+    if layout.swizzle is not None or any(not 0 <= d < len(layout.shape) for d in dims):
+        raise LayoutError(f"cannot reduce {layout} along {list(dims)}")
+    plane = layout.plane
+    parts = layout.dimensions(plane)
+    copies = [d for dim in dims for d in parts[dim] if d.axis != BIT]
+    kept = [digit for n, part in enumerate(parts) if n not in dims for digit in part]
+    slots = [d for d in kept if d.axis == BIT and d.stride]
+    closed = {d.stride: prod(low.extent for low in slots if low.stride < d.stride) for d in slots}
+    digits = [Digit(d.extent, closed.get(d.stride, 0) if d.axis == BIT else d.stride, d.axis) for d in kept]
+    offset = {axis: value for axis, value in plane.offset if axis != BIT}
+    shape = [1 if d in dims else n for d, n in enumerate(layout.shape) if keepdims or d not in dims]
+    whole = Plane(plane.bits, tuple(digits), tuple(offset.items()))
+    return Layout(tuple(shape), (whole,), (*layout.replicas, *copies))

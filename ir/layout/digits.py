@@ -1,26 +1,34 @@
 """Digits: the mixed-radix pieces that a layout is made of, and the arithmetic on lists of them.
 
-An index is written in mixed radix, most significant digit first; each digit contributes `digit * stride` to the
-coordinate on its axis. Digit (4, 8, "lane") after (2, 1, "bit") reads: split the index into (i // 2, i % 2); the first
-part moves by 8 lanes, the second by 1 bit.
+An index is written in mixed radix, most significant digit first; each digit moves the coordinate on its axis by
+`stride`. (2, 16, bit) (8, 1, lane) reads: split the index i < 16 into (i // 8, i % 8); the first part moves by 16 bits,
+the second by one lane. A list with no digit of extent 1 and no two neighbours that count on as one is unique for its
+function, which is what makes equality of layouts cheap: see `merged`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd, prod
 
 BIT, LANE, WARP, INDEX = "bit", "lane", "warp", "index"
 
+Offset = tuple[tuple[str, int], ...]
+
 
 class LayoutError(ValueError):
-    """A layout that cannot be, or an operation that has no result."""
+    """A layout that cannot be, or an operation without a result; from `parse`, with the position in the text."""
+
+    def __init__(self, message: str, position: int | None = None) -> None:
+        super().__init__(message if position is None else f"{message} (at column {position + 1})")
+        self.message = message
+        self.position = position
 
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """`extent` values, each `stride` further on `axis`."""
+    """`extent` values, each `stride` further on `axis`. Raises LayoutError for an extent < 1, a stride < 0."""
 
     extent: int
     stride: int
@@ -28,7 +36,7 @@ class Digit:
 
     def __post_init__(self) -> None:
         if self.extent < 1 or self.stride < 0:
-            raise LayoutError(f"a digit needs an extent of at least 1 and a stride of at least 0, not {self}")
+            raise LayoutError(f"a digit has an extent of at least 1 and no negative stride: {self} does not")
 
     @property
     def reach(self) -> int:
@@ -39,18 +47,7 @@ class Digit:
         return f"({self.extent}, {self.stride}, {self.axis})"
 
 
-def merged(digits: Iterable[Digit]) -> tuple[Digit, ...]:
-    """The shortest list that says the same: no extents of 1, no neighbours that count on as one."""
-    result: list[Digit] = []
-    for digit in digits:
-        if digit.extent == 1:
-            continue
-        before = result[-1] if result else None
-        if before and before.axis == digit.axis and before.stride == digit.stride * digit.extent:
-            result[-1] = Digit(before.extent * digit.extent, digit.stride, digit.axis)
-        else:
-            result.append(digit)
-    return tuple(result)
+Digits = tuple[Digit, ...]
 
 
 def size(digits: Iterable[Digit]) -> int:
@@ -58,47 +55,82 @@ def size(digits: Iterable[Digit]) -> int:
     return prod(digit.extent for digit in digits)
 
 
-def split(digits: Sequence[Digit], low: int) -> tuple[tuple[Digit, ...], tuple[Digit, ...]]:
-    """The digits cut so that the second part numbers exactly `low` indices. Raises LayoutError."""
-    inner: list[Digit] = []
-    rest = list(digits)
+def merged(digits: Iterable[Digit]) -> Digits:
+    """The shortest list for the same function, which is unique.
+
+    Why unique: the lowest digit's stride is what the first step moves by, and its extent the number of equal steps; two
+    lists of one function agree on both, and so, after division by that extent, on the rest.
+    """
+    result: list[Digit] = []
+    for digit in digits:
+        if digit.extent == 1:
+            continue
+        if digit.stride == 0:
+            digit = Digit(digit.extent, 0, BIT)
+        above = result[-1] if result else None
+        if above and above.axis == digit.axis and above.stride == digit.stride * digit.extent:
+            result[-1] = Digit(above.extent * digit.extent, digit.stride, digit.axis)
+        else:
+            result.append(digit)
+    return tuple(result)
+
+
+def spanned(replicas: Iterable[Digit]) -> Digits:
+    """Replicas in order, as few as may be: their sums are a set, so what fills the gaps of another joins it."""
+    result: list[Digit] = []
+    for digit in sorted(replicas, key=lambda d: (d.axis, d.stride)):
+        if digit.extent == 1 or digit.stride == 0:
+            continue
+        low = result[-1] if result and result[-1].axis == digit.axis else None
+        if low and digit.stride % low.stride == 0 and digit.stride <= low.stride * low.extent:
+            result[-1] = Digit((low.reach + digit.reach) // low.stride + 1, low.stride, low.axis)
+        else:
+            result.append(digit)
+    return tuple(result)
+
+
+def split(digits: Iterable[Digit], low: int) -> tuple[Digits, Digits]:
+    """The list cut in two, the second part numbering `low` indices. Raises LayoutError where a digit resists."""
+    outer, inner = list(digits), list[Digit]()
     while low > 1:
-        if not rest:
+        if not outer:
             raise LayoutError("fewer indices than asked for")
-        last = rest.pop()
-        taken = gcd(last.extent, low)
-        if taken == 1 and last.extent > 1:
-            raise LayoutError(f"the digit {last} does not divide at {low}")
-        if taken < last.extent:
-            if low != taken:
-                raise LayoutError(f"the digit {last} does not divide at {low}")
-            rest.append(Digit(last.extent // taken, last.stride * taken, last.axis))
-        inner.insert(0, Digit(taken, last.stride, last.axis))
+        digit = outer.pop()
+        taken = gcd(digit.extent, low)
+        if taken not in (digit.extent, low):
+            raise LayoutError(f"the digit {digit} does not divide at {low}")
+        if taken < digit.extent:
+            outer.append(Digit(digit.extent // taken, digit.stride * taken, digit.axis))
+        inner.insert(0, Digit(taken, digit.stride, digit.axis))
         low //= taken
-    return tuple(rest), tuple(inner)
+    return tuple(outer), tuple(inner)
 
 
-def by_extents(digits: Sequence[Digit], extents: Sequence[int]) -> list[tuple[Digit, ...]]:
-    """The digits of each dimension of a shape. Raises LayoutError where one spans a boundary it does not divide at."""
-    parts: list[tuple[Digit, ...]] = []
-    rest = tuple(digits)
+def by_extents(digits: Digits, extents: Sequence[int]) -> list[Digits]:
+    """The digits of each dimension. Raises LayoutError where a digit spans a boundary at which it does not divide."""
+    parts: list[Digits] = []
     for extent in reversed(extents):
-        rest, part = split(rest, extent)
+        digits, part = split(digits, extent)
         parts.insert(0, part)
     return parts
 
 
-def scaled(digits: Iterable[Digit], factors: dict[str, int]) -> tuple[Digit, ...]:
-    """The digits with strides multiplied by a factor per axis."""
+def scaled(digits: Iterable[Digit], factors: Mapping[str, int]) -> Digits:
+    """The digits with strides multiplied, by a factor for each axis."""
     return tuple(Digit(d.extent, d.stride * factors.get(d.axis, 1), d.axis) for d in digits)
 
 
-def divided(digits: Iterable[Digit], factors: dict[str, int]) -> tuple[Digit, ...]:
-    """The digits with strides divided by a factor per axis. Raises LayoutError where that is no whole number."""
-    result = []
-    for digit in digits:
-        factor = factors.get(digit.axis, 1)
-        if digit.stride % factor:
-            raise LayoutError(f"the digit {digit} is no multiple of {factor}")
-        result.append(Digit(digit.extent, digit.stride // factor, digit.axis))
-    return tuple(result)
+def weighted(digits: Digits) -> Iterator[tuple[int, Digit]]:
+    """Every digit with the number of indices below it, the least significant first."""
+    weight = 1
+    for digit in reversed(digits):
+        yield weight, digit
+        weight *= digit.extent
+
+
+def combined(*offsets: Offset) -> Offset:
+    """The sum of offsets, sorted by axis, without zeros."""
+    total: dict[str, int] = {}
+    for axis, value in (pair for offset in offsets for pair in offset):
+        total[axis] = total.get(axis, 0) + value
+    return tuple(sorted((axis, value) for axis, value in total.items() if value))

@@ -1,69 +1,96 @@
-"""The layout: a function from a logical index, bit included, to coordinates on named axes.
+"""The layout: a function from a logical index, bit of the element included, to coordinates on named axes.
 
     coordinate[axis] = offset[axis] + sum(digit * stride)        over the digits on that axis
     coordinate["bit"] is then swizzled, where the layout has a swizzle
 
-The digits number the row-major index of `shape`, or of `shape + (element_bits,)` where the layout knows how many bits
-an element has. Memory has the axis `bit`; registers have `lane`, `warp`, and `bit`, the place in a lane's private
-storage. Without `element_bits` the axis `bit` counts elements. A replica says that every element is also held at all
-multiples of its stride.
+The digits number the row-major index of the `domain`: the shape, and the bits of an element where they are known.
+Memory has the axis `bit`; registers have `warp`, `lane`, and `bit`, the place in a lane's private storage. Without
+element bits the axis `bit` counts elements. Elements may be cut into planes, each a range of their bits with digits of
+its own (u3 as a plane of 2 bits and one of 1). A replica says that all is also held at the multiples of its stride.
 
     >>> local(2, 1).spatial(8, 4).local(1, 2).apply(9, 3)
     {'lane': 5, 'bit': 3}
+
+Layouts are always in canonical form: equal functions have equal fields, but for swizzles and odd replicas, which `==`
+compares by enumeration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING, Any
+from operator import mul
 
 import numpy as np
 
-from vmc.ir.layout.digits import BIT, LANE, Digit, LayoutError, by_extents, merged, size
+from vmc.ir.layout.digits import (
+    BIT,
+    LANE,
+    WARP,
+    Digit,
+    Digits,
+    LayoutError,
+    Offset,
+    by_extents,
+    combined,
+    scaled,
+    size,
+    spanned,
+    split,
+)
+from vmc.ir.layout.planes import Plane, canonical_planes
+from vmc.ir.layout.swizzle import Array, Swizzle
 
-if TYPE_CHECKING:
-    Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Swizzle:
-    """x ^ ((x >> shift) & mask) on the axis `bit`, with `mask` the bits [base, base + bits)."""
-
-    base: int
-    bits: int
-    shift: int
-
-    def __post_init__(self) -> None:
-        if self.base < 0 or self.bits < 1 or self.shift < self.bits:
-            raise LayoutError(f"a swizzle moves bits downwards past themselves: {self} does not")
-
-    def __call__(self, place: Any) -> Any:
-        mask = ((1 << self.bits) - 1) << self.base
-        return place ^ ((place >> self.shift) & mask)
+LIMIT = 1 << 48
+"""No index and no coordinate may reach this; beyond, NumPy's integers would be near their end."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Layout:
-    """See the module's description. Equality is equality of functions."""
+    """See the module's description. Equality is equality of functions. Raises LayoutError for what is none."""
 
     shape: tuple[int, ...]
-    digits: tuple[Digit, ...]
-    replicas: tuple[Digit, ...] = ()
-    offset: tuple[tuple[str, int], ...] = ()
+    planes: tuple[Plane, ...]
+    replicas: Digits = ()
     swizzle: Swizzle | None = None
-    element_bits: int = 0
 
     def __post_init__(self) -> None:
-        if size(self.digits) != prod(self.domain):
-            raise LayoutError(f"digits for {size(self.digits)} indices do not fit the domain {list(self.domain)}")
-        kept = tuple(sorted((axis, value) for axis, value in self.offset if value))
-        object.__setattr__(self, "offset", kept)
-        object.__setattr__(self, "digits", merged(self.digits))
-        object.__setattr__(self, "replicas", tuple(sorted(merged(self.replicas), key=lambda d: (d.axis, -d.stride))))
+        for plane in self.planes:
+            count = prod(self.shape) * (plane.bits or 1)
+            if min(self.shape, default=1) < 1 or size(plane.digits) != count:
+                raise LayoutError(f"digits for {size(plane.digits)} places do not fit {count}")
+            if plane.bits:
+                split(plane.digits, plane.bits)
+        object.__setattr__(self, "planes", canonical_planes(self.planes))
+        object.__setattr__(self, "replicas", spanned(self.replicas))
+        reaches = [self.unswizzled_reach(axis) for axis in self.axes]
+        if max(reaches) >= LIMIT or prod(self.domain) >= LIMIT:
+            raise LayoutError("the layout is too large")
+        if self.swizzle is not None:
+            object.__setattr__(self, "swizzle", self.swizzle.within(reaches[-1]))
+
+    @staticmethod
+    def of(
+        shape: Sequence[int],
+        digits: Sequence[Digit],
+        *,
+        bits: int = 0,
+        offset: Mapping[str, int] | None = None,
+        replicas: Sequence[Digit] = (),
+        swizzle: Swizzle | None = None,
+    ) -> Layout:
+        """The layout of one plane."""
+        plane = Plane(bits, tuple(digits), tuple((offset or {}).items()))
+        return Layout(tuple(shape), (plane,), tuple(replicas), swizzle)
 
     # ---- what it maps ------------------------------------------------------------------------------------------------
+
+    @property
+    def element_bits(self) -> int:
+        """The bits of an element; 0 if the layout places elements whole."""
+        return sum(plane.bits for plane in self.planes)
 
     @property
     def domain(self) -> tuple[int, ...]:
@@ -76,76 +103,106 @@ class Layout:
         return prod(self.shape)
 
     @property
-    def axes(self) -> tuple[str, ...]:
-        """The axes of the coordinates, `bit` last."""
-        named = {d.axis for d in (*self.digits, *self.replicas)} | {axis for axis, _ in self.offset} | {BIT}
-        return tuple(sorted(named, key=lambda axis: (axis == BIT, axis)))
-
-    def on(self, axis: str) -> tuple[Digit, ...]:
-        """The digits on an axis, most significant index first."""
-        return tuple(digit for digit in self.digits if digit.axis == axis)
-
-    def offset_on(self, axis: str) -> int:
-        return dict(self.offset).get(axis, 0)
-
-    def cosize(self, axis: str) -> int:
-        """One more than the largest coordinate on the axis, replicas included."""
-        reach = self.offset_on(axis) + sum(d.reach for d in (*self.digits, *self.replicas) if d.axis == axis)
-        if axis == BIT and self.swizzle is not None:
-            return int(self.apply_all()[BIT].max()) + 1
-        return reach + 1
+    def plane(self) -> Plane:
+        """The only plane. Raises LayoutError where the elements are cut into several."""
+        if len(self.planes) > 1:
+            raise LayoutError("the layout cuts elements into planes, which one list of digits cannot express")
+        return self.planes[0]
 
     @property
-    def lanes(self) -> int:
-        """The number of lanes that hold a part."""
-        return self.cosize(LANE)
+    def digits(self) -> Digits:
+        """The digits of the only plane, over the `domain`."""
+        return self.plane.digits
+
+    @property
+    def offset(self) -> Offset:
+        """The offset of the only plane, as sorted pairs of axis and value."""
+        return self.plane.offset
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes of the coordinates; `bit` is always there, and last."""
+        named = {d.axis for d in self.replicas} | {BIT}
+        for plane in self.planes:
+            named |= {d.axis for d in plane.digits} | {axis for axis, _ in plane.offset}
+        return tuple(sorted(named, key=lambda axis: (axis == BIT, axis == LANE, axis)))
+
+    def unswizzled_reach(self, axis: str) -> int:
+        """The largest coordinate on the axis, were there no swizzle."""
+        planes = (dict(p.offset).get(axis, 0) + sum(d.reach for d in p.digits if d.axis == axis) for p in self.planes)
+        return max(planes) + sum(d.reach for d in self.replicas if d.axis == axis)
+
+    def cosize(self, axis: str) -> int:
+        """One more than the largest coordinate on the axis, replicas included: the number of lanes, of bits."""
+        if axis == BIT and self.swizzle is not None:
+            return max(int(places[BIT].max()) for places in self.copies()) + 1
+        return self.unswizzled_reach(axis) + 1
+
+    extent = cosize
 
     @property
     def bits_per_lane(self) -> int:
-        """The private storage of a lane; elements where the layout has no element bits."""
+        """The private storage of a lane; in elements where the layout has no element bits."""
         return self.cosize(BIT)
 
     @property
     def size_bits(self) -> int:
-        """The bits of memory that the layout spans."""
+        """The bits of memory that the layout spans; elements where it has no element bits."""
         return self.cosize(BIT)
 
     # ---- application -------------------------------------------------------------------------------------------------
 
     def apply(self, *index: int) -> dict[str, int]:
-        """The coordinates of one index (its bit last, where the layout has element bits; 0 if left out).
+        """The coordinates of one index (the bit last, where elements have bits; 0 if left out), replicas aside.
 
         Raises LayoutError for an index outside the domain.
         """
         if self.element_bits and len(index) == len(self.shape):
             index = (*index, 0)
         if len(index) != len(self.domain) or any(not 0 <= i < n for i, n in zip(index, self.domain, strict=True)):
-            raise LayoutError(f"the index {index} is not one of {list(self.domain)}")
-        columns = np.array(index, np.int64).reshape(-1, 1)
-        return {axis: int(places[0]) for axis, places in self.apply_array(columns).items()}
-
-    def apply_array(self, index: Array) -> dict[str, Array]:
-        """The coordinates of many indices: int64 [rank of the domain, n] to int64 [n] per axis."""
-        flat = np.zeros(index.shape[1:], np.int64)
-        for column, extent in zip(index, self.domain, strict=True):
-            flat = flat * extent + column
-        return self.apply_flat(flat)
+            raise LayoutError(f"the index {index} is none of {list(self.domain)}")
+        flat = 0
+        for i, n in zip(index, self.domain, strict=True):
+            flat = flat * n + i
+        return {axis: int(place) for axis, place in self.apply_flat(np.asarray(flat)).items()}
 
     def apply_flat(self, flat: Array) -> dict[str, Array]:
-        """The coordinates of row-major indices of the domain."""
-        places = {axis: np.full(np.shape(flat), self.offset_on(axis), np.int64) for axis in self.axes}
-        rest = np.asarray(flat, np.int64)
-        for digit in reversed(self.digits):
-            places[digit.axis] = places[digit.axis] + (rest % digit.extent) * digit.stride
-            rest = rest // digit.extent
+        """The coordinates of row-major indices of the domain: arrays of the argument's shape, int64, for each axis."""
+        bits = self.element_bits or 1
+        places = {axis: np.zeros(np.shape(flat), np.int64) for axis in self.axes}
+        start = 0
+        for plane in self.planes:
+            bit = flat % bits - start
+            inside = (bit >= 0) & (bit < (plane.bits or 1))
+            moved = walk(plane, (flat // bits) * (plane.bits or 1) + bit)
+            for axis in places:
+                places[axis] = np.where(inside, moved.get(axis, 0), places[axis])
+            start += plane.bits
         if self.swizzle is not None:
             places[BIT] = self.swizzle(places[BIT])
         return places
 
     def apply_all(self) -> dict[str, Array]:
-        """The coordinates of every index: int64 of the domain's shape per axis."""
-        flat = np.arange(prod(self.domain), dtype=np.int64).reshape(self.domain)
-        return self.apply_flat(flat)
+        """The coordinates of every index, replicas aside: int64 arrays of the domain's shape, for each axis."""
+        return next(self.copies())
+
+    def copies(self) -> Iterator[dict[str, Array]]:
+        """`apply_all` for every replica, the first being the elements' own place."""
+        shifts = {axis: sums(d for d in self.replicas if d.axis == axis) for axis in self.axes}
+        own = {axis: self.sums_on(axis) for axis in self.axes}
+        for shift in np.ndindex(*(len(shifts[axis]) for axis in self.axes)):
+            moved = {axis: own[axis] + shifts[axis][i] for axis, i in zip(self.axes, shift, strict=True)}
+            if self.swizzle is not None:
+                moved[BIT] = self.swizzle(moved[BIT])
+            yield moved
+
+    def sums_on(self, axis: str) -> Array:
+        """The unswizzled coordinate of every index on one axis: int64 of the domain's shape."""
+        columns = []
+        for plane in self.planes:
+            here = (d if d.axis == axis else Digit(d.extent, 0, axis) for d in plane.digits)
+            columns.append((dict(plane.offset).get(axis, 0) + sums(here)).reshape(self.size, plane.bits or 1))
+        return np.concatenate(columns, axis=1).reshape(self.domain)
 
     # ---- equality ----------------------------------------------------------------------------------------------------
 
@@ -154,87 +211,172 @@ class Layout:
             return NotImplemented
         if (self.shape, self.element_bits) != (other.shape, other.element_bits):
             return False
-        if self.key == other.key:
-            return True
-        return self.swizzle != other.swizzle and self.replicas == other.replicas and same_places(self, other)
+        if self.swizzle == other.swizzle:
+            return self.planes == other.planes and same_shifts(self.replicas, other.replicas)
+        return self.axes == other.axes and np.array_equal(image(self), image(other))
 
     def __hash__(self) -> int:
-        return hash((self.shape, self.element_bits))
+        return hash((self.domain, self.element_bits))
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What two layouts without a swizzle have in common exactly when they are equal."""
-        return (self.digits, self.replicas, self.offset, self.swizzle)
+    def canonicalize(self) -> Layout:
+        """The same function in its shortest form, which is the form that layouts always have."""
+        return self
 
     # ---- small changes -----------------------------------------------------------------------------------------------
 
-    def canonicalize(self) -> Layout:
-        """The same function in its shortest form; layouts keep themselves in it."""
-        return self
-
     def with_bits(self, bits: int) -> Layout:
-        """A layout of elements as one of their bits: `bits` to each, least significant first. Raises LayoutError."""
-        if self.element_bits:
-            raise LayoutError("the layout knows its elements' bits already")
+        """The elements given their bits, least significant first; the axis `bit` then counts bits.
+
+        Raises LayoutError where they have bits already, or where a swizzle would cut across them.
+        """
+        if self.element_bits or not 1 <= bits <= 4096:
+            raise LayoutError(f"elements of {self.element_bits or 'unknown'} bits cannot be given {bits}")
+        unit = {BIT: bits}
+        swizzle = self.swizzle
+        if swizzle is not None:
+            if bits & (bits - 1):
+                raise LayoutError(f"the swizzle of elements is none of bits where they have {bits} of them")
+            swizzle = Swizzle(swizzle.base + bits.bit_length() - 1, swizzle.bits, swizzle.shift)
+        digits = (*scaled(self.digits, unit), Digit(bits, 1, BIT))
+        offset = tuple((axis, value * unit.get(axis, 1)) for axis, value in self.offset)
+        return Layout(self.shape, (Plane(bits, digits, offset),), scaled(self.replicas, unit), swizzle)
+
+    def shifted(self, **offset: int) -> Layout:
+        """The layout moved along its axes: `shifted(bit=16)`."""
+        planes = tuple(replace(p, offset=combined(p.offset, tuple(offset.items()))) for p in self.planes)
+        return replace(self, planes=planes)
+
+    def swizzled(self, base: int, bits: int, shift: int) -> Layout:
+        """The layout with its axis `bit` swizzled. Raises LayoutError where it is already."""
         if self.swizzle is not None:
-            raise LayoutError("give the elements their bits before the swizzle, which counts bits")
-        wide = [Digit(d.extent, d.stride * (bits if d.axis == BIT else 1), d.axis) for d in self.digits]
-        replicas = [Digit(d.extent, d.stride * (bits if d.axis == BIT else 1), d.axis) for d in self.replicas]
-        offset = tuple((axis, value * (bits if axis == BIT else 1)) for axis, value in self.offset)
-        return Layout(self.shape, (*wide, Digit(bits, 1, BIT)), tuple(replicas), offset, None, bits)
+            raise LayoutError("the layout has a swizzle already")
+        return replace(self, swizzle=Swizzle(base, bits, shift))
 
     def reshape(self, *shape: int | Sequence[int]) -> Layout:
         """The same row-major function under another shape. Raises LayoutError where the sizes differ."""
         flat = tuple(n for part in shape for n in ((part,) if isinstance(part, int) else part))
-        if prod(flat) != self.size:
+        if prod(flat) != self.size or min(flat, default=1) < 1:
             raise LayoutError(f"{list(self.shape)} has {self.size} elements, {list(flat)} has {prod(flat)}")
         return replace(self, shape=flat)
 
-    def dimensions(self) -> list[tuple[Digit, ...]]:
-        """The digits of every dimension, and of the element's bits last where it has them. Raises LayoutError."""
-        return by_extents(self.digits, self.domain)
+    def dimensions(self, plane: Plane) -> list[Digits]:
+        """The digits of every dimension, and of the plane's bits last where it has them. Raises LayoutError."""
+        return by_extents(plane.digits, (*self.shape, plane.bits) if plane.bits else self.shape)
+
+    # ---- the product, which builds layouts from layouts --------------------------------------------------------------
+
+    def __mul__(self, inner: Layout) -> Layout:
+        """f * g: a tile of shape f.shape * g.shape; f places the g-sized parts, g the elements inside each part.
+
+        Coordinates of f count whole g's: h(i) = f(i // g.shape) * g.cosize + g(i % g.shape). Associative. Raises
+        LayoutError where ranks differ, f knows bits or a swizzle, or g's swizzle does not repeat in every part.
+        """
+        if len(self.shape) != len(inner.shape):
+            raise LayoutError(f"a product needs equal ranks, not {list(self.shape)} and {list(inner.shape)}")
+        if self.element_bits or self.swizzle is not None:
+            raise LayoutError("the outer layout of a product has elements without bits and no swizzle")
+        unit = {axis: inner.cosize(axis) for axis in (*self.axes, *inner.axes)}
+        if inner.swizzle is not None and unit[BIT] % inner.swizzle.period and self.cosize(BIT) > 1:
+            raise LayoutError("the inner layout of a product spans whole periods of its swizzle")
+        outer = by_extents(scaled(self.digits, unit), self.shape)
+        offset = tuple((axis, value * unit[axis]) for axis, value in self.offset)
+        planes = []
+        for plane in inner.planes:
+            parts = inner.dimensions(plane)
+            digits = [d for above, below in zip(outer, parts, strict=False) for d in (*above, *below)]
+            planes.append(Plane(plane.bits, (*digits, *(d for part in parts[len(outer) :] for d in part)),
+                                combined(offset, plane.offset)))  # fmt: skip
+        shape = tuple(map(mul, self.shape, inner.shape))
+        return Layout(shape, tuple(planes), (*scaled(self.replicas, unit), *inner.replicas), inner.swizzle)
+
+    def local(self, *shape: int) -> Layout:
+        return self * dense(BIT, shape)
+
+    def spatial(self, *shape: int) -> Layout:
+        return self * dense(LANE, shape)
+
+    def warps(self, *shape: int) -> Layout:
+        return self * dense(WARP, shape)
+
+    def column_local(self, *shape: int) -> Layout:
+        return self * dense(BIT, shape, column_strides(shape))
+
+    def column_spatial(self, *shape: int) -> Layout:
+        return self * dense(LANE, shape, column_strides(shape))
+
+    # ---- text --------------------------------------------------------------------------------------------------------
 
     def text(self) -> str:
-        """The text that `parse` reads back."""
-        from vmc.ir.layout.text import text
-
-        return text(self)
+        """What `parse` reads back: every digit as (extent, stride, axis), the most significant first."""
+        parts = [f"({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"]
+        for n, plane in enumerate(self.planes):
+            bits = f" bits {plane.bits}" if plane.bits else ""
+            digits = "".join(f" {digit}" for digit in plane.digits)
+            at = "".join(f" at ({axis}, {value})" for axis, value in plane.offset)
+            parts.append(f"{' +' * (n > 0)}{bits}:{digits}{at}")
+        parts += [f" replica {digit}" for digit in self.replicas]
+        parts += [f" swizzle {self.swizzle}"] if self.swizzle is not None else []
+        return f"layout({''.join(parts)})"
 
     def __str__(self) -> str:
         return self.text()
 
     def __repr__(self) -> str:
-        return f"<{self.text()}>"
-
-    # ---- algebra (in vmc.ir.layout.algebra), as methods for chaining -------------------------------------------------
-
-    def __mul__(self, other: Layout) -> Layout:
-        from vmc.ir.layout.algebra import product
-
-        return product(self, other)
-
-    def local(self, *shape: int) -> Layout:
-        from vmc.ir.layout import constructors
-
-        return self * constructors.local(*shape)
-
-    def spatial(self, *shape: int) -> Layout:
-        from vmc.ir.layout import constructors
-
-        return self * constructors.spatial(*shape)
-
-    def column_local(self, *shape: int) -> Layout:
-        from vmc.ir.layout import constructors
-
-        return self * constructors.column_local(*shape)
-
-    def column_spatial(self, *shape: int) -> Layout:
-        from vmc.ir.layout import constructors
-
-        return self * constructors.column_spatial(*shape)
+        return self.text()
 
 
-def same_places(a: Layout, b: Layout) -> bool:
-    """Whether two layouts map every index alike, by enumeration."""
-    left, right = a.apply_all(), b.apply_all()
-    return all(np.array_equal(left.get(axis, 0), right.get(axis, 0)) for axis in set(left) | set(right))
+def row_strides(shape: Sequence[int]) -> list[int]:
+    """1 for the last dimension, growing to the left."""
+    return column_strides(shape[::-1])[::-1]
+
+
+def column_strides(shape: Sequence[int]) -> list[int]:
+    """1 for the first dimension, growing to the right."""
+    return list(accumulate(shape[:-1], mul, initial=1)) if shape else []
+
+
+def dense(axis: str, shape: Sequence[int], strides: Sequence[int] | None = None) -> Layout:
+    """The layout on one axis with these strides; row-major without."""
+    steps = row_strides(shape) if strides is None else strides
+    return Layout.of(shape, [Digit(n, s, axis) for n, s in zip(shape, steps, strict=True)])
+
+
+def walk(plane: Plane, flat: Array) -> dict[str, Array]:
+    """The unswizzled coordinates of row-major indices of one plane."""
+    places: dict[str, Array] = {axis: np.full(np.shape(flat), value) for axis, value in plane.offset}
+    for digit in reversed(plane.digits):
+        places[digit.axis] = places.get(digit.axis, np.zeros((), np.int64)) + (flat % digit.extent) * digit.stride
+        flat = flat // digit.extent
+    return places
+
+
+def sums(digits: Iterator[Digit] | Sequence[Digit]) -> Array:
+    """What the digits add up to, for every index in order: int64[size(digits)]."""
+    total = np.zeros(1, np.int64)
+    for digit in digits:
+        total = np.add.outer(total, np.arange(digit.extent, dtype=np.int64) * digit.stride).reshape(-1)
+    return total
+
+
+def same_shifts(a: Digits, b: Digits) -> bool:
+    """Whether two lists of replicas stand for one set of shifts."""
+    if a == b:
+        return True
+    names = {d.axis for d in (*a, *b)}
+    return all(np.array_equal(shifts(a, axis), shifts(b, axis)) for axis in names)
+
+
+def shifts(replicas: Digits, axis: str) -> Array:
+    """The distinct sums of replicas on an axis, in order."""
+    return np.unique(sums([d for d in replicas if d.axis == axis]))
+
+
+def image(layout: Layout) -> Array:
+    """The coordinates of every index in every copy, sorted for each index: int64 [copies, domain]."""
+    rows = []
+    for places in layout.copies():
+        code = np.zeros(layout.domain, np.int64)
+        for axis in layout.axes:
+            code = code * layout.cosize(axis) + places[axis]
+        rows.append(code)
+    return np.sort(np.stack(rows), axis=0)

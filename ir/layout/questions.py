@@ -1,60 +1,123 @@
-"""What passes ask of layouts: width of accesses, bijectivity, views, bank conflicts, coalescing."""
+"""What passes and executors ask of layouts: injectivity, tables, views, and the cost of memory accesses."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import gcd
-from typing import Any
+from math import gcd, prod
 
 import numpy as np
 
-from vmc.ir.layout.algebra import inverse
-from vmc.ir.layout.digits import BIT, LANE, LayoutError
-from vmc.ir.layout.layout import Layout
+from vmc.ir.layout.digits import BIT, LANE, Digits, LayoutError, by_extents, merged, size
+from vmc.ir.layout.layout import Layout, shifts
+from vmc.ir.layout.planes import Plane
+from vmc.ir.layout.swizzle import Array
 
-Array = np.ndarray[Any, Any]
-SECTOR_BYTES = 32
-BANK_BYTES = 4
+ENUMERABLE = 1 << 26
+BANK_BITS = 32
+SECTOR_BITS = 256
 
-
-def contiguous_bits(layout: Layout) -> int:
-    """The widest aligned access: the largest power of two such that every run of so many bits, in index order, lies
-    side by side at a multiple of its length. 1 at least, on the axis `bit`.
-    """
-    run, outer = 1, 0
-    inner = True
-    for digit in reversed(layout.digits):
-        if inner and digit.axis == BIT and digit.stride == run:
-            run *= digit.extent
-            continue
-        inner = False
-        outer = gcd(outer, digit.stride if digit.axis == BIT else 0)
-    for replica in layout.replicas:
-        outer = gcd(outer, replica.stride if replica.axis == BIT else 0)
-    limit = gcd(gcd(outer, layout.offset_on(BIT)), run)
-    width = limit & -limit
-    return min(width, 1 << layout.swizzle.base) if layout.swizzle else width
+# ---- injectivity -----------------------------------------------------------------------------------------------------
 
 
 def is_injective(layout: Layout) -> bool:
-    """Whether no two indices have one place."""
-    places = layout.apply_all()
-    key = np.zeros(layout.domain, np.int64)
-    for axis in layout.axes:
-        key = key * (int(places[axis].max()) + 1) + places[axis]
-    return np.unique(key).size == key.size
+    """Whether no place holds two elements, or two bits."""
+    return counts_up(layout) or collision(layout) is None
 
 
 def is_bijective(layout: Layout) -> bool:
-    """Whether every place of the box of coordinates belongs to exactly one index."""
-    if layout.swizzle is not None:
-        box = int(np.prod([layout.cosize(axis) for axis in layout.axes]))
-        return is_injective(layout) and box == int(np.prod(layout.domain)) and not layout.replicas
-    try:
-        inverse(layout)
-    except LayoutError:
+    """Whether every place of the box of coordinates holds exactly one element, or bit."""
+    box = prod(layout.cosize(axis) for axis in layout.axes)
+    copies = prod(len(shifts(layout.replicas, axis)) for axis in layout.axes)
+    return box == copies * prod(layout.domain) and is_injective(layout)
+
+
+def counts_up(layout: Layout) -> bool:
+    """Whether on every axis each digit steps over all that the lower ones reach: then no place is reached twice."""
+    if len(layout.planes) > 1:
         return False
+    for axis in layout.axes:
+        reach = 0
+        for digit in sorted((d for d in (*layout.digits, *layout.replicas) if d.axis == axis), key=lambda d: d.stride):
+            if digit.stride <= reach:
+                return False
+            reach += digit.reach
     return True
+
+
+def collision(layout: Layout) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, int]] | None:
+    """Two indices of the domain that share a place, and the place; None if there are none. By enumeration."""
+    codes = np.concatenate([code.reshape(-1) for code in coded(layout)])
+    order = np.argsort(codes, kind="stable")
+    elements = order % prod(layout.domain)
+    same = (codes[order][1:] == codes[order][:-1]) & (elements[1:] != elements[:-1])
+    if not same.any():
+        return None
+    n = int(np.argmax(same))
+    one, two = (tuple(int(i) for i in np.unravel_index(elements[k], layout.domain)) for k in (n, n + 1))
+    place = np.unravel_index(codes[order[n]], [layout.cosize(axis) for axis in layout.axes])
+    return one, two, {axis: int(i) for axis, i in zip(layout.axes, place, strict=True)}
+
+
+def check_injective(layout: Layout) -> None:
+    """Raises LayoutError with two elements that share a place, if there are."""
+    found = None if counts_up(layout) else collision(layout)
+    if found is not None:
+        one, two, place = found
+        where = ", ".join(f"{axis} {at}" for axis, at in place.items())
+        raise LayoutError(f"{one} and {two} share the place {where}")
+
+
+def coded(layout: Layout) -> Iterator[Array]:
+    """For every copy, the row-major number of every index's place in the box of coordinates."""
+    if prod(layout.domain) * size(layout.replicas) > ENUMERABLE:
+        raise LayoutError("the layout is too large to be enumerated")
+    extents = [layout.cosize(axis) for axis in layout.axes]
+    for places in layout.copies():
+        yield np.ravel_multi_index([places[axis] for axis in layout.axes], extents).astype(np.int64)
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def gather_bits(layout: Layout) -> Array:
+    """The bit offset of every bit of every element of a memory layout: int64 [elements, element_bits].
+
+    Raises LayoutError for a layout with other axes, with replicas, or without element bits.
+    """
+    if layout.axes != (BIT,) or layout.replicas or not layout.element_bits:
+        raise LayoutError("expected a memory layout with element bits")
+    return layout.apply_all()[BIT].reshape(layout.size, layout.element_bits)
+
+
+def inverse_table(layout: Layout) -> Array:
+    """What each place holds: the row-major index in the domain, -1 for nothing; int64, one dimension for each axis.
+
+    Raises LayoutError with a counter-example where two elements share a place.
+    """
+    check_injective(layout)
+    extents = [layout.cosize(axis) for axis in layout.axes]
+    if prod(extents) > ENUMERABLE:
+        raise LayoutError("the layout is too large to be enumerated")
+    table = np.full(prod(extents), -1, np.int64)
+    for code in coded(layout):
+        table[code.reshape(-1)] = np.arange(code.size)
+    return table.reshape(extents)
+
+
+def pack_table(fragment: Layout, storage: Layout) -> dict[str, Array]:
+    """`pack_map` by enumeration: where each place of a storage goes in a fragment, -1 for places that hold nothing.
+
+    int64 for each axis of the fragment, of the shape of the storage's box of coordinates: for a memory, its bits.
+    """
+    if prod(fragment.domain) != prod(storage.domain):
+        raise LayoutError(f"{list(fragment.domain)} and {list(storage.domain)} are not the same bits")
+    held = inverse_table(storage)
+    places = fragment.apply_flat(np.maximum(held, 0))
+    return {axis: np.where(held < 0, -1, places[axis]) for axis in fragment.axes}
+
+
+# ---- views -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,58 +135,93 @@ def view_compatible(a: Layout, b: Layout) -> Mismatch | None:
     for axis in sorted({*a.axes, *b.axes} - {BIT}):
         if a.cosize(axis) != b.cosize(axis):
             return Mismatch(f"one has {a.cosize(axis)} of the axis {axis}, the other {b.cosize(axis)}")
-    if a.bits_per_lane != b.bits_per_lane:
-        return Mismatch(f"one holds {a.bits_per_lane} bits a lane, the other {b.bits_per_lane}")
-    if a.replicas != b.replicas:
-        return Mismatch("they are replicated differently")
-    return None
+    if a.cosize(BIT) != b.cosize(BIT):
+        return Mismatch(f"one holds {a.cosize(BIT)} bits a lane, the other {b.cosize(BIT)}")
+    if is_bijective(a) and is_bijective(b):
+        return None
+    held, wanted = (np.unique(np.concatenate([code.reshape(-1) for code in coded(layout)])) for layout in (a, b))
+    return None if np.array_equal(held, wanted) else Mismatch("one leaves places empty that the other fills")
 
 
-def gather_bits(layout: Layout) -> Array:
-    """The bit offset of every bit of every element of a memory layout: int64 [elements, element_bits].
+# ---- accesses --------------------------------------------------------------------------------------------------------
 
-    Raises LayoutError for a layout with other axes, or without element bits.
+
+def contiguous_bits(layout: Layout, dim: int = -1) -> int:
+    """The widest aligned access along a dimension, in bits, a power of two: 1 where neighbours are strangers.
+
+    The largest width such that every aligned run of so many bits, counted along `dim` (the bits of an element first,
+    and past the dimension's end along the ones before it), lies side by side on the axis `bit`, at a multiple of it.
+    Of `compose(memory, inverse(registers))`, it is how wide the lanes can load.
     """
-    if layout.axes != (BIT,) or not layout.element_bits:
-        raise LayoutError("expected a memory layout with element bits")
-    return layout.apply_all()[BIT].reshape(layout.size, layout.element_bits)
+    width = min(run_bits(fastest(layout, plane, dim)) for plane in layout.planes)
+    starts = [dict(plane.offset).get(BIT, 0) for plane in layout.planes]
+    width = gcd(width, *starts, *(d.stride for d in layout.replicas if d.axis == BIT))
+    width &= -width
+    return width if layout.swizzle is None else min(width, 1 << layout.swizzle.base)
 
 
-def lane_addresses(registers: Layout, memory: Layout, width_bits: int) -> Array:
-    """The bit addresses that the lanes access when each moves `width_bits` at a time between registers and memory.
+def fastest(layout: Layout, plane: Plane, dim: int) -> Digits:
+    """The digits of a plane with the dimension moved to be the fastest."""
+    if dim in (-1, len(layout.shape) - 1) or not layout.shape:
+        return plane.digits
+    parts = by_extents(plane.digits, (*layout.shape, plane.bits or 1))
+    moved = parts.pop(dim if dim >= 0 else dim - 1)
+    return merged(digit for part in (*parts[:-1], moved, parts[-1]) for digit in part)
 
-    int64 [accesses, lanes]. Both layouts have one shape and element bits. Raises LayoutError.
+
+def run_bits(digits: Digits) -> int:
+    """How many neighbours lie side by side, at places that every other step keeps a multiple of the number."""
+    run, outer = 1, 0
+    counting = True
+    for digit in reversed(digits):
+        counting = counting and digit.axis == BIT and digit.stride == run
+        if counting:
+            run *= digit.extent
+        elif digit.axis == BIT:
+            outer = gcd(outer, digit.stride)
+    return gcd(run, outer)
+
+
+def lane_addresses(registers: Layout, memory: Layout, width: int) -> Array:
+    """The bit address that each lane accesses when all move `width` bits at a time: int64 [warps, accesses, lanes].
+
+    Both layouts place the same tile with element bits. Raises LayoutError where an access is not side by side in memory
+    (see `contiguous_bits`).
     """
-    if registers.domain != memory.domain:
-        raise LayoutError("registers and memory hold different tiles")
-    held, placed = registers.apply_all(), memory.apply_all()[BIT]
-    lanes, bits = registers.lanes, registers.bits_per_lane
-    table = np.full((lanes, bits), -1, np.int64)
-    lane = held.get(LANE, np.zeros(registers.domain, np.int64))
-    table[lane.ravel(), held[BIT].ravel()] = placed.ravel()
-    return table[:, ::width_bits].T
+    if registers.domain != memory.domain or memory.axes != (BIT,):
+        raise LayoutError("expected a tile's registers and its memory, with element bits")
+    held = inverse_table(registers)
+    extents = [registers.cosize(axis) if axis in registers.axes else 1 for axis in ("warp", LANE, BIT)]
+    places = memory.apply_flat(np.maximum(held, 0))[BIT].reshape(extents)
+    if (held < 0).any() or extents[-1] % width:
+        raise LayoutError(f"lanes with {extents[-1]} bits, all used, cannot be filled {width} at a time")
+    accesses = places.reshape(*extents[:2], -1, width)
+    if (accesses - accesses[..., :1] != np.arange(width)).any() or (accesses[..., 0] % width).any():
+        raise LayoutError(f"not every access of {width} bits is aligned and side by side in memory")
+    return np.moveaxis(accesses[..., 0], -1, 1)
 
 
-def bank_conflicts(addresses: Array, width_bits: int, banks: int = 32) -> int:
-    """The shared-memory transactions beyond the least possible, over all accesses of `lane_addresses`.
+def bank_conflicts(addresses: Array, width: int, banks: int = 32) -> int:
+    """The passes over shared memory beyond the fewest possible, for accesses [..., lanes] of `width` bits.
 
-    A transaction serves every bank once; lanes that want the same word share it. Accesses of 64 and 128 bits are served
-    in 2 and 4 parts of the lanes.
+    A pass serves one word of 32 bits in every bank, to all the lanes that want it. Accesses of 64 and 128 bits are made
+    by a half and a quarter of the lanes at a time (as documented for compute capability 5 and later).
     """
+    words = max(1, width // BANK_BITS)
+    groups = min(words, addresses.shape[-1])
+    parts = addresses.reshape(-1, addresses.shape[-1] // groups)
     extra = 0
-    parts = max(1, width_bits // 32)
-    for row in addresses // 8:
-        for part in np.array_split(row, parts):
-            words = {int(address) // BANK_BYTES + w for address in part for w in range(parts)}
-            load = np.bincount([word % banks for word in words], minlength=banks)
-            extra += int(load.max()) - 1
+    for part in parts:
+        touched = np.unique(np.add.outer(part // BANK_BITS, np.arange(words)))
+        extra += int(np.bincount(touched % banks).max()) - 1
     return extra
 
 
-def sectors(addresses: Array, width_bits: int) -> int:
-    """The 32-byte sectors of global memory that the accesses of `lane_addresses` touch, one access after the other."""
-    count = 0
-    for row in addresses:
-        first, last = row // 8 // SECTOR_BYTES, (row + width_bits - 1) // 8 // SECTOR_BYTES
-        count += len({s for a, b in zip(first, last, strict=True) for s in range(int(a), int(b) + 1)})
-    return count
+def sectors(addresses: Array, width: int) -> int:
+    """The sectors of 32 bytes that accesses [..., lanes] of `width` bits touch, each access on its own."""
+    rows = addresses.reshape(-1, addresses.shape[-1])
+    last = (rows + width - 1) // SECTOR_BITS
+    first = rows // SECTOR_BITS
+    steps = np.arange(int((last - first).max()) + 1)
+    touched = np.minimum(first[..., None] + steps, last[..., None])
+    return sum(len(np.unique(row)) for row in touched)

@@ -79,7 +79,7 @@ TWO_PLANES = (Digit(16, 2, "bit"), Digit(2, 32, "bit"), Digit(2, 1, "bit"))
 
 STORAGES = [
     ("u3", Storage((8, 1), packed(3, 8).reshape(8, 1), 24)),
-    ("u4", Storage((4, 4), Layout((4, 4), TWO_PLANES, element_bits=4), 64)),
+    ("u4", Storage((4, 4), Layout.of((4, 4), TWO_PLANES, bits=4), 64)),
     ("f16", Storage((3, 2), col_major(3, 2, bits=16), 100)),
     ("u5", Storage((2, 5), col_major(2, 5, bits=5), 53)),
 ]
