@@ -1,10 +1,15 @@
-"""For all tests: a compile cache of the session's own, so that no test sees what an earlier session compiled."""
+"""For all tests: the same generated examples in every run, and a compile cache of the session's own, so that no test sees what an earlier session compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+
+settings.register_profile("vmc", deadline=None, derandomize=True)
+settings.load_profile("vmc")
 
 
 @pytest.fixture(scope="session", autouse=True)
