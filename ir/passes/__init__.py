@@ -13,6 +13,7 @@ from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
+from vmc.ir.passes.narrow import narrow
 from vmc.ir.passes.unroll import unroll
 
 __all__ = [
@@ -26,12 +27,15 @@ __all__ = [
     "expansion",
     "fold",
     "licm",
+    "narrow",
     "pipeline",
     "run",
     "unroll",
 ]
 
-PASSES: dict[str, Pass] = {step.name: step for step in (canonicalize, fold, cse, dce, licm, unroll, bounds, expand)}
+EVERY_PASS = (canonicalize, fold, cse, dce, licm, unroll, narrow, bounds, expand)
+
+PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""
 
 
@@ -43,4 +47,6 @@ def pipeline(target: str) -> tuple[Pass, ...]:
     """
     if target == "interp":
         return ()
-    return (canonicalize, cse, dce, unroll, canonicalize, cse, expand, canonicalize, cse, licm, bounds, dce)
+    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
+    late = (expand, canonicalize, cse, licm, cse, bounds, dce)
+    return early + late
