@@ -1,4 +1,4 @@
-"""For all tests: the same generated examples in every run, and a compile cache of the session's own, so that no test sees what an earlier session compiled."""
+"""For all tests: the same generated examples in every run, and a compile cache that no earlier session has filled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-
 
 settings.register_profile("vmc", deadline=None, derandomize=True)
 settings.load_profile("vmc")
