@@ -167,6 +167,7 @@ def for_range(el: Elaborator, node: syntax.ForRange, scope: Scope) -> None:
     attrs = {"stages": option(el, node.pipelined, scope), "unroll": option(el, node.unrolled, scope)}
     carried = carried_by(el, node.body, scope, node.span)
     index = argument(I64, node.target.id)
+    el.inductions[index] = (low, step)
     args = carried.arguments()
     before = enter(carried, args, scope)
     scope.names[node.target.id] = Tile(index)

@@ -46,6 +46,7 @@ class Elaborator:
     definitions: dict[Value, Op] = field(default_factory=dict)
     operations: int = 0
     symbols: dict[str, Value] = field(default_factory=dict)
+    inductions: dict[Value, tuple[Value, Value]] = field(default_factory=dict)  # of loop indices: start and step
     build: Builder = field(init=False)
 
     def __post_init__(self) -> None:

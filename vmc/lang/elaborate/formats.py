@@ -1,12 +1,14 @@
-"""Block formats: what is stored where, and how a code becomes a value.
+"""Block formats: what is stored where, and the tensors that are stored so.
 
 A tensor of a format is a tensor of bytes; every field of the format is a view of those bytes (operation `field`), with
-blocks `bytes` apart. A slice whose blocks are whole loads each field once a block; any other slice gathers.
+blocks `bytes` apart. A slice of whole blocks loads each field once; any other slice, and `gather`, reads the fields at
+the place of every element. How values come from fields stands in `decoding`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from vmc.ir.core import Storage, TensorType, Value
 from vmc.ir.dims import Dim
@@ -49,9 +51,21 @@ class Format:
     scope: Scope
 
 
+class Access(Protocol):
+    """Where a format's values are being computed: how its fields become tiles."""
+
+    def single(self, field: Field) -> Tile:
+        """A field of one element, at every place."""
+        ...
+
+    def element(self, field: Field, index: Tile, span: Span) -> Tile:
+        """An element of a field at every place. Raises Reject."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FieldAccess:
-    """A field inside the value's expression: how an access of it becomes a tile."""
+    """A field of several elements inside the value's expression, which waits for its index."""
 
     field: Field
     access: Access
@@ -60,25 +74,7 @@ class FieldAccess:
         return f"the field {self.field.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Where a format's value is being computed: the tensor, and how places become tiles.
-
-    Blocked: `starts` of the blocks and the tile's outer sizes. Scattered: index tiles for all leading dimensions.
-    """
-
-    tensor: Tensor
-    span: Span
-    leading: tuple[Value, ...]
-    block: Value
-    inside: Value
-    shape: tuple[int, ...]
-    mask: tuple[Value, ...] = ()
-
-    @property
-    def block_size(self) -> int:
-        assert self.tensor.format is not None
-        return self.tensor.format.block
+# ---- declarations ----
 
 
 def declare_format(el: Elaborator, node: syntax.FormatDecl, scope: Scope) -> Format:
@@ -88,17 +84,27 @@ def declare_format(el: Elaborator, node: syntax.FormatDecl, scope: Scope) -> For
     block = el.integer(evaluate(el, node.block, scope), node.block.span)
     if not 1 <= block <= MAX_BLOCK:
         raise Reject("E0802", f"a block has 1 to {MAX_BLOCK} elements, not {block}", node.block.span)
+    check_names(node)
     fields: list[Field] = []
     offset = 0
     for field in node.fields:
-        if any(other.name == field.name for other in fields):
-            raise Reject("E0801", f"the field `{field.name}` is declared twice", field.name_span)
         declared = declare_field(el, field, offset, scope)
         fields.append(declared)
         offset += declared.bits
     if offset % 8:
         raise Reject("E0802", f"a block of {offset} bits is no whole number of bytes", node.name_span)
     return Format(node.name, block, offset // 8, tuple(fields), node, scope)
+
+
+def check_names(node: syntax.FormatDecl) -> None:
+    """Raises Reject for a name that is declared twice."""
+    names: set[str] = set()
+    rows = [("field", field.name, field.name_span) for field in node.fields]
+    rows += [("line", line.name, line.name_span) for line in node.lines]
+    for kind, name, span in [*rows, ("index", node.value.index, node.value.index_span)]:
+        if name in names:
+            raise Reject("E0801", f"the {kind} `{name}` is declared twice", span)
+        names.add(name)
 
 
 def declare_field(el: Elaborator, node: syntax.FormatField, offset: int, scope: Scope) -> Field:
@@ -118,6 +124,9 @@ def declare_field(el: Elaborator, node: syntax.FormatField, offset: int, scope: 
     return Field(node.name, type.dtype, count, offset, layout)
 
 
+# ---- tensors ----
+
+
 def field_view(el: Elaborator, tensor: Tensor, field: Field, span: Span) -> Value:
     """A tensor's field as a tensor of its own: [..., blocks] or [..., blocks, count]."""
     from vmc.ir import layout as layouts
@@ -134,108 +143,32 @@ def field_view(el: Elaborator, tensor: Tensor, field: Field, span: Span) -> Valu
 
 
 def load(el: Elaborator, tensor: Tensor, where: object, span: Span) -> Tile:
-    """The values of a slice (an `indexing.TensorSlice`). Raises Reject."""
+    """The values of a slice (an `indexing.TensorSlice`); what lies outside of the tensor is 0. Raises Reject."""
+    from vmc.lang.elaborate import blocked, decoding
     from vmc.lang.elaborate.indexing import TensorSlice
 
     assert isinstance(where, TensorSlice) and tensor.format is not None
-    indices: list[Value] = []
-    axis = 0
-    shape = where.shape
-    for start, size, step in zip(where.starts, where.sizes, where.steps, strict=True):
-        if size is None:
-            indices.append(el.at(span).broadcast(start, shape))
-            continue
-        line = el.build.cast(el.build("iota", n=size), "i64")
-        if step != 1:
-            line = el.build("mul", line, el.build.broadcast(el.index(Const(step), span), (size,)))
-        line = el.build("add", line, el.build.broadcast(start, (size,)))
-        column = el.build("reshape", line, shape=tuple(size if d == axis else 1 for d in range(len(shape))))
-        indices.append(el.build.broadcast(column, shape))
-        axis += 1
-    return gather(el, tensor, indices, in_range(el, tensor, indices, span), span)
-
-
-def in_range(el: Elaborator, tensor: Tensor, indices: list[Value], span: Span) -> list[Value]:
-    """A mask of the places inside the tensor's logical extents."""
-    from vmc.lang.elaborate import operators
-
-    assert tensor.format is not None
-    mask: Thing = Const(True)
-    build = el.at(span)
-    for dim, index in zip(tensor.dims, indices, strict=True):
-        extent = el.index(Const(dim), span) if isinstance(dim, int) else el.extent(dim, span)
-        below = build("lt", index, build.broadcast(extent, index.tile.shape))
-        above = build("ge", index, build.broadcast(el.index(Const(0), span), index.tile.shape))
-        mask = operators.logical(el, "and", mask, Tile(build("and", below, above)), span)
-    return [el.tile(mask, span).value]
+    pattern = decoding.study(el, tensor.format, span)
+    if pattern.regular and blocked.is_whole(el, tensor.format, where):
+        return blocked.load(el, tensor, where, pattern, span)
+    return decoding.load_scattered(el, tensor, where, span)
 
 
 def gather(el: Elaborator, tensor: Tensor, indices: list[Value], mask: list[Value], span: Span) -> Tile:
-    """The values at computed places; masked-off ones are 0."""
+    """The values at computed places; masked-off ones are 0. Raises Reject."""
+    from vmc.lang.elaborate import decoding
+
     assert tensor.format is not None
-    format = tensor.format
-    build = el.at(span)
-    last = build.cast(indices[-1], "i64")
-    per_block = build.broadcast(el.index(Const(format.block), span), last.tile.shape)
-    block, inside = build("floordiv", last, per_block), build("mod", last, per_block)
-    leading = tuple(build.cast(index, "i64") for index in indices[:-1])
-    place = build.cast(inside, "i32")
-    access = Access(tensor, span, leading, block, place, last.tile.shape, tuple(mask))
-    value = format_value(el, format, access)
-    if not mask:
-        return value
-    zero = build.broadcast(el.constant(0, value.dtype, span), value.shape)
-    return Tile(el.at(span)("select", mask[0], value.value, zero))
-
-
-def format_value(el: Elaborator, format: Format, access: Access) -> Tile:
-    """The format's `value[i]` expression, elementwise on the accessed places. Raises Reject."""
-    from vmc.lang.elaborate.expressions import evaluate
-
-    scope = Scope(format.scope, local=True)
-    for field in format.fields:
-        scope.names[field.name] = field_thing(el, field, access)
-    node = format.declaration
-    scope.names[node.value.index] = Tile(access.inside)
-    el.calls.append((f"format {format.name}", access.span))
-    try:
-        for line in node.lines:
-            scope.names[line.name] = evaluate(el, line.value, scope)
-        result = evaluate(el, node.value.value, scope)
-        if not isinstance(result, Tile | Const):
-            raise Reject(
-                "E0804", f"the value of a format is a number, and this is {result.describe()}", node.value.span
-            )
-        value = el.tile(result, node.value.span)
-    finally:
-        el.calls.pop()
-    return Tile(el.at(access.span).broadcast(value.value, access.shape))
-
-
-def field_thing(el: Elaborator, field: Field, access: Access) -> Thing:
-    """A single field as a tile at every place; a field of several elements waits for its index."""
-    if field.count is None:
-        view = field_view(el, access.tensor, field, access.span)
-        return Tile(read_field(el, view, (*access.leading, access.block), access))
-    return FieldAccess(field, access)
+    decoding.study(el, tensor.format, span)
+    return decoding.gather(el, tensor, indices, mask, span)
 
 
 def index_field(el: Elaborator, thing: FieldAccess, index: Thing, span: Span) -> Tile:
     """`q[i]`, with i a tile or a compile-time index inside the block. Raises Reject."""
-    field, access = thing.field, thing.access
-    assert field.count is not None
-    if isinstance(index, Const) and not (isinstance(index.value, int) and 0 <= index.value < field.count):
+    field = thing.field
+    if isinstance(index, Const) and not (isinstance(index.value, int) and 0 <= index.value < (field.count or 0)):
         raise Reject("E0803", f"`{field.name}` has {field.count} elements; {index.value} is not one of them", span)
-    if index == Tile(access.inside) and field.count < access.block_size:
-        message = f"`{field.name}` has {field.count} elements, and the block {access.block_size}"
-        raise Reject("E0803", message, span, help=f"index it with `i % {field.count}` or `i // n`")
     place = el.tile(index, span)
     if not place.dtype.is_int:
         raise Reject("E0221", f"an index must be an integer, and this is {place.describe()}", span)
-    wide = el.at(span).broadcast(el.build.cast(place.value, "i64"), access.shape)
-    view = field_view(el, access.tensor, field, access.span)
-    return Tile(read_field(el, view, (*access.leading, access.block, wide), access))
-
-
-def read_field(el: Elaborator, view: Value, places: tuple[Value, ...], access: Access) -> Value:
-    return el.at(access.span)("gather", view, *places, *access.mask, fill=None)
+    return thing.access.element(field, place, span)
