@@ -33,7 +33,6 @@ from vmc.backends.cpu.tiles import Index, Scope, Tensor
 from vmc.ir.core import Storage, TensorType
 from vmc.ir.dims import Dim, DimOp, Sym
 from vmc.ir.storage import block_positions
-from vmc.ir.types import DType
 
 
 def make_tensor(

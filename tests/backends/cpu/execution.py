@@ -11,6 +11,7 @@ from tests.generators.ir_arguments import differences
 from vmc.backends import cpu, interp
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Access, Kernel, TensorType, TileType, Value
+from vmc.ir.storage import extents, storage_bytes
 from vmc.ir.types import DType, dtype, pack
 
 Array = np.ndarray[Any, Any]
@@ -76,11 +77,12 @@ def memory(type: str | DType, codes: Array) -> Array:
 
 def zeros(param: Value) -> Array:
     """Zeroed bytes for a tensor of static extents."""
-    size = int(np.prod(param.tensor.shape, dtype=np.int64))
-    return np.zeros(-(-size * param.tensor.dtype.width // 8), np.uint8)
+    return np.zeros(storage_bytes(param.tensor, extents(param.tensor, {})), np.uint8)
 
 
-def launch(executable: cpu.Executable, kernel: Kernel, arguments: Sequence[Any], symbols: Mapping[str, int], **more: Any) -> None:
+def launch(
+    executable: cpu.Executable, kernel: Kernel, arguments: Sequence[Any], symbols: Mapping[str, int], **more: Any
+) -> None:
     """Launches with arguments in the reference VM's form: bytes for tensors, numbers for scalars."""
     pairs = list(zip(kernel.params, arguments, strict=True))
     pointers = [value.ctypes.data for param, value in pairs if isinstance(param.type, TensorType)]
@@ -92,7 +94,9 @@ def copies(arguments: Sequence[Any]) -> list[Any]:
     return [value.copy() if isinstance(value, np.ndarray) else value for value in arguments]
 
 
-def run(kernel: Kernel, arguments: Sequence[Any], symbols: Mapping[str, int] | None = None, **options: Any) -> list[Any]:
+def run(
+    kernel: Kernel, arguments: Sequence[Any], symbols: Mapping[str, int] | None = None, **options: Any
+) -> list[Any]:
     """The arguments as the CPU leaves them."""
     after = copies(arguments)
     executable = cpu.compile(kernel, cpu.Options(**options) if options else QUICK)
@@ -100,7 +104,9 @@ def run(kernel: Kernel, arguments: Sequence[Any], symbols: Mapping[str, int] | N
     return after
 
 
-def assert_same(kernel: Kernel, arguments: Sequence[Any], symbols: Mapping[str, int] | None = None, **options: Any) -> None:
+def assert_same(
+    kernel: Kernel, arguments: Sequence[Any], symbols: Mapping[str, int] | None = None, **options: Any
+) -> None:
     """Fails unless the CPU and the reference VM leave the same memory, bit for bit but for NaN."""
     expected = copies(arguments)
     interp.run(kernel, expected, symbols or {})
@@ -114,6 +120,7 @@ def assert_sketch(sketch: Sketch, inputs: Sequence[Array], **options: Any) -> No
     kernel = sketch.kernel()
     given = iter(inputs)
     arguments = [
-        zeros(param) if param.tensor.access.writable else memory(param.tensor.dtype, next(given)) for param in kernel.params
+        zeros(param) if param.tensor.access.writable else memory(param.tensor.dtype, next(given))
+        for param in kernel.params
     ]
     assert_same(kernel, arguments, **options)

@@ -11,7 +11,26 @@ from vmc.ir.types import DType, dtype
 
 Codes = np.ndarray[Any, Any]
 
-TELLING = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1.5, 2.5, -2.5, 0.5, -0.5, 0.1, 65504.0, 65520.0, 2.0**-24, 3e38, 1e-40)
+TELLING = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    1.5,
+    2.5,
+    -2.5,
+    0.5,
+    -0.5,
+    0.1,
+    65504.0,
+    65520.0,
+    2.0**-24,
+    3e38,
+    1e-40,
+)
 
 
 def sample(kind: str | DType, count: int, seed: str = "") -> Codes:
@@ -23,7 +42,9 @@ def sample(kind: str | DType, count: int, seed: str = "") -> Codes:
     raw = rng.integers(0, np.iinfo(np.uint64).max, count, np.uint64, endpoint=True)
     if type.is_int:
         small = rng.integers(-9, 9, count).astype(np.uint64)
-        edges = rng.choice(np.array([0, 1, (1 << type.width) - 1, 1 << (type.width - 1), (1 << type.width - 1) - 1], np.uint64), count)
+        edges = rng.choice(
+            np.array([0, 1, (1 << type.width) - 1, 1 << (type.width - 1), (1 << type.width - 1) - 1], np.uint64), count
+        )
         mixed = np.where(rng.random(count) < 0.3, edges, np.where(rng.random(count) < 0.5, small, raw))
         return (mixed & np.uint64((1 << type.width) - 1)).astype(type.code_dtype)
     with np.errstate(all="ignore"):

@@ -22,7 +22,9 @@ def codes_of(source: DType, count: int) -> np.ndarray:
     return source.codes() if source.width <= 8 else sample(source, count)
 
 
-def check(source: DType, targets: list[DType], codes: np.ndarray, rounding: str, saturate: bool | None, level: int = 1) -> None:
+def check(
+    source: DType, targets: list[DType], codes: np.ndarray, rounding: str, saturate: bool | None, level: int = 1
+) -> None:
     """Casts codes to each target type in one kernel."""
     sketch = Sketch()
     value = sketch.take(source, codes.shape)
@@ -43,7 +45,10 @@ def test_casts_to_nearest_even_agree_on_every_pair_of_types(source: DType) -> No
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("source", WIDE, ids=str)
 def test_casts_of_wide_types_agree_in_every_rounding(source: DType, rounding: str) -> None:
-    targets = [*WIDE, *map(dtype, ("u1", "i3", "u4", "i8", "f3e1m1", "f4e2m1", "f6e3m2", "f8e4m3", "f8e5m2", "f8e8m0", "f8e5m3u"))]
+    targets = [
+        *WIDE,
+        *map(dtype, ("u1", "i3", "u4", "i8", "f3e1m1", "f4e2m1", "f6e3m2", "f8e4m3", "f8e5m2", "f8e8m0", "f8e5m3u")),
+    ]
     check(source, targets, codes_of(source, 600), rounding, None)
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.backends.cpu.execution import Sketch, assert_sketch
 from tests.backends.cpu.samples import sample
-from vmc.ir.ops.arith import Elementwise, is_arithmetic
 from vmc.ir.ops import arith
+from vmc.ir.ops.arith import Elementwise, is_arithmetic
 from vmc.ir.types import ALL_DTYPES, DType
 
 COUNT = 700  # not a multiple of any vector

@@ -1,6 +1,6 @@
 """Generated programs: the CPU leaves the same bits in memory as the reference VM.
 
-    python -m pytest tests/backends/cpu/test_generated.py -k "quick and 17"      # one lot of seeds alone
+python -m pytest tests/backends/cpu/test_generated.py -k "quick and 17"      # one lot of seeds alone
 """
 
 from __future__ import annotations

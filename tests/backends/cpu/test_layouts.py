@@ -12,7 +12,7 @@ from tests.backends.cpu.samples import sample
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Access, Kernel, Storage, TensorType, TileType, Value
 from vmc.ir.dims import Sym
-from vmc.ir.layout import Digit, Layout, parse
+from vmc.ir.layout import parse
 from vmc.ir.types import ALL_SMALL, dtype
 
 I64 = TileType(dtype("i64"))
@@ -25,14 +25,12 @@ def one_block(body: Builder, params: list[Value], symbols: tuple[str, ...] = ())
     return Kernel("test", tuple(params), symbols, outer.region())
 
 
-PLANES = Layout((4, 4), (Digit(16, 2, "bit"), Digit(2, 32, "bit"), Digit(2, 1, "bit")), element_bits=4)
-"""All elements' lower two bits, then all elements' upper two bits."""
-
 STORAGES = [
     ("u4", Storage((32,), parse("strided([2, 16], [1, 2], bits=4)").reshape(32), 128)),
     ("u4", Storage((2, 8), parse("col_major(2, 8, bits=4)"), 64)),
     ("u5", Storage((2, 5), parse("col_major(2, 5, bits=5)"), 53)),
-    ("u4", Storage((4, 4), PLANES, 64)),
+    ("u4", Storage((16,), parse("planes(16, widths=(2, 2))"), 64)),
+    ("u3", Storage((8,), parse("planes(8, widths=(2, 1))"), 24)),
     ("f16", Storage((4, 2), parse("col_major(4, 2, bits=16)"), 144)),
     ("i32", Storage((3,), parse("row_major(3, bits=32)"), 101)),
     ("f64", Storage((2,), parse("row_major(2, bits=64)"), 136)),

@@ -194,7 +194,7 @@ def test_gather_scatter_and_atomics_leave_alone_what_is_outside() -> None:
     outer = Builder()
     outer.many("grid", outer.index(1), regions=(body.region((block,)),))
     kernel = Kernel("outside", (x, y, z, index, got), (), outer.region())
-    wanted = np.concatenate([np.arange(0, n, 2), -np.arange(1, n // 2 + 1) ** 3 * 1000])
+    wanted = np.concatenate([np.arange(0, n, 2), -(np.arange(1, n // 2 + 1) ** 3) * 1000])
     codes = sample("u5", n)
     arguments = [memory("u5", codes), zeros(y), zeros(z), wanted.view(np.uint8), zeros(got)]
     _, scattered, counted, _, gathered = run(kernel, arguments, opt_level=3)

@@ -1,0 +1,84 @@
+"""The matrix product: exact for integers, within the stated bound for floats, at every edge of the register blocks."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.backends.cpu.execution import Sketch, assert_sketch, memory, run, zeros
+from tests.backends.cpu.samples import sample
+from vmc.ir.ops.linear import accumulator
+from vmc.ir.types import ALL_DTYPES, dtype
+
+FLOATS = [type for type in ALL_DTYPES if type.is_float]
+INTEGERS = [type for type in ALL_DTYPES if type.is_int]
+
+
+def product(a: Any, b: Any, m: int, k: int, n: int) -> Sketch:
+    sums = accumulator(a, b)
+    assert sums is not None
+    sketch = Sketch()
+    left, right, start = sketch.take(a, (m, k)), sketch.take(b, (k, n)), sketch.take(sums, (m, n))
+    sketch.give(sketch.b("dot", left, right, start))
+    return sketch
+
+
+@pytest.mark.parametrize("type", INTEGERS, ids=str)
+def test_integer_products_are_exact_modulo_the_accumulator(type: Any) -> None:
+    sketch = Sketch()
+    inputs = []
+    for other in (type, dtype("i8"), dtype("u3"), dtype("i64")):
+        sums = accumulator(type, other)
+        assert sums is not None
+        left, right = sketch.take(type, (5, 7)), sketch.take(other, (7, 19))
+        sketch.give(sketch.b("dot", left, right, sketch.take(sums, (5, 19))))
+        inputs += [sample(type, 35).reshape(5, 7), sample(other, 133).reshape(7, 19), sample(sums, 95).reshape(5, 19)]
+    assert_sketch(sketch, inputs)
+
+
+def check_bound(sketch: Sketch, a: Any, b: Any, arrays: list[np.ndarray]) -> None:
+    """|result - exact| <= (K + 2) u (|c| + |a| @ |b|), with u the unit roundoff of the accumulator."""
+    sums = accumulator(a, b)
+    assert sums is not None
+    kernel = sketch.kernel()
+    inputs = [memory(type, codes) for type, codes in zip((a, b, sums), arrays, strict=True)]
+    found = run(kernel, [*inputs, zeros(kernel.params[3])], opt_level=2)[3]
+    x, y, c = (type.decode(codes).astype(np.longdouble) for type, codes in zip((a, b, sums), arrays, strict=True))
+    result = sums.decode(found.view(sums.code_dtype)).reshape(c.shape)
+    bound = (x.shape[1] + 2) * 2.0 ** -(sums.mantissa_bits + 1) * (np.abs(c) + np.abs(x) @ np.abs(y))
+    assert np.all(np.abs(result - (c + x @ y)) <= bound)
+
+
+@pytest.mark.parametrize("type", FLOATS, ids=str)
+def test_float_products_stay_within_the_stated_bound(type: Any) -> None:
+    rng = np.random.default_rng(8)
+    sums = accumulator(type, type)
+    assert sums is not None
+    shapes = ((6, 37), (37, 21), (6, 21))
+    values = [rng.normal(0, 2, shape) for shape in shapes]
+    if not type.has_sign:
+        values[:2] = [np.abs(value) for value in values[:2]]
+    arrays = [t.encode(value, saturate=True) for t, value in zip((type, type, sums), values, strict=True)]
+    check_bound(product(type, type, 6, 37, 21), type, type, arrays)
+
+
+@pytest.mark.parametrize(("m", "n"), list(itertools.product((1, 2, 7, 8, 9, 31), (1, 3, 15, 16, 17, 33, 100))))
+def test_every_edge_of_the_register_blocks_is_right(m: int, n: int) -> None:
+    """Small integers as f32, whose sums are exact in any order."""
+    rng = np.random.default_rng(m * 100 + n)
+    f32 = dtype("f32")
+    arrays = [f32.encode(rng.integers(-8, 8, shape)) for shape in ((m, 5), (5, n), (m, n))]
+    assert_sketch(product(f32, f32, m, 5, n), arrays)
+
+
+def test_an_accumulator_that_is_used_again_is_not_overwritten() -> None:
+    f32 = dtype("f32")
+    sketch = Sketch()
+    a, b, c = sketch.take(f32, (3, 4)), sketch.take(f32, (4, 5)), sketch.take(f32, (3, 5))
+    total = sketch.b("dot", a, b, c)
+    sketch.give(sketch.b("add", sketch.b("dot", a, b, total), sketch.b("mul", total, c)))
+    rng = np.random.default_rng(2)
+    assert_sketch(sketch, [f32.encode(rng.integers(-8, 8, shape)) for shape in ((3, 4), (4, 5), (3, 5))], opt_level=3)
