@@ -23,6 +23,7 @@ from vmc.ir.span import Span
 from vmc.ir.types import ALL_DTYPES, DType, dtype
 
 I64, I32, U1, U32 = map(dtype, ("i64", "i32", "u1", "u32"))
+NARROW_INTEGERS = tuple(t for t in ALL_DTYPES if t.is_int and t.width <= 8)
 ROUNDINGS = ("nearest_even", "toward_zero", "floor")
 ARITHMETIC = tuple(t for t in ALL_DTYPES if t.is_int or t.name in ("f16", "bf16", "f32", "f64"))
 
@@ -107,6 +108,7 @@ class _Generator(Values):
         weighted: list[tuple[float, Callable[[], object]]] = [
             (10, self.elementwise),
             (4, self.conversion),
+            (2, self.decoding),
             (4, self.rearrangement),
             (4, self.along_axis),
             (2, self.product),
@@ -156,6 +158,29 @@ class _Generator(Values):
             may_overflow = (target.is_int and value.tile.dtype.is_int) or target.has_infinity or target.has_nan
             saturate = self.rng.choice((None, None, True, False) if may_overflow else (None, True))
             self("cast", value, dtype=target, rounding=self.rng.choice(ROUNDINGS), saturate=saturate)
+
+    def decoding(self) -> None:
+        """Narrow integers made wide, a few operations on them, and perhaps floats of them, as in a dequantization."""
+        rng = self.rng
+        wide = dtype(rng.choice(("i16", "i32", "i32", "i64", "u16", "u32")))
+        shape = rng.choice([shape for shape in SHAPES if shape])
+        value = self.cast(self.of(rng.choice(NARROW_INTEGERS), shape), wide)
+        for _ in range(rng.randint(1, 3)):
+            match rng.choice(("constant", "constant", "narrow", "sign", "shape")):
+                case "constant":
+                    other = self(
+                        "constant", type=value.type, code=self.code(wide) if rng.random() < 0.2 else rng.randrange(130)
+                    )
+                    value = self(rng.choice(("add", "sub", "mul", "min", "max")), value, other)
+                case "narrow":
+                    other = self.cast(self.of(rng.choice(NARROW_INTEGERS), value.tile.shape), wide)
+                    value = self(rng.choice(("add", "sub", "mul", "min", "max")), value, other)
+                case "sign":
+                    value = self(rng.choice(("neg", "abs")), value)
+                case "shape":
+                    value = self("reshape", value, shape=(1, value.tile.size))
+        if rng.random() < 0.6:
+            self.cast(value, dtype(rng.choice(("f16", "f32", "bf16", "i8", "i64"))))
 
     def rearrangement(self) -> None:
         value = self.pick()

@@ -19,7 +19,7 @@ from vmc.ir.core import Kernel, Module
 from vmc.ir.passes import PASSES, pipeline, run
 from vmc.ir.text import print_module, structurally_equal
 
-SEEDS = range(40)
+SEEDS = range(30)
 SIZES = (6, 25, 45)
 
 

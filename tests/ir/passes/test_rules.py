@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.generators.ir_arguments import canonical
+from tests.ir.passes.evaluation import random_tile, results, special_codes
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import IRError, Kernel, Op, TileType, Value
-from vmc.ir.passes.evaluator import ConstantEvaluator
 from vmc.ir.passes.rewrite import Rewriter
 from vmc.ir.passes.rules import ALGEBRAIC, STRUCTURAL
 from vmc.ir.passes.rules.casts import WIDE_EMBEDDINGS, embeds
@@ -53,31 +51,6 @@ class Instance:
         return self.params.setdefault(pattern, argument(TileType(type, (N,)), pattern))
 
 
-def special_codes(type: DType) -> list[int]:
-    """Zeros, ones, extremes, infinities and NaN, as codes."""
-    top = 1 << type.width
-    codes = [0, 1 % top, top - 1, top // 2, (top // 2 + 1) % top, top // 2 - 1]
-    if type.is_float:
-        codes = [*codes, int(type.encode(1.0)[()]), int(type.encode(-1.0)[()])]
-    return [code >> type.unused_bits << type.unused_bits for code in codes]
-
-
-def random_tile(type: DType, rng: random.Random) -> Any:
-    codes = [rng.choice(special_codes(type)) if rng.random() < 0.4 else rng.getrandbits(type.width) for _ in range(N)]
-    codes = [code >> type.unused_bits << type.unused_bits for code in codes]
-    return type.from_codes(np.array(codes, type.code_dtype))
-
-
-def results(kernel: Kernel, arguments: Sequence[Any]) -> list[Any]:
-    """What a kernel's body yields, as codes with one NaN."""
-    machine = ConstantEvaluator()
-    machine.values.update(zip(kernel.params, arguments, strict=True))
-    machine.run(kernel.body.ops[:-1])
-    types = [value.tile.dtype for value in kernel.body.yielded]
-    tiles = [machine.values[value] for value in kernel.body.yielded]
-    return [canonical(type.to_codes(tile), type) for type, tile in zip(types, tiles, strict=True)]
-
-
 def instances(rule: Rule, rng: random.Random) -> list[Instance]:
     """The rule's left side in every dtype that it claims and its operations take."""
     found = []
@@ -105,7 +78,7 @@ def test_both_sides_of_a_rule_have_the_same_bits(rule: Rule) -> None:
 
         rewritten = Rewriter(once).kernel(case.kernel)
         assert applied, f"{rule} does not match its own left side on {case.type}"
-        arguments = [random_tile(param.tile.dtype, rng) for param in case.kernel.params]
+        arguments = [random_tile(param.tile.dtype, N, rng) for param in case.kernel.params]
         before, after = results(case.kernel, arguments), results(rewritten, arguments)
         assert all(map(np.array_equal, before, after)), f"{rule} on {case.type}"
 
