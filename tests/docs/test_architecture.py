@@ -11,7 +11,7 @@ from vmc.cli import main
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-STAGE = re.compile(r"<!-- stage: (\w+) -->\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+STAGE = re.compile(r"<!-- stage: ([\w.]+) -->\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FOLDERS = re.compile(r"`((?:ir|vmc|backends|examples)/[\w/.]*)`")
 
 
