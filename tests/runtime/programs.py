@@ -29,6 +29,12 @@ kernel fixed(x: f32[4, 8], y: out f32[8]):
     y[0 : +8] = x[3, 0 : +8]
 """
 
+PINNED = """
+kernel pinned[T: type](x: T[M, N] layout col_major(8, 8), y: out T[M, N]):
+    for i, j in grid(cdiv(M, 8), cdiv(N, 8)):
+        y[i*8 : +8, j*8 : +8] = x[i*8 : +8, j*8 : +8]
+"""
+
 BLOCKS = """
 format pair block 4:
     d: f16

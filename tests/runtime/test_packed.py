@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import vmc
+from tests.runtime import programs
 
 
 def test_a_copy_remembers_and_what_has_another_size_forgets() -> None:
@@ -38,6 +39,30 @@ def test_native_arrays_are_packed_by_value() -> None:
     for name, values in (("f16", np.array([1.5, -2], np.float16)), ("i16", np.array([-1, 5], np.int16))):
         packed = vmc.pack(values, name)
         np.testing.assert_array_equal(np.asarray(packed).view(values.dtype), values)
+
+
+@pytest.mark.parametrize("target", ["cpu", "interp"])
+@pytest.mark.parametrize("name", ["u3", "i5", "u8", "f16"])
+def test_a_tensor_with_a_layout_of_its_own_is_packed_for_its_kernel(name: str, target: str) -> None:
+    kernel = vmc.compile(programs.PINNED, target=target, T=name)
+    codes = (np.arange(20 * 11).reshape(20, 11) % 8).astype(vmc.dtype(name).code_dtype)
+    x, y = kernel.pack("x", codes), kernel.pack("y", np.zeros_like(codes))
+    assert x.nbytes == 3 * 2 * 8 * vmc.dtype(name).width
+    kernel(x, y)
+    np.testing.assert_array_equal(kernel.unpack("y", y), codes)
+    np.testing.assert_array_equal(kernel.unpack("x", np.asarray(x), codes.shape), codes)
+    with pytest.raises(vmc.ArgumentError, match="packed in another layout"):
+        kernel(vmc.pack(codes, name), y)
+
+
+def test_a_column_major_block_holds_its_columns_one_after_the_other() -> None:
+    kernel = vmc.compile(programs.PINNED, T="u8")
+    codes = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    np.testing.assert_array_equal(np.asarray(kernel.pack("x", codes)), codes.T.ravel())
+
+
+def test_layouts_are_read_from_text() -> None:
+    assert vmc.layout("local(2,1).spatial(8,4).local(1,2)").shape == (16, 8)
 
 
 def test_unpack_wants_a_type_and_a_shape_for_plain_bytes() -> None:
