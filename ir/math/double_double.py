@@ -1,4 +1,4 @@
-"""Numbers as unevaluated sums high + low, twice as precise as their dtype: error-free sums and products, and what follows.
+"""Numbers as unevaluated sums high + low, twice as precise as their dtype: error-free sums and products, and so on.
 
 From Dekker (1971), Knuth, and Joldes, Muller, Popescu, "Tight and rigorous error bounds for basic building blocks of
 double-word arithmetic" (ACM TOMS 44(2), 2017). Nothing here minds which of f32 and f64 it works in. Products assume
@@ -88,10 +88,11 @@ def multiply_single(a: Double, b: Expression | float) -> Double:
 
 
 def divide(a: Double, b: Double) -> Double:
-    """a / b: the quotient of the high parts, and the quotient of what it leaves (DWDivDW2)."""
-    quotient = a.high / b.high
+    """a / b by one division: the quotient of the high parts, and what it leaves times the same reciprocal (DWDivDW2)."""
+    reciprocal = 1.0 / b.high
+    quotient = a.high * reciprocal
     rest = fma(-quotient, b.high, a.high) + fma(-quotient, b.low, a.low)
-    return quick_sum(quotient, rest / b.high)
+    return quick_sum(quotient, rest * reciprocal)
 
 
 def square_root(a: Expression) -> Double:

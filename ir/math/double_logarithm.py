@@ -43,5 +43,5 @@ def double_log(x: Expression) -> Double:
 
 
 def log_of_double(x: Double) -> Double:
-    """log(x) for a positive finite x in two parts, high the rounded sum: the low part adds its share of the high one."""
+    """log(x) for a positive finite x in two parts, high the rounded sum: log(high) + low/high."""
     return add_single(double_log(x.high), x.low / x.high)

@@ -1,8 +1,8 @@
 """erf and erfc.
 
-erf(x) is x + x p(x**2) near 0 and 1 - erfc(x) elsewhere. erfc(x) = e**(-x**2) g(x), where (1 + 2x) g(x) is a polynomial in
-t = (x - K)/(x + K) on all of x >= 0 (Shepherd and Laframboise, Mathematics of Computation 36, 1981). erf of f32 takes
-log(erfc(x)) as a polynomial instead, which is cheaper.
+erf(x) is x + x p(x**2) near 0 and 1 - erfc(x) elsewhere. erfc(x) = e**(-x**2) g(x), where (1 + 2x) g(x) is a
+polynomial in t = (x - K)/(x + K) on all of x >= 0 (Shepherd and Laframboise, Mathematics of Computation 36, 1981). erf
+of f32 takes log(erfc(x)) as a polynomial instead, which is cheaper.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def near_zero(size: Expression) -> Expression:
 
 def erfc(x: Expression) -> Expression:
     size = abs(x)
-    e = scaled_erfc(size.least(LIMIT[format_of(x).name]))
+    e = scaled_erfc(size.at_most(LIMIT[format_of(x).name]))
     value = e.mantissa.value()
     far = where(x < 0.0, 2.0 - scale(e.mantissa.high, e.k), scale(value, e.k))
-    near = 1.0 - with_sign(near_zero(size.least(0.5)), sign_bits(x))
+    near = 1.0 - with_sign(near_zero(size.at_most(0.5)), sign_bits(x))
     return where(size < 0.46875, near, far)
 
 
@@ -82,5 +82,5 @@ def erf64(size: Expression) -> Expression:
 
 def erf(x: Expression) -> Expression:
     size = abs(x)
-    result = erf32(size.least(4.0)) if format_of(x).name == "f32" else erf64(size.least(6.0))
+    result = erf32(size.at_most(4.0)) if format_of(x).name == "f32" else erf64(size.at_most(6.0))
     return with_sign(result, sign_bits(x))

@@ -1,8 +1,8 @@
 """exp, exp2, expm1, the hyperbolic functions and the logistic sigmoid.
 
 All rest on e**x = 2**k (1 + w): k is the integer nearest to x / ln(2), taken by adding 1.5 * 2**mantissa; what remains,
-|r| <= ln(2)/2, is exact in two parts (Cody and Waite's reduction with fma); w = r + r**2 p(r) with a minimax p. Functions
-that subtract keep w in two parts and work with their sum (see `double_double`).
+|r| <= ln(2)/2, is exact in two parts (Cody and Waite's reduction with fma); w = r + r**2 p(r) with a minimax p.
+Functions that subtract keep w in two parts and work with their sum (see `double_double`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def nearest_integer(x: Expression, factor: float) -> tuple[Expression, Expressio
 
 
 def clamp(x: Expression, limits: tuple[float, float]) -> Expression:
-    return x.most(limits[0]).least(limits[1])
+    return x.at_least(limits[0]).at_most(limits[1])
 
 
 def reduce(x: Expression, low: Expression | None = None) -> tuple[Expression, Expression, Expression]:
@@ -107,18 +107,30 @@ def expm1(x: Expression) -> Expression:
 def tanh(x: Expression) -> Expression:
     """tanh|x| = (e**(2|x|) - 1) / (e**(2|x|) + 1)."""
     form = format_of(x)
-    size = abs(x).least(form.digits * 0.4)  # beyond, the result is 1 rounded
+    size = abs(x).at_most(form.digits * 0.4)  # beyond, the result is 1 rounded
+    if form.name == "f32":
+        return with_sign(tanh32(size), sign_bits(x))
     numerator = minus_one(exponential(size + size))
     denominator = add_single(numerator, size.constant(2.0))
     result = divide(numerator, denominator).value()
     return with_sign(where(size < 2.0**-form.digits, size, result), sign_bits(x))
 
 
+def tanh32(size: Expression) -> Expression:
+    """tanh(x) for 0 <= x < 10 in f32: x + x**3 p(x**2) near 0, else 1 - 2/(e**(2x) + 1)."""
+    square = size * size
+    near = fma(size * square, polynomial(square, coefficients.TANH["f32"]), size)
+    e = quick_exponential(size + size)
+    power = power_of_two(e.k)
+    denominator = fma(power, e.high + e.low, power + 1.0)
+    return where(size < 0.9375, near, 1.0 - 2.0 / denominator)
+
+
 def sinh(x: Expression) -> Expression:
     """With t = e**|x| - 1: (t + t/(t + 1)) / 2; where e**-|x| no longer counts, e**|x| / 2."""
     form = format_of(x)
     size = abs(x)
-    e = exponential(size.least(LIMITS[form.name][1] + 1))
+    e = exponential(size.at_most(LIMITS[form.name][1] + 1))
     t = minus_one(Exponential(e.k.least(form.digits), e.high, e.low))
     quotient = divide(t, add_single(t, size.constant(1.0)))
     head = exact_sum(t.high, quotient.high)
@@ -130,7 +142,7 @@ def sinh(x: Expression) -> Expression:
 def cosh(x: Expression) -> Expression:
     """(e**|x| + e**-|x|) / 2."""
     form = format_of(x)
-    e = exponential(abs(x).least(LIMITS[form.name][1] + 1))
+    e = exponential(abs(x).at_most(LIMITS[form.name][1] + 1))
     grown = add_single(minus_one(Exponential(e.k.least(form.digits), e.high, e.low)), x.constant(1.0))
     inverse = divide(grown.constant(1.0), grown)
     head = exact_sum(grown.high, inverse.high)
@@ -141,11 +153,11 @@ def cosh(x: Expression) -> Expression:
 def sigmoid(x: Expression) -> Expression:
     """1 / (1 + e**-x): with t = e**-|x|, 1/(1 + t) for positive x and t/(1 + t) for negative, scaled last."""
     kind = format_of(x).name
-    e = exponential((-abs(x)).most(LIMITS[kind][0]))
-    mantissa = quick_sum(e.high.constant(1.0), e.high)
-    mantissa = quick_sum(mantissa.high, mantissa.low + e.low)
+    e = quick_exponential((-abs(x)).at_least(LIMITS[kind][0]))
+    head = quick_sum(e.high.constant(1.0), e.high)
+    mantissa = quick_sum(head.high, head.low + e.low)
     power = power_of_two(e.k.most(-100))
-    ones = exact_sum(mantissa.high * power, mantissa.high.constant(1.0))
+    ones = quick_sum(mantissa.high.constant(1.0), mantissa.high * power)
     denominator = Double(ones.high, fma(mantissa.low, power, ones.low))
     negative = x < 0.0
     numerator = choose(negative, mantissa, mantissa.constant(1.0))

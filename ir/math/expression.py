@@ -123,6 +123,14 @@ class Expression:
         """The maximum of both; NaN if either is."""
         return self.emit("max", other)
 
+    def at_most(self, limit: float) -> Expression:
+        """This, or a constant limit where it exceeds that; NaN stays. Two instructions, where IEEE's minimum takes more."""
+        return where(self > limit, self.constant(limit), self)
+
+    def at_least(self, limit: float) -> Expression:
+        """This, or a constant limit where it is below that; NaN stays."""
+        return where(self < limit, self.constant(limit), self)
+
     def sqrt(self) -> Expression:
         return self.emit("sqrt")
 

@@ -1,4 +1,4 @@
-"""The two floats that the mathematics is written for, f32 and f64, and how their bits are taken apart and put together."""
+"""The two floats that the mathematics is written for, f32 and f64: their bits taken apart and put together."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def power_of_two(k: Expression) -> Expression:
 
 
 def scale(x: Expression, k: Expression) -> Expression:
-    """x * 2**k for |k| up to twice the largest exponent, rounded once if |x| is in [1/4, 4]: in two exact steps, or one."""
+    """x * 2**k for |x| in [1/4, 4] and |k| up to twice the largest exponent, rounded once: the first step is exact."""
     half = k >> 1
     return x * power_of_two(half) * power_of_two(k - half)
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vmc.ir.math import error_functions, exponential, gamma, inverse_trigonometric, logarithm, power, roots, trigonometric
+from vmc.ir.math import (
+    error_functions,
+    exponential,
+    gamma,
+    inverse_trigonometric,
+    logarithm,
+    power,
+    roots,
+    trigonometric,
+)
 from vmc.ir.math.expression import Expression
 
 

@@ -98,10 +98,10 @@ def stirling(a: Expression) -> Double:
 def lgamma64(x: Expression) -> Expression:
     a = abs(x)
     negative = x < 0.0
-    inside = a.most(2.0**-1074).least(2.0**1023)
+    inside = a.at_least(2.0**-1074).at_most(2.0**1023)
     turns = sine_of_turns(inside)
-    near = small(inside.least(STIRLING_FROM), negative, turns)
-    positive = stirling(inside.most(STIRLING_FROM))
+    near = small(inside.at_most(STIRLING_FROM), negative, turns)
+    positive = stirling(inside.at_least(STIRLING_FROM))
     reflected = -add(positive, log_of_double(multiply_single(turns, inside)))
     far = choose(negative, reflected, positive)
     result = choose(a < STIRLING_FROM, near, far).value()

@@ -28,7 +28,7 @@ def odd_rest(s: Expression, z: Expression, family: dict[str, tuple[float, ...]])
 def root(z: Expression) -> Double:
     """sqrt(z) in two parts, also for 0."""
     high = z.sqrt()
-    return Double(high, fma(-high, high, z) / (high + high).most(2.0**-60))
+    return Double(high, fma(-high, high, z) / (high + high).at_least(2.0**-60))
 
 
 def add_in_parts(base: Double, high: Expression, low: Expression) -> Expression:
@@ -70,7 +70,7 @@ def arctangent(base: Double, t: Double) -> Expression:
 
 def atan(x: Expression) -> Expression:
     """atan(x), pi/4 + atan((x - 1)/(x + 1)) or pi/2 - atan(1/x), whichever argument is small."""
-    size = abs(x).least(2.0 ** (format_of(x).digits + 4))
+    size = abs(x).at_most(2.0 ** (format_of(x).digits + 4))
     one = size.constant(1.0)
     near, middle = size < TAN_EIGHTH, size < TAN_EIGHTH + 2.0
     zero = one.constant(0.0)

@@ -60,7 +60,7 @@ def correction(f: Expression) -> Expression:
 
 
 def curvature(f: Expression, square: Double) -> Expression:
-    """log(1 + f) - f + square.high, given square = f**2/2: s (f**2/2 + s**2 p(s**2)) with s = f/(2 + f), as fdlibm does."""
+    """log(1 + f) - f + square.high, given square = f**2/2: s (f**2/2 + s**2 p(s**2)) with s = f/(2 + f) (fdlibm)."""
     s = f / (f + 2.0)
     z = s * s
     return fma(s, fma(z, polynomial(z, coefficients.ATANH[format_of(f).name]), square.high), -square.low)

@@ -1,4 +1,4 @@
-"""pow(x, y) = e**(y log|x|), with a logarithm precise enough that its product with y still is (see `double_logarithm`)."""
+"""pow(x, y) = e**(y log|x|), with a logarithm so precise that its product with y still is (see `double_logarithm`)."""
 
 from __future__ import annotations
 

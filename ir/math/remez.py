@@ -38,7 +38,9 @@ class Problem:
         self.points = [middle - half * mp.cos(mp.pi * i / total) for i in range(total + 1)]
         self.values = [self.function(t) for t in self.points]
         weights = [abs(self.weight(t)) for t in self.points]
-        self.weights = [max(w, max(weights) * WEIGHT_FLOOR) for w in weights]  # a weight of 0 would allow no alternation
+        self.weights = [
+            max(w, max(weights) * WEIGHT_FLOOR) for w in weights
+        ]  # a weight of 0 would allow no alternation
 
 
 def round_to(value: Real, digits: int) -> Real:

@@ -1,4 +1,4 @@
-"""The expansions of the mathematical functions as C, compiled by the system's compiler: an executor for exhaustive sweeps.
+"""The expansions of the mathematical functions as C, compiled by the system's compiler, for exhaustive sweeps.
 
     python tests/slow/math_in_c.py exp tanh           # f32: every 64th input, against the C library in double precision
     python tests/slow/math_in_c.py --all exp          # f32: all 2**32 inputs, a few minutes a function
@@ -23,7 +23,9 @@ from vmc.ir.ops import OPS
 from vmc.ir.types import DType, dtype
 
 C_TYPES = {"f32": "float", "f64": "double", "u1": "bool"}
-C_TYPES |= {f"{sign}{width}": f"{prefix}int{width}_t" for sign, prefix in (("i", ""), ("u", "u")) for width in (8, 16, 32, 64)}
+C_TYPES |= {
+    f"{sign}{width}": f"{prefix}int{width}_t" for sign, prefix in (("i", ""), ("u", "u")) for width in (8, 16, 32, 64)
+}
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "and": "&", "or": "|", "xor": "^"}
 INFIX |= {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 CALLS = {"fma": "FMA", "sqrt": "SQRT", "floor": "FLOOR", "round": "RINT", "trunc": "TRUNC", "abs": "ABS"}
@@ -62,7 +64,9 @@ def expression(op: Op, names: list[str]) -> str:
         case "min" | "max":
             return f"{names[0]} {'<' if op.name == 'min' else '>'} {names[1]} ? {names[0]} : {names[1]}"
         case name if name in CALLS:
-            call = {"FMA": "fma", "SQRT": "sqrt", "FLOOR": "floor", "RINT": "rint", "TRUNC": "trunc", "ABS": "fabs"}[CALLS[name]]
+            call = {"FMA": "fma", "SQRT": "sqrt", "FLOOR": "floor", "RINT": "rint", "TRUNC": "trunc", "ABS": "fabs"}[
+                CALLS[name]
+            ]
             return f"__builtin_{call}{suffix}({', '.join(names)})"
     raise NotImplementedError(op.name)
 
@@ -112,7 +116,8 @@ def function_source(name: str, kind: DType) -> str:
 
     emit(build.ops)
     kind_name = C_TYPES[kind.name]
-    head = f"void run(const {kind_name} *restrict x, {kind_name} *restrict y, long n) {{\n  for (long i = 0; i < n; i++) {{"
+    head = f"void run(const {kind_name} *restrict x, {kind_name} *restrict y, long n) {{"
+    head += "\n  for (long i = 0; i < n; i++) {"
     return "\n".join([PRELUDE, head, *lines, f"    y[i] = {names[result]};", "  }", "}"])
 
 
@@ -184,7 +189,22 @@ def program(name: str, kind: DType) -> str:
     quad = kind.name == "f64"
     tail = "q" if quad else ""
     reference = REFERENCES.get(name, f"{name.upper()}(x)")
-    upper = ("exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "pow", "sin", "cos", "tan", "sinh", "cosh", "tanh")
+    upper = (
+        "exp",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sqrt",
+        "pow",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+    )
     upper += ("asin", "acos", "atan", "erf", "erfc", "lgamma")
     macros = [f"#define {f.upper()} {f}{tail}" for f in (*upper, "ilogb", "ldexp")]
     macros += [f"#define T {C_TYPES[kind.name]}", f"#define W {'__float128' if quad else 'double'}"]
@@ -207,7 +227,9 @@ def sweep(name: str, kind: DType, first: int, second: int) -> str:
     """Runs one sweep; a line of results."""
     real = ctypes.c_float if kind.name == "f32" else ctypes.c_double
     fields = [("worst", ctypes.c_double), ("at", real), ("got", real), ("special", ctypes.c_long)]
-    report = type("Report", (ctypes.Structure,), {"_fields_": [*fields, ("special_at", real), ("inputs", ctypes.c_long)]})
+    report = type(
+        "Report", (ctypes.Structure,), {"_fields_": [*fields, ("special_at", real), ("inputs", ctypes.c_long)]}
+    )
     with tempfile.TemporaryDirectory() as directory:
         library = compiled(program(name, kind), Path(directory))
         library.sweep.restype, library.sweep.argtypes = report, [ctypes.c_uint64, ctypes.c_uint64]

@@ -25,7 +25,9 @@ def test_angles_are_within_one_unit_in_the_last_place(kind: str, run_op: Callabl
     dtype = np.dtype(np.float32 if kind == "f32" else np.float64)
     rng, info, count = np.random.default_rng(5), np.finfo(dtype), 1500
     y, x = (rng.normal(0, 1, 3 * count) for _ in range(2))
-    spread = np.concatenate([np.zeros(count), rng.uniform(-40, 40, count), rng.uniform(-2 * info.maxexp, 2 * info.maxexp, count)])
+    spread = np.concatenate(
+        [np.zeros(count), rng.uniform(-40, 40, count), rng.uniform(-2 * info.maxexp, 2 * info.maxexp, count)]
+    )
     with np.errstate(all="ignore"):
         y = np.ldexp(y, np.floor(spread / 2).astype(int)).astype(dtype)
         x = np.ldexp(x, -np.floor(spread / 2).astype(int)).astype(dtype)

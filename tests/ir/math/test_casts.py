@@ -90,15 +90,23 @@ def neighbours(target: DType, source: DType) -> Any:
     points = np.concatenate([values, (values[1:] + values[:-1]) / 2, [values[-1] * 1.25, -values[-1] * 1.25]])
     native = source.from_codes(source.encode(points))
     with np.errstate(all="ignore"):
-        around = [native, np.nextafter(native, native.dtype.type(np.inf)), np.nextafter(native, native.dtype.type(-np.inf))]
+        around = [
+            native,
+            np.nextafter(native, native.dtype.type(np.inf)),
+            np.nextafter(native, native.dtype.type(-np.inf)),
+        ]
         info = np.finfo(native.dtype)
-        ends = np.array([0, -0.0, np.inf, -np.inf, np.nan, info.max, -info.max, info.tiny, info.smallest_subnormal], info.dtype)
+        ends = np.array(
+            [0, -0.0, np.inf, -np.inf, np.nan, info.max, -info.max, info.tiny, info.smallest_subnormal], info.dtype
+        )
     rng = np.random.default_rng(8)
     random = rng.integers(0, 1 << source.width, 500, np.uint64).astype(source.code_dtype)
     return np.concatenate([source.to_codes(np.concatenate([*around, ends])), random])
 
 
-@pytest.mark.parametrize("target", [kind for kind in ALL_SMALL if kind.is_float] + [dtype("f16"), dtype("bf16")], ids=str)
+@pytest.mark.parametrize(
+    "target", [kind for kind in ALL_SMALL if kind.is_float] + [dtype("f16"), dtype("bf16")], ids=str
+)
 @pytest.mark.parametrize("source", ["f32", "f64"])
 def test_midpoints_and_their_neighbours_round_as_the_mode_says(source: str, target: DType) -> None:
     kind = dtype(source)
@@ -113,7 +121,9 @@ def test_midpoints_and_their_neighbours_round_as_the_mode_says(source: str, targ
 def test_floats_become_integers(target: DType, rounding: str) -> None:
     rng = np.random.default_rng(9)
     near = rng.integers(-20, 300, 400) / 4
-    edges = np.array([float(target.min), float(target.max), float(target.max) + 1]) + np.array([[-1], [-0.5], [0], [0.5], [1]])
+    edges = np.array([float(target.min), float(target.max), float(target.max) + 1]) + np.array(
+        [[-1], [-0.5], [0], [0.5], [1]]
+    )
     special = np.array([np.nan, np.inf, -np.inf, -0.0, 1e300, -1e300, 2.0**31, 2.0**63, -(2.0**63), 2.0**64])
     values = np.concatenate([near, edges.ravel(), special, rng.normal(0, float(target.max), 300)])
     for source in (*WIDE, dtype("f8e5m2"), dtype("f6e3m2")):
@@ -136,5 +146,15 @@ def test_wide_integers_become_floats_and_integers_in_every_mode(source: str) -> 
 
 
 def test_primitive_casts_have_no_expansion() -> None:
-    for source, target in (("f16", "f32"), ("f32", "f64"), ("f32", "f16"), ("i8", "f32"), ("i64", "f64"), ("u4", "i32")):
-        assert cast(np.zeros(1, dtype(source).code_dtype), dtype(source), dtype(target), "nearest_even", None, None) is None
+    for source, target in (
+        ("f16", "f32"),
+        ("f32", "f64"),
+        ("f32", "f16"),
+        ("i8", "f32"),
+        ("i64", "f64"),
+        ("u4", "i32"),
+    ):
+        assert (
+            cast(np.zeros(1, dtype(source).code_dtype), dtype(source), dtype(target), "nearest_even", None, None)
+            is None
+        )
