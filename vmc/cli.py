@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence_stdout()
         return 1
+    except MemoryError as error:
+        print(f"error: out of memory: {error}" if str(error) else "error: out of memory", file=sys.stderr)
+        return 1
     except Exception as error:
         return report_bug(error, words)
 

@@ -59,12 +59,15 @@ def test_wrong_usage_ends_with_2(vmc: Run, folder: Path, words: list[str]) -> No
 @pytest.mark.parametrize("command", ["check", "run", "show"])
 def test_files_that_cannot_be_read_are_diagnosed(vmc: Run, folder: Path, command: str) -> None:
     (folder / "binary.vmc").write_bytes(b"kernel \xff\xfe\x00")
+    with (folder / "large.vmc").open("wb") as file:
+        file.truncate(1 << 25)
     for name, code, text in (
         ("missing.vmc", "E0901", "there is no file missing.vmc"),
         ("cpoy.vmc", "E0901", "did you mean `copy.vmc`?"),
         (".", "E0901", ". is a directory"),
         ("binary.vmc", "E0902", "byte 7 cannot be read"),
         ("copy.vmc/x", "E0901", "cannot be read"),
+        ("large.vmc", "E0901", "large.vmc is larger than 16 MiB"),
         ("a\0b.vmc", "E0901", "cannot be read"),
     ):
         outcome = vmc(command, name)
@@ -78,6 +81,11 @@ def test_a_failure_is_json_where_json_is_asked_for(vmc: Run, folder: Path, comma
     outcome = vmc(command, "missing.vmc", "--json")
     assert outcome.code == 1
     assert json.loads(outcome.out)["diagnostics"][0]["code"] == "E0901"
+
+
+def test_memory_that_is_not_there_is_no_bug(vmc: Run, folder: Path) -> None:
+    outcome = vmc("run", "copy.vmc", "--set", "T=f64", "--set", "N=1000000000000000", "--arg", "x=ones")
+    assert outcome.code == 1 and "error: out of memory" in outcome.err
 
 
 def test_an_interruption_is_no_traceback(vmc: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

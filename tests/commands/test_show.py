@@ -35,6 +35,8 @@ def test_stages_targets_and_settings_that_do_not_exist_are_diagnosed(vmc: Run, f
         (["--target", "cuda:sm_90a"], "E0914", "cuda:sm_90a"),
         (["--set", "TT=u4", "--set", "T=u4"], "E0906", "no compile-time parameter or symbol `TT`"),
         (["--set", "T=u44"], "E0211", "did you mean"),
+        (["--set", "T=u4", "--set", "N=1.5"], "E0907", "the symbol `N` takes an integer, and got 1.5"),
+        (["--set", "T=u4", "--set", "N=u4"], "E0907", "the symbol `N` takes an integer, and got u4"),
         ([], "E0706", "--set T="),
     ):
         outcome = vmc("show", "copy.vmc", *words)

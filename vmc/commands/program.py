@@ -12,6 +12,9 @@ from vmc.commands.failure import Failure, fail
 if TYPE_CHECKING:
     from vmc.runtime.kernel import Kernel
 
+LARGEST = 16 << 20
+"""Bytes of a source file; what is larger is no program."""
+
 Setting = tuple[str, int | float | bool | str]
 
 
@@ -79,7 +82,11 @@ def split_program(text: str) -> tuple[str, str | None]:
 def read_source(file: str) -> str:
     """The text of a source file. Raises Failure."""
     try:
-        return Path(file).read_bytes().decode("utf-8")
+        with Path(file).open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise fail("E0901", f"{file} is larger than {LARGEST >> 20} MiB")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise fail("E0902", f"{file} is not UTF-8 text: byte {error.start} cannot be read") from None
     except FileNotFoundError:

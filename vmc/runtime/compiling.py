@@ -34,8 +34,9 @@ def compile(source_or_path: str | Path, kernel: str | None = None, target: str =
 def elaborate(source: str, file: str, kernel: str | None, target: str, bindings: Mapping[str, Any]) -> Kernel:
     """The kernel of a text whose spans name `file`, before code is generated. Raises CompileError, TargetError."""
     check_target(target)
-    elaborated = compile_kernel(source, file, kernel, plain_bindings(bindings))
-    check_names(elaborated.kernel.name, source, file, bindings, dict(elaborated.kernel.bindings))
+    plain = plain_bindings(bindings)
+    elaborated = compile_kernel(source, file, kernel, plain)
+    check_names(elaborated.kernel.name, source, file, plain, dict(elaborated.kernel.bindings))
     return Kernel.of(elaborated, target, source, file)
 
 
@@ -60,7 +61,7 @@ def plain_bindings(bindings: Mapping[str, Any]) -> dict[str, DType | int | float
 
 
 def check_names(kernel: str, source: str, file: str, bindings: Mapping[str, Any], taken: Mapping[str, str]) -> None:
-    """Whether every binding is a compile-time parameter or a symbol of the kernel. Raises CompileError."""
+    """Whether every binding is a compile-time parameter, or an integer for a symbol. Raises CompileError."""
     others = [name for name in bindings if name not in taken]
     if not others:
         return
@@ -69,9 +70,14 @@ def check_names(kernel: str, source: str, file: str, bindings: Mapping[str, Any]
 
     node = declaration(source, file, kernel)
     known = list(dict.fromkeys([*taken, *extent_names(node)]))
-    unknown = [name for name in others if name not in known]
     found = []
-    for name in unknown:
+    for name in others:
+        value = bindings[name]
+        if name in known:
+            if not isinstance(value, int) or isinstance(value, bool):
+                message = f"the symbol `{name}` takes an integer, and got {value}"
+                found.append(error("E0907", message, node.name_span))
+            continue
         close = suggest(name, known)
         help = f"did you mean `{close}`?" if close else f"it has {', '.join(f'`{k}`' for k in known) or 'none'}"
         message = f"`{kernel}` has no compile-time parameter or symbol `{name}`"
