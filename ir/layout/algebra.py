@@ -221,10 +221,10 @@ def pack_map(fragment: Layout, storage: Layout) -> Layout:
 # ---- shapes ----------------------------------------------------------------------------------------------------------
 
 
-def permute(layout: Layout, *order: int) -> Layout:
+def permute(layout: Layout, order: Sequence[int]) -> Layout:
     """The layout whose dimension d is the dimension order[d]. Raises LayoutError."""
     if sorted(order) != list(range(len(layout.shape))):
-        raise LayoutError(f"{list(order)} is no order of {len(layout.shape)} dimensions")
+        raise LayoutError(f"{order} is no order of {len(layout.shape)} dimensions")
     planes = []
     for plane in layout.planes:
         parts = layout.dimensions(plane)
@@ -267,7 +267,7 @@ def concat(*layouts: Layout) -> Layout:
     return whole
 
 
-def reduce(layout: Layout, *dims: int, keepdims: bool = False) -> Layout:
+def reduce(layout: Layout, dims: Sequence[int], keepdims: bool = False) -> Layout:
     """The layout of a reduction's result: of the lanes that held parts of a sum, each holds the sum.
 
     Digits of the dimensions become replicas; in a lane's storage they vanish, and the rest closes up in the same order.

@@ -57,9 +57,10 @@ class Layout:
     swizzle: Swizzle | None = None
 
     def __post_init__(self) -> None:
+        check_shape(self.shape)
         for plane in self.planes:
             count = prod(self.shape) * (plane.bits or 1)
-            if min(self.shape, default=1) < 1 or size(plane.digits) != count:
+            if size(plane.digits) != count:
                 raise LayoutError(f"digits for {size(plane.digits)} places do not fit {count}")
             if plane.bits:
                 split(plane.digits, plane.bits)
@@ -139,6 +140,11 @@ class Layout:
         return self.unswizzled_reach(axis) + 1
 
     extent = cosize
+
+    @property
+    def lanes(self) -> int:
+        """The number of lanes that hold a part."""
+        return self.cosize(LANE)
 
     @property
     def bits_per_lane(self) -> int:
@@ -335,8 +341,15 @@ def column_strides(shape: Sequence[int]) -> list[int]:
     return list(accumulate(shape[:-1], mul, initial=1)) if shape else []
 
 
+def check_shape(shape: Sequence[int]) -> None:
+    """Raises LayoutError where an extent is below 1."""
+    if min(shape, default=1) < 1:
+        raise LayoutError(f"the shape {list(shape)} has an extent below 1")
+
+
 def dense(axis: str, shape: Sequence[int], strides: Sequence[int] | None = None) -> Layout:
     """The layout on one axis with these strides; row-major without."""
+    check_shape(shape)
     steps = row_strides(shape) if strides is None else strides
     return Layout.of(shape, [Digit(n, s, axis) for n, s in zip(shape, steps, strict=True)])
 

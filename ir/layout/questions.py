@@ -8,9 +8,8 @@ from math import gcd, prod
 
 import numpy as np
 
-from vmc.ir.layout.digits import BIT, LANE, Digits, LayoutError, by_extents, merged, size
+from vmc.ir.layout.digits import BIT, LANE, Digit, LayoutError, by_extents, merged, size
 from vmc.ir.layout.layout import Layout, shifts
-from vmc.ir.layout.planes import Plane
 from vmc.ir.layout.swizzle import Array
 
 ENUMERABLE = 1 << 26
@@ -149,37 +148,23 @@ def view_compatible(a: Layout, b: Layout) -> Mismatch | None:
 def contiguous_bits(layout: Layout, dim: int = -1) -> int:
     """The widest aligned access along a dimension, in bits, a power of two: 1 where neighbours are strangers.
 
-    The largest width such that every aligned run of so many bits, counted along `dim` (the bits of an element first,
-    and past the dimension's end along the ones before it), lies side by side on the axis `bit`, at a multiple of it.
-    Of `compose(memory, inverse(registers))`, it is how wide the lanes can load.
+    The largest width such that every run of so many bits of the dimension (an element's first, then its neighbours')
+    lies side by side on the axis `bit`, at a multiple of the width. Of `compose(memory, inverse(registers))` it is how
+    wide every lane can load. Raises LayoutError where digits span dimensions.
     """
-    width = min(run_bits(fastest(layout, plane, dim)) for plane in layout.planes)
-    starts = [dict(plane.offset).get(BIT, 0) for plane in layout.planes]
-    width = gcd(width, *starts, *(d.stride for d in layout.replicas if d.axis == BIT))
+    moving = [d.stride for d in layout.replicas if d.axis == BIT]
+    runs = []
+    for plane in layout.planes:
+        parts = by_extents(plane.digits, (*layout.shape, plane.bits or 1))
+        bits = parts.pop()
+        along = parts.pop(dim) if parts else ()
+        *rest, lowest = merged((*along, *bits)) or (Digit(1, 1, BIT),)
+        runs.append(lowest.extent if (lowest.axis, lowest.stride) == (BIT, 1) else 1)
+        moving += [dict(plane.offset).get(BIT, 0)]
+        moving += [d.stride for d in (*rest, *(d for part in parts for d in part)) if d.axis == BIT]
+    width = gcd(*runs, *moving)
     width &= -width
     return width if layout.swizzle is None else min(width, 1 << layout.swizzle.base)
-
-
-def fastest(layout: Layout, plane: Plane, dim: int) -> Digits:
-    """The digits of a plane with the dimension moved to be the fastest."""
-    if dim in (-1, len(layout.shape) - 1) or not layout.shape:
-        return plane.digits
-    parts = by_extents(plane.digits, (*layout.shape, plane.bits or 1))
-    moved = parts.pop(dim if dim >= 0 else dim - 1)
-    return merged(digit for part in (*parts[:-1], moved, parts[-1]) for digit in part)
-
-
-def run_bits(digits: Digits) -> int:
-    """How many neighbours lie side by side, at places that every other step keeps a multiple of the number."""
-    run, outer = 1, 0
-    counting = True
-    for digit in reversed(digits):
-        counting = counting and digit.axis == BIT and digit.stride == run
-        if counting:
-            run *= digit.extent
-        elif digit.axis == BIT:
-            outer = gcd(outer, digit.stride)
-    return gcd(run, outer)
 
 
 def lane_addresses(registers: Layout, memory: Layout, width: int) -> Array:

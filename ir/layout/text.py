@@ -69,9 +69,9 @@ METHODS: dict[str, tuple[Build, str]] = {
     "shifted": (Layout.shifted, "shifted(axis=n, ...)"),
     "swizzle": (Layout.swizzled, "swizzle(base, bits, shift)"),
     "reshape": (Layout.reshape, "reshape(n, ...)"),
-    "permute": (algebra.permute, "permute(dimension, ...)"),
+    "permute": (lambda base, *order: algebra.permute(base, order), "permute(dimension, ...)"),
     "slice": (algebra.slice_layout, "slice((start, ...), (size, ...), (step, ...))"),
-    "reduce": (algebra.reduce, "reduce(dimension, ...)"),
+    "reduce": (lambda base, *dims: algebra.reduce(base, dims), "reduce(dimension, ...)"),
     "inverse": (algebra.inverse, "inverse()"),
 }
 """What may follow a dot, and how it is used."""

@@ -7,10 +7,13 @@ from math import prod
 
 from hypothesis import strategies as st
 
-from vmc.ir.layout import Digit, Layout, Plane, Swizzle
+from vmc.ir.layout import Digit, Layout, Plane, Swizzle, column_local, local, strided
 
 AXES = ("bit", "lane", "warp")
 SMALL = 4096
+STRIDES = st.integers(0, 40)
+WIDTHS = st.sampled_from([0, 0, 1, 3, 4])
+NO_BITS = st.just(0)
 
 
 @st.composite
@@ -33,7 +36,7 @@ def factors(draw, n):
 
 
 @st.composite
-def digits_of(draw, extents, axes=AXES, strides=st.integers(0, 40)):
+def digits_of(draw, extents, axes=AXES, strides=STRIDES):
     """Digits of any strides for the dimensions."""
     parts = [part for extent in extents for part in draw(factors(extent))]
     return tuple(Digit(n, draw(strides), draw(st.sampled_from(axes))) for n in parts)
@@ -54,7 +57,7 @@ swizzles = st.builds(Swizzle, st.integers(0, 2), st.integers(1, 2), st.integers(
 
 
 @st.composite
-def raw(draw, axes=AXES, bits=st.sampled_from([0, 0, 1, 3, 4]), swizzled=True, replicated=True):
+def raw(draw, axes=AXES, bits=WIDTHS, swizzled=True, replicated=True):
     """The fields of a layout of one plane, by which its meaning is defined."""
     shape, width = draw(shapes()), draw(bits)
     return {
@@ -90,7 +93,7 @@ def planar(draw):
 
 
 @st.composite
-def kronecker(draw, rank=2, most=4, bits=st.just(0)):
+def kronecker(draw, rank=2, most=4, bits=NO_BITS):
     """A product of local and spatial parts: a bijection, as register layouts are."""
     layout = Layout.of((1,) * rank, ())
     names = ["local", "spatial", "warps", "column_local", "column_spatial"]
@@ -102,7 +105,7 @@ def kronecker(draw, rank=2, most=4, bits=st.just(0)):
 
 
 @st.composite
-def gapped(draw, bits=st.sampled_from([0, 1, 3, 4])):
+def gapped(draw, bits=WIDTHS):
     """An injective layout on several axes, with gaps, in any order of digits."""
     shape, width = draw(shapes(ranks=(1, 3), extents=(1, 4))), draw(bits)
     parts = [part for extent in (*shape, *([width] if width else [])) for part in draw(factors(extent))]
@@ -114,6 +117,20 @@ def gapped(draw, bits=st.sampled_from([0, 1, 3, 4])):
         found[place] = Digit(parts[place], stride, axis)
         reach[axis] = stride * parts[place]
     return Layout.of(shape, found, bits=width)
+
+
+@st.composite
+def memories(draw, rank=2):
+    """A bijection from a tile's bits to memory: a dense order of the dimensions, perhaps blocked."""
+    shape = [draw(st.sampled_from((1, 2, 3, 4, 6))) for _ in range(rank)]
+    order = draw(st.permutations(range(rank)))
+    strides, step = [0] * rank, 1
+    for dim in reversed(order):
+        strides[dim], step = step, step * shape[dim]
+    outer = strided(shape, strides)
+    if draw(st.booleans()):
+        outer = outer * draw(st.sampled_from((local(*(2,) * rank), column_local(*(2,) * rank))))
+    return outer.with_bits(draw(st.integers(1, 8)))
 
 
 # ---- the meaning, written out ----------------------------------------------------------------------------------------
