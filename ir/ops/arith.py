@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from vmc.ir.core import Op, TileType, Type
+from vmc.ir.core import IRError, Op, TileType, Type
 from vmc.ir.evaluate import Array, Evaluator, Operand
 from vmc.ir.opdef import Attrs, OpDef, filtered, operands, require, tile
 from vmc.ir.types import DType, dtype
@@ -79,10 +79,11 @@ class Elementwise(OpDef):
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, self.arity, self.name)
         first = tile(types[0])
-        require(self.legal(first.dtype), f"{self.name} is not defined on {first.dtype.name}")
+        if not self.legal(first.dtype):
+            raise IRError(f"{self.name} is not defined on {first.dtype.name}")
         for other in map(tile, types[1:]):
-            same = (other.dtype, other.shape) == (first.dtype, first.shape)
-            require(same, f"{self.name} takes operands of one type, and got {first} and {other}")
+            if (other.dtype, other.shape) != (first.dtype, first.shape):
+                raise IRError(f"{self.name} takes operands of one type, and got {first} and {other}")
         return (self.result(first),)
 
     def result(self, operand: TileType) -> TileType:

@@ -17,7 +17,7 @@ from vmc.lang.elaborate.expressions import evaluate
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.values import Const, Poison, Thing, Tile, TupleRef
 
-MAX_STATIC_TRIPS = 65_536
+MAX_STATIC_TRIPS = 16_384
 I64 = TileType(dtype("i64"))
 
 

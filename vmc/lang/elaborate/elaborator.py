@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from vmc.diagnostics import Diagnostic, Fix, Note, error, suggest
 from vmc.ir.builder import Builder
 from vmc.ir.core import IRError, Op, TileType, Value
@@ -16,11 +14,11 @@ from vmc.ir.span import UNKNOWN, Span
 from vmc.ir.types import DType
 from vmc.lang.elaborate.errors import AlreadyReported, Reject
 from vmc.lang.elaborate.scope import Scope
-from vmc.lang.elaborate.typing import I64, U1, default_type, holds
+from vmc.lang.elaborate.typing import I64, U1, constant_code, default_type, holds
 from vmc.lang.elaborate.values import Const, ListRef, Nothing, Poison, ShapedRef, Tensor, TextRef, Thing, Tile, TypeRef
 
 MAX_TILE = 1 << 24
-MAX_OPERATIONS = 200_000
+MAX_OPERATIONS = 100_000
 
 
 class Recorder(Builder):
@@ -132,7 +130,7 @@ class Elaborator:
             )
         if type.is_int:
             return self.at(span)("constant", type=TileType(type), code=int(value) % (1 << type.width))
-        bits = int(type.encode(np.asarray(float(value)))[()])
+        bits = constant_code(type, float(value))
         return self.at(span)("constant", type=TileType(type), code=bits)
 
     def tile(self, thing: Thing, span: Span) -> Tile:

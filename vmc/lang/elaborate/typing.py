@@ -7,6 +7,9 @@ holds the values of both; compile-time numbers take the type of what they meet. 
 from __future__ import annotations
 
 import math
+from functools import cache, lru_cache
+
+import numpy as np
 
 from vmc.ir.types import DType, dtype
 
@@ -55,11 +58,29 @@ def bitwise_type(a: DType, b: DType) -> DType | None:
 
 def holds(type: DType, value: int | float) -> bool:
     """Whether a compile-time number can become a constant of the type: integers exactly, floats by rounding."""
+    low, high = bounds(type)
     if type.is_int:
-        return isinstance(value, int) and type.min <= value <= type.max
+        return isinstance(value, int) and low <= value <= high
     if math.isnan(value) or math.isinf(value):
         return True
-    return abs(value) <= type.max or type in (F32, F64)
+    return abs(value) <= high or type in (F32, F64)
+
+
+@cache
+def bounds(type: DType) -> tuple[int | float, int | float]:
+    """The least and the greatest finite value."""
+    return type.min, type.max
+
+
+def constant_code(type: DType, value: float) -> int:
+    """The bit pattern of a number rounded to a float type."""
+    return code_of_text(type, value.hex())
+
+
+@lru_cache(maxsize=4096)
+def code_of_text(type: DType, digits: str) -> int:
+    """The same of a number in hexadecimal, which, unlike the number, tells 0 from -0 as a key."""
+    return int(type.encode(np.asarray(float.fromhex(digits)))[()])
 
 
 def default_type(value: int | float | bool) -> DType:
