@@ -88,7 +88,7 @@ def multiply_single(a: Double, b: Expression | float) -> Double:
 
 
 def divide(a: Double, b: Double) -> Double:
-    """a / b by one division: the quotient of the high parts, and what it leaves times the same reciprocal (DWDivDW2)."""
+    """a / b by one division: the quotient of the high parts, and what it leaves times the reciprocal (DWDivDW2)."""
     reciprocal = 1.0 / b.high
     quotient = a.high * reciprocal
     rest = fma(-quotient, b.high, a.high) + fma(-quotient, b.low, a.low)

@@ -124,7 +124,7 @@ class Expression:
         return self.emit("max", other)
 
     def at_most(self, limit: float) -> Expression:
-        """This, or a constant limit where it exceeds that; NaN stays. Two instructions, where IEEE's minimum takes more."""
+        """This, or a constant limit where it exceeds that; NaN stays. Cheaper than IEEE's minimum on most machines."""
         return where(self > limit, self.constant(limit), self)
 
     def at_least(self, limit: float) -> Expression:

@@ -291,7 +291,7 @@ ERROR_FAMILIES = (
 WORDS = {"f32": (13, 6), "f64": (34, 37)}
 """Leading zeros and number of the words of 2/pi; see `reduction`."""
 
-CONSTANTS = {
+CONSTANTS: dict[str, tuple[Callable[[], Real], int]] = {
     "LN2": (lambda: mp.ln(2), 3),
     "LOG2E": (lambda: 1 / mp.ln(2), 2),
     "LOG10E": (lambda: 1 / mp.ln(10), 2),
