@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from vmc.backends.cpu import address, rows
+from vmc.backends.cpu import address, planes, rows
 from vmc.backends.cpu.elements import I1, constant
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.tiles import Buffer, Index, Origin, Tensor, Tile
@@ -146,6 +146,10 @@ def copy_in(e: Emitter, slice: Slice, fill: ir.Value, buffer: Buffer) -> None:
             e.fill(buffer, everywhere)
     if row_wise(slice):
         each_row(e, slice, lambda place, count, position: unpack(e, slice, buffer, place, count, position))
+        return
+    found = planes.planes_of(slice)
+    if found is not None:
+        planes.copy_planes(e, slice, found, buffer)
         return
 
     def element(place: Index) -> None:

@@ -57,7 +57,8 @@ def widen_float(e: Emitter, dtype: DType, element: ir.Value) -> ir.Value:
         case "bf16":
             return e.b.bitcast(e.b.shl(e.b.zext(element, I32), ir.Constant(I32, 16)), FLOAT)
         case "tf32":
-            return e.b.bitcast(element, FLOAT)
+            used = ir.Constant(I32, (1 << 32) - (1 << dtype.unused_bits))
+            return e.b.bitcast(e.b.and_(element, used), FLOAT)
     code = to_code(e.b, dtype, element)
     return decode_fields(e, dtype, resize(e.b, code, I32, signed=False))
 

@@ -19,7 +19,8 @@ from vmc.backends.cpu.tiles import Buffer, Index, Scope, Tensor, Tile, elementwi
 from vmc.ir.core import Kernel, Op, Value
 from vmc.ir.types import DType
 
-STACK_BUFFER = 2048  # bytes up to which a buffer is an alloca, which LLVM may dissolve into registers
+STACK_BUFFER = 2048  # bytes up to which a buffer is an alloca, which LLVM may dissolve into registers,
+STACK = 1 << 16  # as long as all of them together take no more than this
 LINE = 64  # bytes: alignment of buffers
 SCOPES = 24  # more memory than that shares scopes, since each lists all others
 FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums and rounding by anchors (vmc.ir.math)
@@ -33,7 +34,7 @@ class Emitter:
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
         self.env: dict[Value, Tile | Tensor] = {}
         self.arena: ir.Value | None = None
-        self.arena_size = 0
+        self.arena_size = self.stack_size = 0
         self.symbols: dict[str, ir.Value] = {}
         self.sites: list[Site] = []
         self.has_half = machine.has_half
@@ -243,7 +244,8 @@ class Emitter:
     def allocate_raw(self, element: ir.Type, width: int, size: int) -> Buffer:
         """Uninitialized memory for `size` values of an LLVM type of `width` bytes."""
         bytes = -(-size * width // LINE) * LINE
-        if bytes <= STACK_BUFFER:
+        if bytes <= STACK_BUFFER and self.stack_size + bytes <= STACK:
+            self.stack_size += bytes
             return Buffer(self.slot(element, size), element, size, None, owned=True)
         assert self.arena is not None
         with self.b.goto_entry_block():
@@ -324,27 +326,38 @@ class Emitter:
 
     def at(self, tile: Tile, index: Index) -> ir.Value:
         """The element at an index."""
-        key = (tile, *index)
-        if key not in self._memo:
-            if tile.buffer is not None:
-                value = self.read(tile.buffer, self.linear(index, tile.shape))
-            else:
-                assert tile.at is not None
-                value = tile.at(index)
-            self._memo[key] = value
-        return self._memo[key]
+        return self._evaluate(tile, index, lambda one: self._element(one, index))
+
+    def _element(self, tile: Tile, index: Index) -> ir.Value:
+        if tile.buffer is not None:
+            return self.read(tile.buffer, self.linear(index, tile.shape))
+        assert tile.at is not None
+        return tile.at(index)
 
     def flat(self, tile: Tile, position: ir.Value) -> ir.Value:
         """The element at a row-major position; `can_flat` must hold."""
-        key = (tile, "flat", position)
-        if key not in self._memo:
-            if tile.buffer is not None:
-                value = self.read(tile.buffer, position)
-            else:
-                assert tile.flat is not None
-                value = tile.flat(position)
-            self._memo[key] = value
-        return self._memo[key]
+        return self._evaluate(tile, ("flat", position), lambda one: self._flat_element(one, position))
+
+    def _flat_element(self, tile: Tile, position: ir.Value) -> ir.Value:
+        if tile.buffer is not None:
+            return self.read(tile.buffer, position)
+        assert tile.flat is not None
+        return tile.flat(position)
+
+    def _evaluate(self, tile: Tile, place: tuple[object, ...], compute: Callable[[Tile], ir.Value]) -> ir.Value:
+        """An element, after those of all fused operands at the same place: a chain may be longer than Python's stack."""
+        memo = self._memo
+        waiting = [] if (tile, *place) in memo else [tile]
+        while waiting:
+            top = waiting[-1]
+            operands = () if top.buffer is not None else top.operands
+            missing = [operand for operand in operands if (operand, *place) not in memo]
+            waiting += missing
+            if not missing:
+                waiting.pop()
+                if (top, *place) not in memo:
+                    memo[(top, *place)] = compute(top)
+        return memo[(tile, *place)]
 
     def map(self, dtype: DType, tiles: Sequence[Tile], function: Callable[..., ir.Value]) -> Tile:
         """The tile whose element i is a function of the elements i of others of one shape."""
@@ -356,7 +369,8 @@ class Emitter:
             return function(*(self.flat(tile, position) for tile in tiles))
 
         together = all(map(can_flat, tiles))
-        return Tile(dtype, tiles[0].shape, at, flat if together else None, sources=elementwise_sources(tuple(tiles)))
+        sources = elementwise_sources(tuple(tiles))
+        return Tile(dtype, tiles[0].shape, at, flat if together else None, sources=sources, operands=tuple(tiles))
 
     def visit(self, tile: Tile, body: Callable[[ir.Value, ir.Value], None]) -> None:
         """Loops over all elements of a tile; the body gets row-major position and element."""

@@ -77,20 +77,32 @@ def lower_transpose(e: Emitter, op: Op) -> tuple[Tile]:
 
 def lower_reshape(e: Emitter, op: Op) -> tuple[Tile]:
     source, shape = e.tile(op.operands[0]), op.result.tile.shape
+    if [extent for extent in source.shape if extent != 1] == [extent for extent in shape if extent != 1]:
+        return (with_ones(e, source, shape),)
+    if not can_flat(source):
+        e.settle(source)
     return (reshaped(e, source, shape),)
 
 
+def with_ones(e: Emitter, source: Tile, shape: tuple[int, ...]) -> Tile:
+    """The same elements under a shape with other extents of 1."""
+
+    def at(index: Index) -> ir.Value:
+        places = iter([place for place, extent in zip(index, shape, strict=True) if extent != 1])
+        return e.at(source, tuple(e.index(0) if extent == 1 else next(places) for extent in source.shape))
+
+    flat = (lambda position: e.flat(source, position)) if can_flat(source) else None
+    return replace(moved(source, Tile(source.dtype, shape, at, flat)), sources=dict(source.sources))
+
+
 def reshaped(e: Emitter, source: Tile, shape: tuple[int, ...]) -> Tile:
-    """The same elements in row-major order under another shape."""
+    """The same elements in row-major order under another shape; `can_flat` must hold."""
 
     def flat(position: ir.Value) -> ir.Value:
-        if can_flat(source):
-            return e.flat(source, position)
-        return e.at(source, e.unlinear(position, source.shape))
+        return e.flat(source, position)
 
     result = moved(source, Tile(source.dtype, shape, lambda index: flat(e.linear(index, shape)), flat))
-    result.sources = dict(source.sources) if can_flat(source) else result.sources
-    return result
+    return replace(result, sources=dict(source.sources))
 
 
 def lower_slice(e: Emitter, op: Op) -> tuple[Tile]:

@@ -46,6 +46,7 @@ class Tile:
     """One tile. `sources` says what memory evaluating it reads (buffers, and loads not yet made), and whether element i
     of the tile reads element i of it alone. `cheap` recipes cost no more than the load of an element. `home` is the
     execution of a region that the tile belongs to: a buffer made elsewhere might not be there when that goes on.
+    `operands` are the tiles whose elements i an element i is computed from.
     """
 
     dtype: DType
@@ -57,6 +58,7 @@ class Tile:
     sources: Mapping[object, bool] = field(default_factory=dict)
     origin: Origin | None = None
     home: object = None
+    operands: tuple[Tile, ...] = ()
 
     @property
     def size(self) -> int:

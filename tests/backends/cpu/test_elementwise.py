@@ -71,3 +71,13 @@ def test_float_operations_are_rounded_one_by_one() -> None:
         a, b, c = (sketch.take(name, (COUNT,)) for _ in range(3))
         sketch.give(sketch.b("sub", sketch.b("add", sketch.b("mul", a, b), c), sketch.b("mul", b, c)))
         assert_sketch(sketch, [sample(name, COUNT, seed) for seed in "xyz"], opt_level=3)
+
+
+def test_a_very_long_chain_is_one_loop() -> None:
+    sketch = Sketch()
+    value = sketch.take("u32", (COUNT,))
+    start = value
+    for number in range(1500):
+        value = sketch.b("add" if number % 2 else "xor", value, start)
+    sketch.give(value)
+    assert_sketch(sketch, [sample("u32", COUNT)], opt_level=2)
