@@ -80,7 +80,7 @@ def lower_reshape(e: Emitter, op: Op) -> tuple[Tile]:
     if [extent for extent in source.shape if extent != 1] == [extent for extent in shape if extent != 1]:
         return (with_ones(e, source, shape),)
     if not can_flat(source):
-        e.settle(source)
+        source = e.settled_tile(source.dtype, source.shape, replace(e.settle(source), owned=False))
     return (reshaped(e, source, shape),)
 
 
