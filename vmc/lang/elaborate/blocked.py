@@ -51,7 +51,7 @@ def divisor(el: Elaborator, value: Value, depth: int = MAX_DEPTH) -> int:
     match op.name, parts:
         case "mul", [a, b]:
             return a * b
-        case ("add" | "sub" | "min" | "max"), [a, b]:
+        case (("add" | "sub" | "min" | "max"), [a, b]):
             return gcd(a, b)
         case "neg", [a]:
             return a
@@ -131,9 +131,7 @@ class Blocked:
         if step >= 1 and np.array_equal(places, start + step * np.arange(len(places))):
             rest = len(self.outer)
             starts, sizes, steps = (0,) * rest, self.outer, (1,) * rest
-            return build(
-                "slice", value, starts=(*starts, start), sizes=(*sizes, len(places)), steps=(*steps, step)
-            )
+            return build("slice", value, starts=(*starts, start), sizes=(*sizes, len(places)), steps=(*steps, step))
         table = Table.of(dtype("i32"), places.astype(np.uint32))
         return build("take", value, build("table", table=table), axis=len(self.outer))
 

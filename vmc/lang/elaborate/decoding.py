@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -156,10 +157,9 @@ def check_elementwise(ops: Sequence[Op], dependent: set[Value], format: Format) 
         if not op.definition.pure or op.regions:
             raise Reject("E0810", f"`{op.name}` in the value of a format, which is an expression", span)
         if dependent.isdisjoint(op.operands):
+            scalar = op.name == "constant" or all(not result.tile.shape for result in op.results)
             repeats = op.name == "broadcast" or op.definition.elementwise
-            if all(not result.tile.shape for result in op.results) or op.name == "constant":
-                uniform.update(op.results)
-            elif repeats and uniform.issuperset(op.operands):
+            if scalar or (repeats and uniform.issuperset(op.operands)):
                 uniform.update(op.results)
             continue
         along = op.definition.elementwise and all(o in dependent or o in uniform for o in op.operands)
@@ -195,7 +195,7 @@ def digits_of(block: int, indices: Sequence[Array]) -> tuple[int, ...]:
     for cut in sorted(cuts):
         if cut > chain[-1] and cut % chain[-1] == 0:
             chain.append(cut)
-    return tuple(high // low for low, high in zip(chain, chain[1:], strict=False))[::-1] or (1,)
+    return tuple(high // low for low, high in pairwise(chain))[::-1] or (1,)
 
 
 # ---- scattered places ----
