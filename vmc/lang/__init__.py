@@ -50,7 +50,7 @@ def compile_kernel(
         (kernel,) = module.kernels
     if not problems and kernel is None:
         listed = ", ".join(f"`{name}`" for name in module.kernels) or "none"
-        problems = [error("E0903", f"which kernel? The file has {listed}", module.tree.span)]
+        problems = [error("E0903", f"which kernel? The file has {listed}", module.start)]
     if not problems and kernel not in module.kernels:
         problems = [unknown_kernel(module, str(kernel))]
     if problems:
@@ -84,5 +84,7 @@ def resolve(
             case _:
                 close = suggest(value, [t.name for t in ALL_DTYPES])
                 help = f"did you mean `{close}`?" if close else None
-                raise CompileError([error("E0211", f"unknown type `{value}` for `{name}`", module.tree.span, help=help)], source)
+                raise CompileError(
+                    [error("E0211", f"unknown type `{value}` for `{name}`", module.start, help=help)], source
+                )
     return resolved

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmc.diagnostics import Diagnostic, Fix, error, suggest
+from vmc.ir.span import Span
 from vmc.ir.types import ALL_DTYPES
 from vmc.lang import syntax
 from vmc.lang.elaborate.builtins import BUILTINS
@@ -62,6 +63,11 @@ class Module:
     kernels: dict[str, syntax.Kernel] = field(default_factory=dict)
     functions: list[FunctionRef] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def start(self) -> Span:
+        """The first letter of the file, for what concerns all of it."""
+        return Span(self.tree.span.file, 1, 1, 1, 2)
 
 
 def load_module(source: str, file: str, importing: tuple[str, ...] = ()) -> Module:
@@ -177,4 +183,4 @@ def unknown_kernel(module: Module, name: str) -> Diagnostic:
     close = suggest(name, module.kernels)
     known = ", ".join(f"`{kernel}`" for kernel in module.kernels) or "none"
     help = f"did you mean `{close}`?" if close else f"the file's kernels: {known}"
-    return error("E0903", f"there is no kernel `{name}` in this file", module.tree.span, help=help)
+    return error("E0903", f"there is no kernel `{name}` in this file", module.start, help=help)
