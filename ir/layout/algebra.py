@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
+from operator import ge
 
 from vmc.ir.layout.digits import BIT, INDEX, Digit, Digits, LayoutError, Offset, combined, merged, size, split, weighted
 from vmc.ir.layout.layout import Layout, row_strides
@@ -145,24 +146,33 @@ def counted(chain: Sequence[tuple[int, int, int]], first: int) -> list[tuple[int
 
 
 def compose(outer: Layout, inner: Layout) -> Layout:
-    """outer after inner: what `inner` gives on its only axis is the row-major index of outer's domain, bits included.
+    """outer after inner. Raises LayoutError where that is not made of digits.
 
-    Raises LayoutError where that is not made of digits: where a step of `inner` is no step of one outer digit, or where
-    two of them add up past the end of one.
+    A coordinate of `inner` on the axis `index`, or on `bit` if there is no other, is the row-major index of outer's
+    domain, bits included. Several axes are the dimensions of that domain, in the order of `inner.axes`: so
+    compose(inverse(f), f) numbers the elements of any f. What is made of digits: each step of `inner` is a step of one
+    digit of `outer`, and no two add up past the end of one.
     """
-    source = only_axis(inner)
+    weights = domain_weights(inner, outer.domain)
     parts = [digit for part in split(inner.digits, inner.plane.bits) for digit in part]
-    digits, offset = substitute(outer.digits, parts, dict(inner.offset).get(source, 0))
+    steps = [Digit(d.extent, d.stride * weights[d.axis], INDEX) for d in parts]
+    start = sum(value * weights[axis] for axis, value in inner.offset)
+    digits, offset = substitute(outer.digits, steps, start)
     plane = Plane(inner.plane.bits, digits, combined(outer.offset, offset))
     return Layout(inner.shape, (plane,), outer.replicas, outer.swizzle)
 
 
-def only_axis(layout: Layout) -> str:
-    """The axis that a layout without replicas and swizzle is on. Raises LayoutError."""
-    axes = {d.axis for d in layout.digits if d.stride} | {axis for axis, _ in layout.offset} or {BIT}
-    if len(axes) > 1 or layout.replicas or layout.swizzle is not None:
-        raise LayoutError(f"an inner layout has one axis and neither replicas nor swizzle: not {layout}")
-    return axes.pop()
+def domain_weights(inner: Layout, domain: Sequence[int]) -> dict[str, int]:
+    """By how many indices of a domain a step on each axis moves. Raises LayoutError."""
+    if inner.replicas or inner.swizzle is not None:
+        raise LayoutError("an inner layout has neither replicas nor a swizzle")
+    moving = {d.axis for d in inner.digits if d.stride} | {axis for axis, _ in inner.offset}
+    if moving <= {INDEX} or moving <= {BIT}:
+        return {INDEX: 1, BIT: 1}
+    fits = len(inner.axes) == len(domain) and all(map(ge, domain, map(inner.cosize, inner.axes)))
+    if not fits:
+        raise LayoutError(f"the axes {', '.join(inner.axes)} of the inner layout are not the domain {list(domain)}")
+    return dict(zip(inner.axes, row_strides(domain), strict=True))
 
 
 def substitute(outer: Digits, inner: Sequence[Digit], start: int) -> tuple[Digits, Offset]:

@@ -45,6 +45,8 @@ from vmc.ir.layout.swizzle import Array, Swizzle
 
 LIMIT = 1 << 48
 """No index and no coordinate may reach this; beyond, NumPy's integers would be near their end."""
+ENUMERABLE = 1 << 24
+"""The largest number of places that questions are answered by looking at each."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -136,7 +138,7 @@ class Layout:
     def cosize(self, axis: str) -> int:
         """One more than the largest coordinate on the axis, replicas included: the number of lanes, of bits."""
         if axis == BIT and self.swizzle is not None:
-            return max(int(places[BIT].max()) for places in self.copies()) + 1
+            return max(swizzled_reach(plane, self.replicas, self.swizzle) for plane in self.planes) + 1
         return self.unswizzled_reach(axis) + 1
 
     extent = cosize
@@ -219,7 +221,9 @@ class Layout:
             return False
         if self.swizzle == other.swizzle:
             return self.planes == other.planes and same_shifts(self.replicas, other.replicas)
-        return self.axes == other.axes and np.array_equal(image(self), image(other))
+        if self.axes != other.axes or any(self.cosize(axis) != other.cosize(axis) for axis in self.axes):
+            return False
+        return np.array_equal(image(self), image(other))
 
     def __hash__(self) -> int:
         return hash((self.domain, self.element_bits))
@@ -371,6 +375,21 @@ def sums(digits: Iterator[Digit] | Sequence[Digit]) -> Array:
     return total
 
 
+def swizzled_reach(plane: Plane, replicas: Digits, swizzle: Swizzle) -> int:
+    """The largest swizzled place; it is in the block of the largest unswizzled one, as blocks keep their order."""
+    moving = [d for d in (*plane.digits, *replicas) if d.axis == BIT and d.stride]
+    reach = dict(plane.offset).get(BIT, 0) + sum(d.reach for d in moving)
+    below = np.zeros(reach % swizzle.block + 1, bool)
+    below[0] = True
+    for digit in moving:
+        steps = 1
+        while steps < digit.extent and (steps - 1) * digit.stride < len(below):
+            more = min(steps, digit.extent - steps) * digit.stride
+            below[more:] |= below[: len(below) - more].copy() if more < len(below) else False
+            steps = min(2 * steps, digit.extent)
+    return int(swizzle(reach - np.flatnonzero(below)).max())
+
+
 def same_shifts(a: Digits, b: Digits) -> bool:
     """Whether two lists of replicas stand for one set of shifts."""
     if a == b:
@@ -384,12 +403,18 @@ def shifts(replicas: Digits, axis: str) -> Array:
     return np.unique(sums([d for d in replicas if d.axis == axis]))
 
 
-def image(layout: Layout) -> Array:
-    """The coordinates of every index in every copy, sorted for each index: int64 [copies, domain]."""
-    rows = []
+def coded(layout: Layout) -> Iterator[Array]:
+    """For every copy, the number of every index's place in the box of coordinates: int64 of the domain's shape.
+
+    Raises LayoutError for a layout too large to be enumerated.
+    """
+    if prod(layout.domain) * size(layout.replicas) > ENUMERABLE:
+        raise LayoutError("the layout is too large to be enumerated")
+    extents = [layout.cosize(axis) for axis in layout.axes]
     for places in layout.copies():
-        code = np.zeros(layout.domain, np.int64)
-        for axis in layout.axes:
-            code = code * layout.cosize(axis) + places[axis]
-        rows.append(code)
-    return np.sort(np.stack(rows), axis=0)
+        yield np.asarray(np.ravel_multi_index([places[axis] for axis in layout.axes], extents), np.int64)
+
+
+def image(layout: Layout) -> Array:
+    """The places of every index in order: int64 [copies, domain], sorted for each index."""
+    return np.sort(np.stack(list(coded(layout))), axis=0)

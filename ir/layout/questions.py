@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import gcd, prod
 
 import numpy as np
 
-from vmc.ir.layout.digits import BIT, LANE, Digit, LayoutError, by_extents, merged, size
-from vmc.ir.layout.layout import Layout, shifts
+from vmc.ir.layout.digits import BIT, LANE, Digit, LayoutError, by_extents, merged
+from vmc.ir.layout.layout import ENUMERABLE, Layout, coded, shifts
 from vmc.ir.layout.swizzle import Array
 
-ENUMERABLE = 1 << 26
 BANK_BITS = 32
 SECTOR_BITS = 256
 
@@ -21,7 +19,10 @@ SECTOR_BITS = 256
 
 def is_injective(layout: Layout) -> bool:
     """Whether no place holds two elements, or two bits."""
-    return counts_up(layout) or collision(layout) is None
+    if counts_up(layout):
+        return True
+    box = prod(layout.cosize(axis) for axis in layout.axes)
+    return prod(layout.domain) <= box and collision(layout) is None
 
 
 def is_bijective(layout: Layout) -> bool:
@@ -65,15 +66,6 @@ def check_injective(layout: Layout) -> None:
         one, two, place = found
         where = ", ".join(f"{axis} {at}" for axis, at in place.items())
         raise LayoutError(f"{one} and {two} share the place {where}")
-
-
-def coded(layout: Layout) -> Iterator[Array]:
-    """For every copy, the row-major number of every index's place in the box of coordinates."""
-    if prod(layout.domain) * size(layout.replicas) > ENUMERABLE:
-        raise LayoutError("the layout is too large to be enumerated")
-    extents = [layout.cosize(axis) for axis in layout.axes]
-    for places in layout.copies():
-        yield np.ravel_multi_index([places[axis] for axis in layout.axes], extents).astype(np.int64)
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------

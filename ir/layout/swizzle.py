@@ -21,8 +21,8 @@ class Swizzle:
     shift: int
 
     def __post_init__(self) -> None:
-        if self.base < 0 or self.bits < 1 or self.shift < self.bits or self.base + self.bits + self.shift > 48:
-            raise LayoutError(f"no swizzle: {self} (base >= 0, bits >= 1, shift >= bits)")
+        if self.base < 0 or self.bits < 1 or self.shift < self.bits or self.base + self.bits > 24 or self.shift > 24:
+            raise LayoutError(f"no swizzle: {self} (base >= 0, bits >= 1, shift >= bits, none of it beyond bit 24)")
 
     def __call__(self, place: Array) -> Array:
         mask = ((1 << self.bits) - 1) << self.base
@@ -32,6 +32,11 @@ class Swizzle:
     def period(self) -> int:
         """What lies at multiples of it is untouched, and swizzled alike from there on."""
         return 1 << (self.base + self.bits + self.shift)
+
+    @property
+    def block(self) -> int:
+        """Places are permuted within aligned blocks of this size."""
+        return 1 << (self.base + self.bits)
 
     def within(self, reach: int) -> Swizzle | None:
         """The part that matters for places up to `reach`, if any."""

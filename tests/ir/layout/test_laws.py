@@ -16,6 +16,7 @@ from vmc.ir.layout import (
     Layout,
     LayoutError,
     Plane,
+    Swizzle,
     collision,
     compose,
     concat,
@@ -69,6 +70,16 @@ def test_apply_agrees_with_apply_all_and_apply_flat(layout):
         assert np.array_equal(table[axis], flat[axis])
     for index in indices(layout):
         assert layout.apply(*index) == {axis: table[axis][index] for axis in layout.axes}
+
+
+@laws
+@given(st.integers(0, 6), st.integers(1, 4), st.integers(0, 3), st.data())
+def test_cosize_of_a_swizzled_layout_needs_no_enumeration(base, bits, extra, data):
+    fields = data.draw(gen.raw(axes=(BIT,), swizzled=False))
+    layout = gen.build(fields | {"swizzle": Swizzle(base, bits, bits + extra)})
+    assert layout.cosize(BIT) == 1 + max(int(copy[BIT].max()) for copy in layout.copies())
+    huge = row_major(1 << 20, 1 << 20).swizzled(base, bits, bits + extra)
+    assert huge.cosize(BIT) == 1 << 40
 
 
 @laws
@@ -178,9 +189,20 @@ def test_inverse_undoes_apply(layout, blocks):
         for n, index in enumerate(indices(f)):
             coordinates = f.apply(*index)
             assert back.apply(*(coordinates[axis] for axis in f.axes)).get("index", 0) == n
-        if f.axes == (BIT,):
-            identity = compose(back, f)
-            assert all(identity.apply(*index).get("index", 0) == n for n, index in enumerate(indices(f)))
+        numbered = compose(back, f)
+        for n, index in enumerate(indices(f)):
+            assert numbered.apply(*index).get("index", 0) == n
+
+
+@laws
+@given(gen.kronecker(bits=st.sampled_from([0, 3])), st.data())
+def test_compose_takes_several_axes_as_the_dimensions_of_the_outer_domain(g, data):
+    extents = [g.cosize(axis) + data.draw(st.integers(0, 1)) for axis in g.axes]
+    order = data.draw(st.permutations(range(len(extents))))
+    f = permute(row_major(*(extents[d] for d in order)), [order.index(d) for d in range(len(order))])
+    h = compose(f, g)
+    for index in indices(g):
+        assert h.apply(*index) == f.apply(*g.apply(*index).values())
 
 
 @laws
