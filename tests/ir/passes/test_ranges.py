@@ -110,6 +110,10 @@ def test_a_proof_needs_no_luck() -> None:
     step = ranges.index(Affine(0), n.times(32), 32)
     assert ranges.is_nonnegative(n.times(32).plus(step, -1).plus(Affine(-32)))
     assert not ranges.is_nonnegative(n.times(32).plus(step, -1).plus(Affine(-33)))
+    rest = ranges.remainder(ranges.unknown(), n.plus(Affine(1)))
+    assert ranges.is_nonnegative(rest)
+    assert ranges.is_nonnegative(n.plus(rest, -1))
+    assert not ranges.is_nonnegative(n.plus(rest, -1).plus(Affine(-1)))
     assert not ranges.is_nonnegative(n.plus(m, -1))
 
 
