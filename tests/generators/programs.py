@@ -280,7 +280,9 @@ def carried(w: Writer) -> Var | None:
 def update(w: Writer, state: Var, extra: str) -> None:
     """A statement that changes a carried variable within its type and shape."""
     other = w.pick()
-    fits = other is not None and common_type(state.type, other.type) == state.type and joint(state, other) == state.shape
+    fits = (
+        other is not None and common_type(state.type, other.type) == state.type and joint(state, other) == state.shape
+    )
     operand = other.name if fits and other is not None else f"{state.type.name}({extra})"
     w.write(f"{state.name} = {state.name} {w.rng.choice(('+', '-', '*'))} {operand}")
 
