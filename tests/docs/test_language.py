@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,9 @@ def test_python_blocks_run_with_the_source_of_the_example_before_them() -> None:
             source = snippet.text
         elif snippet.language == "python":
             exec(compile("\n" * (snippet.line - 1) + snippet.text, snippet.file, "exec"), {"source": source})
+
+
+def test_the_table_of_functions_is_current() -> None:
+    make = runpy.run_path(str(DOCUMENT.parent / "make_language_reference.py"))
+    text = DOCUMENT.read_text("utf-8")
+    assert make["document"](text) == text
