@@ -289,10 +289,13 @@ def reduce(layout: Layout, dims: Sequence[int], keepdims: bool = False) -> Layou
     parts = layout.dimensions(plane)
     copies = [d for dim in dims for d in parts[dim] if d.axis != BIT]
     kept = [digit for n, part in enumerate(parts) if n not in dims for digit in part]
-    slots = [d for d in kept if d.axis == BIT and d.stride]
+    slots = [d for d in (*kept, *layout.replicas) if d.axis == BIT and d.stride]
     closed = {d.stride: prod(low.extent for low in slots if low.stride < d.stride) for d in slots}
-    digits = [Digit(d.extent, closed.get(d.stride, 0) if d.axis == BIT else d.stride, d.axis) for d in kept]
+    digits, replicas = (
+        tuple(Digit(d.extent, closed.get(d.stride, 0) if d.axis == BIT else d.stride, d.axis) for d in part)
+        for part in (kept, layout.replicas)
+    )
     offset = {axis: value for axis, value in plane.offset if axis != BIT}
     shape = [1 if d in dims else n for d, n in enumerate(layout.shape) if keepdims or d not in dims]
-    whole = Plane(plane.bits, tuple(digits), tuple(offset.items()))
-    return Layout(tuple(shape), (whole,), (*layout.replicas, *copies))
+    whole = Plane(plane.bits, digits, tuple(offset.items()))
+    return Layout(tuple(shape), (whole,), (*replicas, *copies))

@@ -252,8 +252,10 @@ class Layout:
         return Layout(self.shape, (Plane(bits, digits, offset),), scaled(self.replicas, unit), swizzle)
 
     def shifted(self, **offset: int) -> Layout:
-        """The layout moved along its axes: `shifted(bit=16)`."""
+        """The layout moved along its axes: `shifted(bit=16)`. Raises LayoutError for places before 0."""
         planes = tuple(replace(p, offset=combined(p.offset, tuple(offset.items()))) for p in self.planes)
+        if any(value < 0 for plane in planes for _, value in plane.offset):
+            raise LayoutError(f"no place is before 0: cannot shift by {offset}")
         return replace(self, planes=planes)
 
     def swizzled(self, base: int, bits: int, shift: int) -> Layout:
@@ -406,10 +408,12 @@ def shifts(replicas: Digits, axis: str) -> Array:
 def coded(layout: Layout) -> Iterator[Array]:
     """For every copy, the number of every index's place in the box of coordinates: int64 of the domain's shape.
 
-    Raises LayoutError for a layout too large to be enumerated.
+    Raises LayoutError for a layout too large to be enumerated, or with places before 0.
     """
     if prod(layout.domain) * size(layout.replicas) > ENUMERABLE:
         raise LayoutError("the layout is too large to be enumerated")
+    if any(value < 0 for plane in layout.planes for _, value in plane.offset):
+        raise LayoutError("the layout has places before 0, as of what an inverse does not reach")
     extents = [layout.cosize(axis) for axis in layout.axes]
     for places in layout.copies():
         yield np.asarray(np.ravel_multi_index([places[axis] for axis in layout.axes], extents), np.int64)

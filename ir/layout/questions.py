@@ -142,7 +142,7 @@ def contiguous_bits(layout: Layout, dim: int = -1) -> int:
 
     The largest width such that every run of so many bits of the dimension (an element's first, then its neighbours')
     lies side by side on the axis `bit`, at a multiple of the width. Of `compose(memory, inverse(registers))` it is how
-    wide every lane can load. Raises LayoutError where digits span dimensions.
+    wide every lane can load. Under a swizzle, at least so wide. Raises LayoutError where digits span dimensions.
     """
     moving = [d.stride for d in layout.replicas if d.axis == BIT]
     runs = []

@@ -104,7 +104,7 @@ def test_awq_puts_even_columns_in_the_low_half_of_a_word() -> None:
 
 
 def marlin_words(weights: np.ndarray) -> np.ndarray:
-    """A tile [16, 64] of 4-bit weights as 128 words, by the published rule: threads, their eight weights, interleaved."""
+    """A tile [16, 64] of 4-bit weights as 128 words, by the published rule: a thread's eight, interleaved."""
     words = np.zeros(128, np.uint32)
     for thread in range(32):
         for column in range(4):

@@ -39,7 +39,20 @@ from vmc.ir.layout import (
 )
 
 checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example]
-laws = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=checks)
+laws = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=checks)
+
+
+def test_reduce_closes_up_over_replicas_in_a_lane_too():
+    doubled = Layout.of((2, 2), [Digit(2, 8, BIT), Digit(2, 4, BIT)], replicas=[Digit(2, 1, BIT)])
+    assert reduce(doubled, (1,)) == Layout.of((2,), [Digit(2, 2, BIT)], replicas=[Digit(2, 1, BIT)])
+
+
+def test_places_before_zero_are_refused_or_named():
+    with pytest.raises(LayoutError, match="before 0"):
+        row_major(4).shifted(bit=-1)
+    early = parse("layout((2, 2): (2, 0, bit) (2, 1, bit) at (bit, -2))")
+    with pytest.raises(LayoutError, match="before 0"):
+        inverse_table(early)
 
 
 def places(layout, index):
