@@ -93,6 +93,10 @@ def test_a_layout_too_large_to_be_counted_is_still_shown(vmc: Run) -> None:
     assert outcome.code == 0 and "not known: too large" in outcome.out
 
 
+def test_a_swizzle_of_a_large_memory_is_known_to_be_one_to_one(vmc: Run) -> None:
+    assert "yes, and no place is empty" in vmc("layout", "row_major(1000000,1000000,bits=8).swizzle(7,3,3)").out
+
+
 # ---- JSON ------------------------------------------------------------------------------------------------------------
 
 

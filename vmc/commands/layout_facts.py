@@ -68,7 +68,7 @@ def simple(layout: Layout) -> bool:
     """Whether digits alone answer, without counting."""
     from vmc.ir.layout.questions import counts_up
 
-    return layout.swizzle is None and counts_up(layout)
+    return counts_up(layout)
 
 
 def shared(layout: Layout) -> dict[str, Any] | None:

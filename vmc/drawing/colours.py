@@ -32,7 +32,9 @@ class Colours:
     def of(self, held: Sequence[Run], index: Index) -> str:
         """The colour as #rrggbb of the element at an index, of which `held` says where it is."""
         if holders := self.labels.holders:
-            return lane_colour(held[0].owner[holders.index(LANE) if LANE in holders else -1])
+            axis = LANE if LANE in holders else holders[-1]
+            colour = lane_colour if self.layout.cosize(axis) > HUES else cyclic_colour
+            return colour(held[0].owner[holders.index(axis)])
         if self.packed:
             return cyclic_colour(self.number(index))
         if self.labels.in_bytes:
