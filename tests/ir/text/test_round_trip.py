@@ -11,7 +11,21 @@ from hypothesis import strategies as st
 
 from tests.generators.ir_modules import generate
 from vmc.ir.builder import Builder, argument
-from vmc.ir.core import Access, Attr, Kernel, Level, Module, Op, Region, Space, Storage, Table, TensorType, TileType, Value
+from vmc.ir.core import (
+    Access,
+    Attr,
+    Kernel,
+    Level,
+    Module,
+    Op,
+    Region,
+    Space,
+    Storage,
+    Table,
+    TensorType,
+    TileType,
+    Value,
+)
 from vmc.ir.dims import OPERATORS, Dim, DimOp, Sym
 from vmc.ir.layout import col_major, local, mma_fragment, packed, row_major, split, strided, swizzle
 from vmc.ir.opdef import OpDef
