@@ -144,6 +144,6 @@ def test_claims_are_made_at_all() -> None:
         for seed in range(20)
         for op in walk(run(generate(seed, size=30), (canonicalize, bounds)).kernels[0].body)
         if op.name == "store"
-        for claim in op.attrs["inbounds"]  # type: ignore[union-attr]
+        for claim in op.attrs["inbounds"]
     ]
     assert sum(map(bool, claims)) > len(claims) // 2
