@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Run
+from vmc.commands.layout_table import table
+from vmc.ir.layout import parse
 
 ACCUMULATOR = "local(2,1).spatial(8,4).local(1,2)"
 
@@ -70,6 +72,13 @@ def test_the_summary_tells_the_properties(vmc: Run) -> None:
 
 def test_a_layout_that_overlaps_is_shown_with_two_elements_in_one_place(vmc: Run) -> None:
     assert "no: [0, 2] and [1, 0] share bit 2" in vmc("layout", "strided((2,4),(2,1))").out
+
+
+def test_colours_of_a_terminal_add_nothing_but_colour() -> None:
+    layout = parse(ACCUMULATOR)
+    coloured = table(layout, 80, True)
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == table(layout, 80, False)
+    assert len(set(re.findall(r"48;2;([\d;]+)m", coloured))) == 32
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])
