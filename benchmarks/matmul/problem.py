@@ -45,16 +45,15 @@ def make_weights(shape: Shape) -> Weights:
 def make_activations(m: int, k: int) -> Array:
     """Normal activations, f32[M, K], that f16 and bf16 hold exactly: what rounding them costs is not measured."""
     random = np.random.default_rng([SEED, m, k])
-    bits = random.standard_normal((m, k), dtype=np.float32).view(np.uint32)
-    bits &= np.uint32(0xFFFF0000)
-    return bits.view(np.float32)
+    bits: Array = random.standard_normal((m, k), dtype=np.float32).view(np.uint32)
+    return np.asarray((bits & np.uint32(0xFFFF0000)).view(np.float32))
 
 
 def group_scales(values: Array, group: int, largest: float) -> Array:
     """f16[K / group, N]: per group the scale that maps its largest magnitude to `largest`."""
     k, n = values.shape
     magnitudes = np.abs(values).reshape(k // group, group, n).max(axis=1)
-    return np.maximum(magnitudes / np.float32(largest), np.float32(1e-4)).astype(np.float16)
+    return np.asarray(np.maximum(magnitudes / np.float32(largest), np.float32(1e-4)), np.float16)
 
 
 def divided(values: Array, scales: Array, group: int) -> Array:

@@ -8,7 +8,7 @@ from rich.table import Table
 from benchmarks.matmul.results import Case, Row
 
 COLUMNS = ("contender", "weights", "in", "µs", "spread", "Gop/s", "GB/s", "of read", "vs peer", "best peer", "error")
-"""`in`: what it computes in. `of read`: part of the memory's bandwidth. `vs peer`: the best peer's time over its own."""
+"""`in`: what it computes in. `of read`: part of memory's bandwidth. `vs peer`: the best peer's time over its own."""
 
 WORDS = frozenset({"contender", "weights", "in", "best peer"})
 

@@ -18,7 +18,8 @@ from benchmarks.matmul.timing import Timing, ratio
 class Row:
     """`median` and `least` in seconds, `bandwidth` in bytes a second over `nbytes`.
 
-    `ratio` is the best peer's time over this one's. `against` names that peer: of those with the same number of bits, or, where there is none, the next wider.
+    `ratio` is the best peer's time over this one's. `against` names that peer: of those with the same
+    number of bits, or, where there is none, the next wider.
     """
 
     name: str

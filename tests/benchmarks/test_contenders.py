@@ -1,0 +1,65 @@
+"""Contenders multiply what they say that they multiply. Those of libraries that are not installed are skipped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.matmul import ggml, onnx_runtime, openvino_runtime, torch_ops, vmc_kernels
+from benchmarks.matmul.bandwidth import make_reader
+from benchmarks.matmul.checking import accuracy, relative
+from benchmarks.matmul.contender import Contender, Missing, library
+from benchmarks.matmul.problem import Shape, make_activations, make_weights
+from tests.benchmarks.small import SHAPE
+
+VMC = {contender.name: contender for contender in vmc_kernels.contenders(2)}
+PEERS = (ggml, onnx_runtime, openvino_runtime, torch_ops)
+
+
+def complaint(contender: Contender, shape: Shape, m: int) -> str | None:
+    weights = make_weights(shape)
+    stored = contender.store(weights)
+    x = make_activations(m, shape.k)
+    return accuracy(stored.load(x, 2)[1], x, stored.values(), weights.values).complaint(contender)
+
+
+@pytest.mark.parametrize("name", ["u1", "u3", "u4", "i6", "f4e2m1", "f6e3m2", "f8e4m3", "ternary"])
+def test_vmc_multiplies_its_own_weights(name: str) -> None:
+    assert complaint(VMC[f"vmc wa16 {name}"], SHAPE, 3) is None
+
+
+def test_ternary_weights_are_minus_one_zero_and_one_times_the_scale() -> None:
+    stored = vmc_kernels.quantized(vmc_kernels.KERNELS[0], "ternary", make_weights(SHAPE))
+    scales = np.repeat(stored.scales.astype(np.float32), SHAPE.group, axis=0)
+    assert set(np.unique(stored.values() / scales).tolist()) == {-1.0, 0.0, 1.0}
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_a_peer_multiplies_its_own_weights_or_says_how_to_be_installed(peer: object) -> None:
+    try:
+        contenders = peer.contenders(2)  # type: ignore[attr-defined]
+    except Missing as missing:
+        assert "pip install" in str(missing)
+        return
+    for contender in contenders:
+        if contender.takes(SHAPE):
+            assert complaint(contender, SHAPE, 3) is None, contender.name
+
+
+def test_a_missing_library_is_reported_with_the_command_that_installs_it() -> None:
+    with pytest.raises(Missing, match="no_such_library is not installed: pip install it"):
+        library("no_such_library", "pip install it")
+
+
+def test_a_product_that_is_not_finite_is_never_right() -> None:
+    assert relative(np.array([np.nan, 1.0]), np.array([1.0, 1.0])) == float("inf")
+
+
+def test_the_reader_reads_every_word_of_its_stretch() -> None:
+    reader = make_reader(1 << 16, 1 << 14, 2)
+    calls = reader.calls()
+    assert len(calls) == 4
+    for place in (0, 2047, 1024, 555):
+        reader.buffer[:] = 0
+        reader.buffer[2048 + place] = 1 << 40
+        assert [call() for call in calls] == [0, 1 << 40, 0, 0]

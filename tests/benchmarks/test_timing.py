@@ -1,0 +1,58 @@
+"""The plan of a measurement: what is called how often and in which order, and the statistics over it."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from benchmarks.matmul.timing import Plan, Timing, copies_for, measure, ratio
+from tests.benchmarks.small import QUICK
+
+
+def test_each_call_of_a_lane_takes_the_next_copy() -> None:
+    seen: list[int] = []
+    measure({"a": [lambda place=place: seen.append(place) for place in range(4)]}, QUICK)  # type: ignore[misc]
+    assert seen == [place % 4 for place in range(len(seen))]
+
+
+def test_every_round_runs_every_lane_before_any_runs_again() -> None:
+    seen: list[str] = []
+    lanes = {name: [lambda name=name: seen.append(name)] for name in "abc"}  # type: ignore[misc]
+    measure(lanes, QUICK)
+    rounds = seen[3:]
+    turn = QUICK.calls + 1
+    for start in range(0, len(rounds), 3 * turn):
+        turns = [rounds[place : place + turn] for place in range(start, start + 3 * turn, turn)]
+        assert all(len(set(names)) == 1 for names in turns)
+        assert {names[0] for names in turns} == set("abc")
+
+
+def test_a_lane_that_has_spent_its_budget_stops_after_three_rounds() -> None:
+    plan = Plan(rounds=10, calls=1, budget=0.0, settle=0.0)
+    assert len(measure({"a": [lambda: None]}, plan)["a"].rounds) == 3
+
+
+def test_the_garbage_collector_runs_again_afterwards() -> None:
+    measure({"a": [lambda: None]}, QUICK)
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize(("sizes", "cold"), [([8, 8], 1000), ([1], 1 << 20), ([1 << 20], 1)])
+def test_a_copy_comes_back_only_after_the_cold_bytes(sizes: list[int], cold: int) -> None:
+    plan = Plan(calls=5)
+    copies = copies_for(sizes, cold, plan)
+    assert copies * sum(sizes) >= cold
+    assert copies > plan.calls
+
+
+def test_median_and_spread_are_those_of_all_calls() -> None:
+    timing = Timing(((1.0, 2.0), (3.0, 4.0, 5.0)))
+    assert timing.median == 3.0
+    assert timing.spread == pytest.approx(2 / 3)
+
+
+def test_a_ratio_compares_rounds_so_that_drift_cancels() -> None:
+    fast = Timing(((1.0,), (10.0,), (100.0,)))
+    slow = Timing(((2.0,), (20.0,), (200.0,)))
+    assert ratio(fast, slow) == 2.0
