@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from math import prod
 from operator import mul
 
@@ -294,10 +294,9 @@ class Layout:
         offset = tuple((axis, value * unit[axis]) for axis, value in self.offset)
         planes = []
         for plane in inner.planes:
-            parts = inner.dimensions(plane)
-            digits = [d for above, below in zip(outer, parts, strict=False) for d in (*above, *below)]
-            planes.append(Plane(plane.bits, (*digits, *(d for part in parts[len(outer) :] for d in part)),
-                                combined(offset, plane.offset)))  # fmt: skip
+            nested = zip_longest(outer, inner.dimensions(plane), fillvalue=())
+            digits = tuple(d for above, below in nested for d in (*above, *below))
+            planes.append(Plane(plane.bits, digits, combined(offset, plane.offset)))
         shape = tuple(map(mul, self.shape, inner.shape))
         return Layout(shape, tuple(planes), (*scaled(self.replicas, unit), *inner.replicas), inner.swizzle)
 

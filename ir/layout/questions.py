@@ -7,7 +7,7 @@ from math import gcd, prod
 
 import numpy as np
 
-from vmc.ir.layout.digits import BIT, LANE, Digit, LayoutError, by_extents, merged
+from vmc.ir.layout.digits import BIT, LANE, WARP, Digit, LayoutError, by_extents, merged
 from vmc.ir.layout.layout import ENUMERABLE, Layout, coded, shifts
 from vmc.ir.layout.swizzle import Array
 
@@ -168,7 +168,7 @@ def lane_addresses(registers: Layout, memory: Layout, width: int) -> Array:
     if registers.domain != memory.domain or memory.axes != (BIT,):
         raise LayoutError("expected a tile's registers and its memory, with element bits")
     held = inverse_table(registers)
-    extents = [registers.cosize(axis) if axis in registers.axes else 1 for axis in ("warp", LANE, BIT)]
+    extents = [registers.cosize(axis) if axis in registers.axes else 1 for axis in (WARP, LANE, BIT)]
     places = memory.apply_flat(np.maximum(held, 0))[BIT].reshape(extents)
     if (held < 0).any() or extents[-1] % width:
         raise LayoutError(f"lanes with {extents[-1]} bits, all used, cannot be filled {width} at a time")
