@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vmc.diagnostics.codes import CODES
-from vmc.lang import check_source
+from vmc.lang import CompileError, check_source, compile_kernel
 
 ELSEWHERE = {"E0041", "E0106"}
 """Codes whose examples are not one short file: tested on their own."""
@@ -50,3 +50,10 @@ def test_a_mistake_that_only_some_types_make_says_with_which() -> None:
     (found,) = [d for d in check_source(source, "k.vmc") if d.is_error]
     assert found.code == "E0216"
     assert any("T = f6e3m2" in note.text for note in found.notes)
+
+
+@pytest.mark.parametrize("value", [1.5, True])
+def test_a_parameter_with_an_integer_default_takes_integers_only(value: float) -> None:
+    source = "kernel k[BM = 4](x: f32[BM], y: out f32[BM]):\n    y[:] = x[:]\n"
+    with pytest.raises(CompileError, match="E0705.*`BM` takes an integer"):
+        compile_kernel(source, "k.vmc", None, {"BM": value})

@@ -25,9 +25,16 @@ def check_kind(param: syntax.StaticParam, thing: Thing, span: Span, code: str = 
     """Raises Reject where an argument, or with E0704 a default, is not of the parameter's kind."""
     if param.kind is not None and param.kind not in TYPE_KINDS and param.kind not in VALUE_KINDS:
         raise unknown_kind(param)
-    if not fits(param.kind, thing):
+    whole = param.kind is None and isinstance(param.default, syntax.Int)
+    if not fits(param.kind, thing) or (whole and not is_whole(thing)):
         expected = VALUE_KINDS.get(param.kind or "const") or f"a numeric type of the kind `{param.kind}`"
+        expected = "an integer, as its default is" if whole else expected
         raise Reject(code, f"`{param.name}` takes {expected}, and got {thing.describe()}", span)
+
+
+def is_whole(thing: Thing) -> bool:
+    """Whether a thing is a compile-time integer."""
+    return isinstance(thing, Const) and isinstance(thing.value, int) and not isinstance(thing.value, bool)
 
 
 def fits(kind: str | None, thing: Thing) -> bool:
