@@ -12,7 +12,7 @@ its own (u3 as a plane of 2 bits and one of 1). A replica says that all is also 
     {'lane': 5, 'bit': 3}
 
 Layouts are always in canonical form: equal functions have equal fields, but for swizzles and odd replicas, which `==`
-compares by enumeration.
+compares by enumeration. An offset may be negative in what `inverse` makes: indices that it names no place for.
 """
 
 from __future__ import annotations

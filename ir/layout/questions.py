@@ -182,15 +182,15 @@ def bank_conflicts(addresses: Array, width: int, banks: int = 32) -> int:
     """The passes over shared memory beyond the fewest possible, for accesses [..., lanes] of `width` bits.
 
     A pass serves one word of 32 bits in every bank, to all the lanes that want it. Accesses of 64 and 128 bits are made
-    by a half and a quarter of the lanes at a time (as documented for compute capability 5 and later).
+    by 16 and 8 lanes at a time (as documented for compute capability 5 and later).
     """
     words = max(1, width // BANK_BITS)
-    groups = min(words, addresses.shape[-1])
-    parts = addresses.reshape(-1, addresses.shape[-1] // groups)
+    together = max(1, banks // words)
     extra = 0
-    for part in parts:
-        touched = np.unique(np.add.outer(part // BANK_BITS, np.arange(words)))
-        extra += int(np.bincount(touched % banks).max()) - 1
+    for row in addresses.reshape(-1, addresses.shape[-1]):
+        for first in range(0, len(row), together):
+            touched = np.unique(np.add.outer(row[first : first + together] // BANK_BITS, np.arange(words)))
+            extra += int(np.bincount(touched % banks).max()) - 1
     return extra
 
 

@@ -133,7 +133,7 @@ def test_the_swizzle_of_a_128_byte_row_serves_fragments_without_conflicts() -> N
     registers = spatial(8, 1).local(1, 8).with_bits(16)
     tile = slice_layout(row_major(8, 64, bits=16), (0, 8), (8, 8))
     mixed = slice_layout(swizzle(row_major(8, 64, bits=16), 7, 3, 3), (0, 8), (8, 8))
-    assert bank_conflicts(lane_addresses(registers, tile, 128), 128) == 4 * 1
+    assert bank_conflicts(lane_addresses(registers, tile, 128), 128) == 7
     assert bank_conflicts(lane_addresses(registers, mixed, 128), 128) == 0
 
 
