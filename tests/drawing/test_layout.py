@@ -12,6 +12,7 @@ import pytest
 
 from vmc.drawing.layout import draw
 from vmc.drawing.palette import cyclic_colour, lane_colour, ramp_colour
+from vmc.drawing.stream import Held, contents
 from vmc.drawing.svg import letters
 from vmc.ir.layout import parse
 
@@ -119,6 +120,29 @@ def test_a_large_tile_is_cut_and_its_last_row_and_column_are_shown() -> None:
 
 def test_bytes_beyond_the_first_are_counted() -> None:
     assert "... and 1872 more bytes" in draw(parse("packed(u4, 50, 80)"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "packed(u3, 5, 7)",
+        "planes((3, 7), (2, 1, 3))",
+        "row_major(8, 16, bits=2).swizzle(3, 2, 2)",
+        "strided((4, 8), (3, 13), bits=3).shifted(bit=5)",
+        "split(32, 4)",
+    ],
+)
+def test_the_start_of_memory_is_what_enumeration_finds(text: str) -> None:
+    layout = parse(text)
+    places = layout.apply_all()["bit"].reshape(-1).tolist()
+    bits = layout.element_bits
+    for limit in (1, 8, 24, 1000):
+        wanted = {place: Held(n // bits, n % bits) for n, place in enumerate(places) if place < limit}
+        assert contents(layout, limit) == wanted
+
+
+def test_the_start_of_a_memory_too_large_to_be_enumerated_is_drawn() -> None:
+    assert "more bytes" in draw(parse("planes((100000, 100000), (2, 1))"))
 
 
 def test_heavy_lines_part_warps_and_only_warps() -> None:

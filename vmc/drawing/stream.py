@@ -10,7 +10,7 @@ import numpy as np
 
 from vmc.drawing.palette import cyclic_colour
 from vmc.drawing.svg import Drawing, letters
-from vmc.ir.layout import BIT, Layout
+from vmc.ir.layout import BIT, Layout, Plane
 
 NARROWEST, WIDEST = 14, 32
 BYTE_GAP = 10
@@ -45,11 +45,38 @@ def draw_stream(drawing: Drawing, layout: Layout, x: float, y: float) -> None:
 
 
 def contents(layout: Layout, bits: int) -> dict[int, Held]:
-    """What the first `bits` bits of memory hold."""
-    width = layout.element_bits
-    places = layout.apply_all()[BIT].reshape(-1)
-    numbers = np.flatnonzero(places < bits)
-    return {int(places[n]): Held(int(n) // width, int(n) % width) for n in numbers}
+    """What the first `bits` bits of memory hold; of several elements in one place, the first.
+
+    A swizzle is its own inverse, so it says at which unswizzled places to look.
+    """
+    wanted = np.arange(bits)
+    plain = wanted if layout.swizzle is None else layout.swizzle(wanted)
+    held: dict[int, Held] = {}
+    start = 0
+    for plane in layout.planes:
+        found = numbers_below(plane, int(plain.max()) + 1)
+        for place, before in zip(wanted.tolist(), plain.tolist(), strict=True):
+            if before in found:
+                element, bit = divmod(found[before], plane.bits)
+                held.setdefault(place, Held(element, start + bit))
+        start += plane.bits
+    return held
+
+
+def numbers_below(plane: Plane, limit: int) -> dict[int, int]:
+    """Which of a plane's row-major bits, the first one if several, lies at each unswizzled place below a limit.
+
+    Strides are not negative: what has passed the limit stays there, and so never more than `limit` sums are kept.
+    """
+    places, numbers = np.array([dict(plane.offset).get(BIT, 0)]), np.zeros(1, np.int64)
+    for digit in plane.digits:
+        steps = np.arange(min(digit.extent, -(-limit // digit.stride)) if digit.stride else 1)
+        numbers = np.add.outer(numbers * digit.extent, steps).reshape(-1)
+        places = np.add.outer(places, steps * digit.stride).reshape(-1)
+        places, first = np.unique(places, return_index=True)
+        numbers = numbers[first][places < limit]
+        places = places[places < limit]
+    return dict(zip(places.tolist(), numbers.tolist(), strict=True))
 
 
 def bit_width(layout: Layout) -> int:
