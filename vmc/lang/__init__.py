@@ -36,8 +36,8 @@ def compile_kernel(
 ) -> Elaborated:
     """One kernel in tile IR, with its compile-time parameters bound, and symbols where `bindings` names some.
 
-    Strings name numeric types, or formats of the file. `kernel` may be None where the file has only one. Raises
-    CompileError.
+    Strings name numeric types, or formats of the file or of a module (`gguf.q4_k`). `kernel` may be None where the file
+    has only one. Raises CompileError.
     """
     from vmc.diagnostics import error
     from vmc.lang.elaborate.elaborator import Elaborator
@@ -69,6 +69,7 @@ def resolve(
     """Bindings with types and formats for their names. Raises CompileError for an unknown one."""
     from vmc.diagnostics import error, suggest
     from vmc.ir.types import ALL_DTYPES
+    from vmc.lang.elaborate.modules import qualified
     from vmc.lang.elaborate.values import FormatRef, TypeRef
 
     resolved: dict[str, Binding] = {}
@@ -76,7 +77,7 @@ def resolve(
         if not isinstance(value, str):
             resolved[name] = value
             continue
-        match module.scope.find(value):
+        match module.scope.find(value) or qualified(module, value):
             case TypeRef(type):
                 resolved[name] = type
             case FormatRef(format):

@@ -17,16 +17,17 @@ from vmc.ir.span import Span
 from vmc.ir.types import dtype
 from vmc.lang import syntax
 from vmc.lang.elaborate.calls import pinned
+from vmc.lang.elaborate.decoding import study
 from vmc.lang.elaborate.elaborator import Elaborator
 from vmc.lang.elaborate.expressions import evaluate
-from vmc.lang.elaborate.formats import Format, gather
+from vmc.lang.elaborate.formats import Format
 from vmc.lang.elaborate.kernels import Binding, elaborate_kernel
 from vmc.lang.elaborate.lints import lint
-from vmc.lang.elaborate.modules import Module
+from vmc.lang.elaborate.modules import Module, qualified
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.statements import elaborate_body
 from vmc.lang.elaborate.types import numeric_type
-from vmc.lang.elaborate.values import Const, FormatRef, FunctionRef, Tensor, Thing, Tile, TypeRef
+from vmc.lang.elaborate.values import Const, FormatRef, FunctionRef, ModuleRef, Tensor, Thing, Tile, TypeRef
 
 REPRESENTATIVES = {
     "type": ("u4", "i5", "f6e3m2"),
@@ -43,11 +44,12 @@ MAX_COMBINATIONS = 9
 def check_module(module: Module) -> list[Diagnostic]:
     """All diagnostics of a file, in the order of the source."""
     found = list(module.diagnostics)
-    for node in module.kernels.values():
-        found += check_kernel(module, node)
     for thing in module.scope.names.values():
         if isinstance(thing, FormatRef) and thing.format.scope is module.scope:
             found += check_format(thing.format)
+    declarations = {(d.code, d.span) for d in found}
+    for node in module.kernels.values():
+        found += [d for d in check_kernel(module, node) if (d.code, d.span) not in declarations]
     if not any(d.is_error for d in found):
         for function in module.functions:
             found += check_function(function, found)
@@ -109,19 +111,26 @@ def choices(module: Module, param: syntax.StaticParam) -> list[Binding]:
     if param.kind == "bool":
         return [False, True]
     if param.kind == "format":
-        formats: list[Binding] = [t.format for t in module.scope.names.values() if isinstance(t, FormatRef)]
-        return formats[:2]
+        return list(formats_of(module))
     return [NUMBER]
 
 
+def formats_of(module: Module) -> tuple[Format, ...]:
+    """Up to two formats: the file's own, those that it imports, or the library's."""
+    imported = [thing.scope for thing in module.scope.names.values() if isinstance(thing, ModuleRef)]
+    for scope in (module.scope, *imported):
+        found = [thing.format for thing in scope.names.values() if isinstance(thing, FormatRef)]
+        if found:
+            return tuple(found[:2])
+    library = (qualified(module, name) for name in ("gguf.q4_0", "gguf.q8_0"))
+    return tuple(thing.format for thing in library if isinstance(thing, FormatRef))
+
+
 def check_format(format: Format) -> list[Diagnostic]:
-    """The diagnostics of a format's value, elaborated on a tensor of it."""
+    """The diagnostics of a format's value, elaborated on one block."""
     el = Elaborator()
-    memory = TensorType(dtype("u8"), (1, format.bytes))
-    tensor = Tensor(argument(memory), format.name, (format.block,), format)
     with el.reporting(format.declaration.name_span):
-        places = [argument(TileType(dtype("i64"), (format.block,)))]
-        gather(el, tensor, places, [], format.declaration.span)
+        study(el, format, format.declaration.span)
     return [without_own_call(d, format.declaration.span) for d in el.diagnostics]
 
 

@@ -104,7 +104,7 @@ class Imagined:
     block: int
     statics: Statics
     fields: list[Value] = field(default_factory=list)
-    indices: list[Array | None] = field(default_factory=list)
+    indices: list[tuple[Value, Span]] = field(default_factory=list)
 
     def single(self, field: Field) -> Tile:
         value = argument(TileType(field.dtype, (self.block,)), field.name)
@@ -112,8 +112,8 @@ class Imagined:
         return Tile(value)
 
     def element(self, field: Field, index: Tile, span: Span) -> Tile:
+        self.indices.append((index.value, span))
         places = self.statics.of(index.value)
-        self.indices.append(places)
         if places is not None:
             check_places(field, places, span)
         return self.single(field)
@@ -126,7 +126,7 @@ def check_places(field: Field, places: Array, span: Span) -> None:
     if not outside.size:
         return
     i = int(outside[0])
-    message = f"`{field.name}` has {count} elements, and for element {i} of the block this is {places.flat[i]}"
+    message = f"`{field.name}` has {count} elements, and element {i} of the block takes number {places.flat[i]}"
     divides = places.size % count == 0 and bool((places == np.arange(places.size).reshape(places.shape)).all())
     help = f"index it with `i % {count}` or `i // {places.size // count}`" if divides else None
     raise Reject("E0803", message, span, help=help)
@@ -140,22 +140,22 @@ def study(el: Elaborator, format: Format, span: Span) -> Pattern:
         index = Tile(el.at(span)("iota", n=block))
         imagined = Imagined(el, block, statics)
         value = format_value(el, format, imagined, index, span)
-        check_elementwise(inner.ops, {index.value, *imagined.fields}, format)
-        if value.shape not in ((), (block,)):
-            message = f"the value of a format is one number, and this is {value.describe()}"
-            raise Reject("E0804", message, format.declaration.value.span)
-    arrays = [array for array in imagined.indices if array is not None]
-    regular = len(arrays) == len(imagined.indices)
-    return Pattern(regular, digits_of(block, arrays), is_zero(inner.ops, imagined.fields, value.value))
+    last = (value.value, format.declaration.value.span)
+    check_elementwise(inner.ops, {index.value, *imagined.fields}, [*imagined.indices, last])
+    arrays = [statics.of(place) for place, _ in imagined.indices]
+    known = [array for array in arrays if array is not None]
+    return Pattern(len(known) == len(arrays), digits_of(block, known), is_zero(inner.ops, imagined.fields, value.value))
 
 
-def check_elementwise(ops: Sequence[Op], dependent: set[Value], format: Format) -> None:
-    """Raises Reject unless element i of all that depends on fields and `i` is computed from elements i alone."""
+def check_elementwise(ops: Sequence[Op], dependent: set[Value], ends: Sequence[tuple[Value, Span]]) -> None:
+    """Raises Reject unless element i of the `ends` (indices and the value) is computed from elements i alone.
+
+    `dependent` are the fields and i; joined by what is computed from them.
+    """
     uniform: set[Value] = set()
     for op in ops:
-        span = op.span
         if not op.definition.pure or op.regions:
-            raise Reject("E0810", f"`{op.name}` in the value of a format, which is an expression", span)
+            raise Reject("E0810", f"`{op.name}` in the value of a format, which is an expression", op.span)
         if dependent.isdisjoint(op.operands):
             scalar = op.name == "constant" or all(not result.tile.shape for result in op.results)
             repeats = op.name == "broadcast" or op.definition.elementwise
@@ -166,8 +166,11 @@ def check_elementwise(ops: Sequence[Op], dependent: set[Value], format: Format) 
         looked_up = op.name == "take" and op.operands[0] not in dependent and op.operands[0].tile.rank == 1
         if not along and not looked_up:
             message = f"`{op.name}` of several elements: the value of each element is computed on its own"
-            raise Reject("E0810", message, span)
+            raise Reject("E0810", message, op.span)
         dependent.update(op.results)
+    for value, span in ends:
+        if value not in dependent and value not in uniform:
+            raise Reject("E0810", f"this is {Tile(value).describe()}, and not one number for each element", span)
 
 
 def is_zero(ops: Sequence[Op], fields: Sequence[Value], value: Value) -> bool:

@@ -159,10 +159,8 @@ def import_into(
 def find_module(node: syntax.Import | syntax.FromImport, file: str, importing: tuple[str, ...]) -> Module:
     """The imported file, elaborated. Raises Reject when it is not there or imports itself."""
     beside = Path(file).parent
-    for folder in (beside, LIBRARY):
-        path = folder / f"{node.module}.vmc"
-        if not path.is_file():
-            continue
+    path = module_path(node.module, file)
+    if path is not None:
         key = str(path.resolve())
         if key in importing:
             raise Reject("E0106", f"`{node.module}` imports itself, directly or through others", node.module_span)
@@ -176,6 +174,22 @@ def find_module(node: syntax.Import | syntax.FromImport, file: str, importing: t
         label=f"no file `{node.module}.vmc` beside this one or in the library",
         help=f"did you mean `{close}`?" if close else None,
     )
+
+
+def module_path(name: str, file: str) -> Path | None:
+    """The file of a module: beside the importing file, or in the library; None where there is none."""
+    paths = (folder / f"{name}.vmc" for folder in (Path(file).parent, LIBRARY))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def qualified(module: Module, name: str) -> Thing | None:
+    """What `gguf.q4_k` stands for, from outside of the file: the module need not be imported. None for nothing."""
+    base, dot, member = name.partition(".")
+    imported = module.scope.names.get(base)
+    if isinstance(imported, ModuleRef):
+        return imported.scope.names.get(member)
+    path = module_path(base, module.tree.span.file) if dot and base.isidentifier() else None
+    return load_module(path.read_text("utf-8"), str(path)).scope.names.get(member) if path else None
 
 
 def unknown_kernel(module: Module, name: str) -> Diagnostic:
