@@ -345,7 +345,7 @@ class Emitter:
         return tile.flat(position)
 
     def _evaluate(self, tile: Tile, place: tuple[object, ...], compute: Callable[[Tile], ir.Value]) -> ir.Value:
-        """An element, after those of all fused operands at the same place: a chain may be longer than Python's stack."""
+        """An element, after those of all fused operands at the same place: chains may be longer than Python's stack."""
         memo = self._memo
         waiting = [] if (tile, *place) in memo else [tile]
         while waiting:

@@ -1,8 +1,11 @@
 """From a kernel to an LLVM module of three functions, whose names start with the signature's `entry`.
 
     i64  .blocks(arguments, arena)                             the number of blocks of the grid; -1 after an error
-    void .chunk(arguments, arena, first, last, status)         executes the blocks first..last-1, in order
+    void .chunk(arguments, arena, first, last, status)         executes the blocks first..last-1, or block first alone
     void .worker(context)                                      takes chunks until none is left; one call per thread
+
+A chunk is one block, and the preamble is repeated for each: LLVM's loop passes take far longer over loops that lie in
+one around them all. Only where the preamble reads what blocks write is there a loop over all blocks, in one chunk.
 
 `arguments` are 8-byte words: addresses of the tensors, bits of the scalars, symbols, address of the print callback. The
 context is words too: arguments, next block, number of blocks, blocks per chunk, arena, bytes of arena per thread, next
@@ -45,9 +48,10 @@ def generate(kernel: Kernel, machine: Machine) -> Code:
     module = ir.Module(entry)
     module.triple, module.data_layout = machine.triple, machine.data_layout
     preamble, grid = kernel.body.ops[:-2], kernel.body.ops[-2]
+    serial = reads_what_it_writes(preamble)
     blocks = emit_blocks(module, entry, kernel, machine, preamble, grid)
-    chunk = emit_chunk(module, entry, kernel, machine, preamble, grid)
-    emit_worker(module, entry)
+    chunk = emit_chunk(module, entry, kernel, machine, (preamble, grid), serial)
+    emit_worker(module, entry, serial)
     tensors = [value for value in kernel.params if isinstance(value.type, TensorType)]
     scalars = [value for value in kernel.params if not isinstance(value.type, TensorType)]
     signature = Signature(
@@ -57,14 +61,14 @@ def generate(kernel: Kernel, machine: Machine) -> Code:
         kernel.symbols,
         max(blocks.arena_size, chunk.arena_size),
         estimate(grid.regions[0]),
-        reads_what_it_writes(preamble),
+        serial,
         tuple(chunk.sites),
     )
     return Code(str(module), signature)
 
 
 def reads_what_it_writes(preamble: tuple[Op, ...]) -> bool:
-    """Whether the preamble, which every chunk repeats, reads memory that blocks may have changed."""
+    """Whether the preamble reads memory that blocks may have changed, so that it may not be repeated."""
     return any(
         op.definition.reads_memory and op.operands[0].tensor.access.writable
         for outer in preamble
@@ -133,11 +137,13 @@ def block_count(e: Emitter, grid: Op) -> ir.Value:
 
 
 def emit_chunk(
-    module: ir.Module, entry: str, kernel: Kernel, machine: Machine, preamble: tuple[Op, ...], grid: Op
+    module: ir.Module, entry: str, kernel: Kernel, machine: Machine, ops: tuple[tuple[Op, ...], Op], serial: bool
 ) -> Emitter:
-    """The function that executes a range of blocks."""
+    """The function that executes the blocks of a range if `serial`, else one block."""
+    preamble, grid = ops
     types = [POINTER, POINTER, I64, I64, POINTER]
     e = start(module, f"{entry}.chunk", types, kernel, machine, kernel.body)
+    e.function.attributes.add("noinline")
     first, last, e.status = e.function.args[2:]
     e.exit = e.function.append_basic_block("exit")
     for op in preamble:
@@ -154,7 +160,10 @@ def emit_chunk(
         dtype = grid.operands[0].tile.dtype
         run_region(e, grid.regions[0], [e.splat(dtype, (), place) for place in (number, *index)])
 
-    e.each(first, last, block)
+    if serial:
+        e.each(first, last, block)
+    else:
+        block(first)
     e.b.branch(e.exit)
     e.b.position_at_end(e.exit)
     e.b.ret_void()
@@ -163,7 +172,7 @@ def emit_chunk(
     return e
 
 
-def emit_worker(module: ir.Module, entry: str) -> None:
+def emit_worker(module: ir.Module, entry: str, serial: bool) -> None:
     """The function that each thread runs: it takes the next chunk until there is none, or a block has failed."""
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), f"{entry}.worker")
     b = ir.IRBuilder(function.append_basic_block("entry"))
@@ -191,7 +200,25 @@ def emit_worker(module: ir.Module, entry: str) -> None:
     b.position_at_end(run)
     beyond = b.add(first, grain)
     last = b.select(b.icmp_signed("<", beyond, total), beyond, total)
-    b.call(module.globals[f"{entry}.chunk"], (arguments, arena, first, last, status))
+    run_range(b, module.globals[f"{entry}.chunk"], (arguments, arena, first, last, status), serial)
     b.branch(again)
     b.position_at_end(done)
     b.ret_void()
+
+
+def run_range(b: ir.IRBuilder, chunk: ir.Function, operands: tuple[ir.Value, ...], serial: bool) -> None:
+    """Calls the chunk for a range of at least one block: once if `serial`, else for each block."""
+    if serial:
+        b.call(chunk, operands)
+        return
+    arguments, arena, first, last, status = operands
+    before, turn, after = b.block, *(b.function.append_basic_block(name) for name in ("block", "ran"))
+    b.branch(turn)
+    b.position_at_end(turn)
+    number = b.phi(I64)
+    following = b.add(number, ir.Constant(I64, 1))
+    b.call(chunk, (arguments, arena, number, following, status))
+    number.add_incoming(first, before)
+    number.add_incoming(following, turn)
+    b.cbranch(b.icmp_signed("<", following, last), turn, after)
+    b.position_at_end(after)
