@@ -68,6 +68,17 @@ def test_block_formats_of_the_library_are_certified(tmp_path: Path) -> None:
     assert len(certificates.certify_format(format)) == 16
 
 
+def test_every_format_of_the_library_is_certified_under_its_own_name(vmc: Run) -> None:
+    outcome = vmc("formats", "gguf.q4_k", "gguf.mxfp4", "mx.mxfp4", "--verify", "--json")
+    rows = json.loads(outcome.out)
+    assert [(row["name"], row["bits"]) for row in rows] == [
+        ("gguf.q4_k", 4.5),
+        ("gguf.mxfp4", 4.25),
+        ("mx.mxfp4", 4.25),
+    ]
+    assert len({row["certificate"] for row in rows}) == 3
+
+
 def test_blocks_hold_every_value_of_every_byte() -> None:
     blocks = certificates.every_byte(18)
     for place in range(18):

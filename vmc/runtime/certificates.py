@@ -40,7 +40,7 @@ class DisagreementError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A block format that a library file declares. `fields` is its declaration in one line."""
+    """A block format that a library file declares, named `file.format`. `fields` is its declaration in one line."""
 
     name: str
     elements: int
@@ -67,7 +67,7 @@ def library_formats() -> tuple[Declared, ...]:
             if isinstance(node, syntax.FormatDecl) and isinstance(thing, FormatRef):
                 form = thing.format
                 fields = ", ".join(f"{f.name}: {f.dtype.name}{f'[{f.count}]' if f.count else ''}" for f in form.fields)
-                found.append(Declared(form.name, form.block, form.bytes, fields, path))
+                found.append(Declared(f"{path.stem}.{form.name}", form.block, form.bytes, fields, path))
     return tuple(found)
 
 
@@ -88,7 +88,7 @@ def certify_type(type: DType) -> str:
 def certify_format(format: Declared) -> str:
     """The certificate of a block format. Raises DisagreementError."""
     text = format.path.read_text(encoding="utf-8")
-    source = text + FORMAT_SOURCE.format(name=format.name, elements=format.elements)
+    source = text + FORMAT_SOURCE.format(name=format.name.rpartition(".")[2], elements=format.elements)
     blocks = every_byte(format.bytes)
     results = {}
     for target in TARGETS:
