@@ -16,6 +16,7 @@ from pathlib import Path
 WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 _chosen: int | None = None
+_forked = False
 
 
 def set_num_threads(count: int | None) -> None:
@@ -64,7 +65,7 @@ def run(worker: int, context: int, threads: int) -> None:
         call(context)
         return
     parallel = openmp()
-    if parallel is not None:
+    if parallel is not None and not _forked:
         parallel(worker, context, threads, 0)
         return
     others = [threading.Thread(target=call, args=(context,)) for _ in range(threads - 1)]
@@ -73,6 +74,16 @@ def run(worker: int, context: int, threads: int) -> None:
     call(context)
     for thread in others:
         thread.join()
+
+
+def _after_fork() -> None:
+    """A forked child has inherited the OpenMP runtime's state without its threads: waiting for them would not end."""
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @lru_cache(maxsize=1)

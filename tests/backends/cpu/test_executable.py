@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from vmc.ir.dims import Sym
 from vmc.ir.types import dtype
 
 BLOCK = 1024
+ROOT = Path(__file__).parents[3]
 
 
 def scaled_sum() -> Kernel:
@@ -130,6 +132,25 @@ def test_without_an_openmp_runtime_python_threads_do_the_work(monkeypatch: pytes
     expected = x * np.float32(4) + y
     launch(cpu.compile(scaled_sum(), cpu.Options(opt_level=1)), x, y, 4, max_threads=3)
     np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_can_launch_after_its_parent_did() -> None:
+    script = """
+        import os
+        import numpy as np
+        from tests.backends.cpu.test_executable import launch, scaled_sum
+        from vmc.backends import cpu
+        executable = cpu.compile(scaled_sum(), cpu.Options(opt_level=1))
+        x, y = np.ones((2, 300_000), np.float32)
+        launch(executable, x, y, 2, max_threads=2)
+        child = os.fork()
+        if child == 0:
+            launch(executable, x, y, 2, max_threads=2)
+            os._exit(int(not (y == 5).all()))
+        assert os.waitpid(child, 0)[1] == 0
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=120, cwd=ROOT)
 
 
 def test_the_number_of_threads_can_be_set() -> None:

@@ -11,16 +11,19 @@ from tests.backends.cpu.execution import copies, launch
 from tests.generators.ir_arguments import differences, random_arguments
 from tests.generators.ir_modules import generate
 from vmc.backends import cpu, interp
+from vmc.ir.core import Module
+from vmc.ir.passes import pipeline, run
 
 LOT = 20
 
 
 def disagreement(seed: int, size: int, level: int) -> list[str]:
-    """The tensors in which the two executors differ on the program of a seed."""
+    """The tensors in which the two executors differ on the program of a seed; level 3 runs the passes before it."""
     (kernel,) = generate(seed, size).kernels
     arguments, symbols = random_arguments(kernel, seed)
     expected, found = copies(arguments), copies(arguments)
     interp.run(kernel, expected, symbols)
+    (kernel,) = run(Module((kernel,)), pipeline("cpu") if level == 3 else ()).kernels
     executable = cpu.compile(kernel, cpu.Options(opt_level=level))
     launch(executable, kernel, found, symbols)
     return differences(kernel, symbols, expected, found)
