@@ -44,7 +44,7 @@ class Code:
 def generate(kernel: Kernel, machine: Machine) -> Code:
     """LLVM text for a tile-level kernel. Raises KeyError for an operation that has no lowering."""
     kernel = expand(Module((kernel,))).kernels[0]
-    entry = "vmc_" + re.sub(r"\W", "_", kernel.name)
+    entry = "vmc_" + re.sub(r"\W", "_", kernel.name, flags=re.ASCII)
     module = ir.Module(entry)
     module.triple, module.data_layout = machine.triple, machine.data_layout
     preamble, grid = kernel.body.ops[:-2], kernel.body.ops[-2]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.backends.cpu.execution import Sketch, assert_sketch
+from tests.backends.cpu.execution import Sketch, assert_sketch, memory, run, zeros
 from tests.backends.cpu.samples import sample
 from vmc.ir.ops import arith
 from vmc.ir.ops.arith import Elementwise, is_arithmetic
@@ -81,3 +82,16 @@ def test_a_very_long_chain_is_one_loop() -> None:
         value = sketch.b("add" if number % 2 else "xor", value, start)
     sketch.give(value)
     assert_sketch(sketch, [sample("u32", COUNT)], opt_level=2)
+
+
+def test_a_fast_kernel_may_contract_but_stays_close() -> None:
+    sketch = Sketch()
+    a, b, c = (sketch.take("f32", (64,)) for _ in range(3))
+    sketch.give(sketch.b("add", sketch.b("mul", a, b), c))
+    sketch.give(sketch.b("reduce", a, kind="sum", axis=0))
+    kernel = sketch.kernel(fast=True)
+    values = np.random.default_rng(1).random((3, 64), np.float32)
+    inputs = [memory("f32", line.view(np.uint32)) for line in values]
+    *_, sums, total = run(kernel, [*inputs, *map(zeros, kernel.params[3:])], opt_level=3)
+    np.testing.assert_allclose(sums.view(np.float32), values[0] * values[1] + values[2], rtol=1e-6)
+    np.testing.assert_allclose(total.view(np.float32), values[0].sum(), rtol=1e-5)
