@@ -1,9 +1,9 @@
 """Builds regions: appends operations, infers their result types, and hands back their values.
 
-    build = Builder()
-    x = build.constant(f32, 1.5, (4,))
-    y = build("mul", x, x)
-    region = build.region(args=(), yields=(y,))
+build = Builder()
+x = build.constant(f32, 1.5, (4,))
+y = build("mul", x, x)
+region = build.region(args=(), yields=(y,))
 """
 
 from __future__ import annotations

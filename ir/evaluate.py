@@ -1,4 +1,4 @@
-"""What an operation's meaning is written against: NumPy arrays for tiles, `Memory` for tensors, `Evaluator` for the rest.
+"""What an operation's meaning is written against: arrays for tiles, `Memory` for tensors, `Evaluator` for the rest.
 
 A tile is an array of its dtype's `array_dtype` (native integers and f16/f32/f64; bit patterns for every other float).
 The reference VM implements both protocols; operations use nothing else of it.
@@ -65,7 +65,7 @@ class Evaluator(Protocol):
         ...
 
     def copy_async(self, op: Op, source: Array, target: Memory, index: Sequence[Array]) -> None:
-        """Starts a write that arrives, at the latest, when its group is waited for; until then the target may not be read."""
+        """Starts a write that arrives when its group is waited for, at the latest; not to be read before."""
         ...
 
     def commit_group(self) -> None: ...

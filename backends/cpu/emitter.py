@@ -22,6 +22,7 @@ from vmc.ir.types import DType
 STACK_BUFFER = 2048  # bytes up to which a buffer is an alloca, which LLVM may dissolve into registers,
 STACK = 1 << 16  # as long as all of them together take no more than this
 LINE = 64  # bytes: alignment of buffers
+LONG_LOOP = 16  # turns from which a loop has enough for vectors
 SCOPES = 24  # more memory than that shares scopes, since each lists all others
 FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums and rounding by anchors (vmc.ir.math)
 
@@ -141,7 +142,9 @@ class Emitter:
             following = list(body(counter, phis))
         bumped = self.b.add(counter, self.index(step), flags=("nsw",))
         latch = self.b.block
-        self.b.cbranch(self.b.icmp_signed("<", bumped, high), inside, after)
+        again = self.b.cbranch(self.b.icmp_signed("<", bumped, high), inside, after)
+        if static and not carried and (high.constant - low.constant) // step >= LONG_LOOP:
+            self._keep_loop(again)
         for phi, first, later in zip([counter, *phis], [low, *carried], [bumped, *following], strict=True):
             phi.add_incoming(first, before)
             phi.add_incoming(later, latch)
@@ -152,6 +155,12 @@ class Emitter:
             self.join(value.type, (value, before), (later, latch))
             for value, later in zip(carried, following, strict=True)
         ]
+
+    def _keep_loop(self, branch: ir.Instruction) -> None:
+        """Keeps LLVM from unrolling a loop wholly before it looks for vectors: from straight code it makes few."""
+        node = ir.MDValue(self.module, (), str(len(self.module.metadata)))
+        node.operands = (node, self.module.add_metadata(["llvm.loop.unroll.disable"]))
+        branch.set_metadata("llvm.loop", node)
 
     def each(self, low: ir.Value, high: ir.Value, body: Callable[[ir.Value], None], step: int = 1) -> None:
         """A loop without carried values."""

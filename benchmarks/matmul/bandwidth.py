@@ -48,9 +48,10 @@ def or_of(words: Array, threads: int) -> int:
     """The OR of u64[n], n a multiple of `threads` * 64, read once by that many threads."""
     count = words.size // threads
     found = [0] * threads
+    read = reading_function()
 
     def part(number: int) -> None:
-        found[number] = reading_function()(words.ctypes.data + 8 * number * count, count)
+        found[number] = read(words.ctypes.data + 8 * number * count, count)
 
     others = [threading.Thread(target=part, args=(number,)) for number in range(1, threads)]
     for thread in others:

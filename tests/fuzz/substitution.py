@@ -16,7 +16,8 @@ from vmc.lang.elaborate.builtins import BUILTINS
 _PIECE = re.compile(r'"[^"\n]*"|#[^\n]*|[A-Za-z_]\w*|\d[\w.]*|//|<<|>>|==|!=|<=|>=|\*\*|[-+*/%@&|^<>]|.|\n', re.DOTALL)
 _KEYWORDS = frozenset(
     "kernel def format const import from fast block for while if elif else in grid range static pipelined return "
-    "unrolled pass assert static_assert layout shared register packed out inout not and or true false inf nan None value".split()
+    "unrolled pass assert static_assert layout shared register packed out inout not and or true false inf nan None "
+    "value".split()
 )
 _TYPES = "u1 u3 u4 u8 i2 i8 i32 u32 i64 u64 f16 bf16 f32 f64 tf32 f4e2m1 f8e8m0 f6e3m2 f3e1m1".split()
 _NUMBERS = "0 1 2 3 4 7 16 31 64 255 65536 4294967296 18446744073709551616 0.5 1e30 -1 -3 inf nan true".split()

@@ -55,5 +55,9 @@ def test_a_mistake_that_only_some_types_make_says_with_which() -> None:
 @pytest.mark.parametrize("value", [1.5, True])
 def test_a_parameter_with_an_integer_default_takes_integers_only(value: float) -> None:
     source = "kernel k[BM = 4](x: f32[BM], y: out f32[BM]):\n    y[:] = x[:]\n"
-    with pytest.raises(CompileError, match="E0705.*`BM` takes an integer"):
+    with pytest.raises(CompileError, match=r"E0705.*`BM` takes an integer"):
         compile_kernel(source, "k.vmc", None, {"BM": value})
+
+
+def test_a_module_whose_name_no_file_can_have_is_unknown() -> None:
+    assert [d.code for d in check_source(f"import {'a' * 5000}\n", "k.vmc") if d.is_error] == ["E0104"]

@@ -179,7 +179,7 @@ def find_module(node: syntax.Import | syntax.FromImport, file: str, importing: t
 def module_path(name: str, file: str) -> Path | None:
     """The file of a module: beside the importing file, or in the library; None where there is none."""
     paths = (folder / f"{name}.vmc" for folder in (Path(file).parent, LIBRARY))
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if exists(path)), None)
 
 
 def qualified(module: Module, name: str) -> Thing | None:
@@ -190,6 +190,14 @@ def qualified(module: Module, name: str) -> Thing | None:
         return imported.scope.names.get(member)
     path = module_path(base, module.tree.span.file) if dot and base.isidentifier() else None
     return load_module(path.read_text("utf-8"), str(path)).scope.names.get(member) if path else None
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def unknown_kernel(module: Module, name: str) -> Diagnostic:
