@@ -4,7 +4,6 @@ Coefficients are lowest first, by dtype; the number before each is the largest w
 parts of the dtype's precision, each the rounding of what the ones before leave.
 """
 
-
 # e**r = 1 + r + r**2 p(r), |r| <= ln(2)/2
 EXP = {
     # 2**-28.2
