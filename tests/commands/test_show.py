@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import llvmlite.binding as llvm
+import pytest
+
 from tests.commands.conftest import Run
 
 
@@ -32,6 +35,10 @@ def test_stages_targets_and_settings_that_do_not_exist_are_diagnosed(vmc: Run, f
         (["--stage", "ams"], "E0917", "did you mean `asm`?"),
         (["--stage", "asm", "--target", "interp"], "E0917", "unknown stage `asm`"),
         (["--target", "gpu"], "E0904", "unknown target `gpu`"),
+        (["--target", "cpu:foo"], "E0904", "besides `cpu` there are cpu:x86-64,"),
+        (["--target", "cpu:foo", "--stage", "asm"], "E0904", "unknown target `cpu:foo`"),
+        (["--target", "cpu:foo", "--list"], "E0904", "unknown target `cpu:foo`"),
+        (["--target", "cpu:", "--list"], "E0904", "unknown target `cpu:`"),
         (["--target", "cuda:sm_90a"], "E0914", "cuda:sm_90a"),
         (["--set", "TT=u4", "--set", "T=u4"], "E0906", "no compile-time parameter or symbol `TT`"),
         (["--set", "T=u44"], "E0211", "did you mean"),
@@ -42,6 +49,14 @@ def test_stages_targets_and_settings_that_do_not_exist_are_diagnosed(vmc: Run, f
         outcome = vmc("show", "copy.vmc", *words)
         assert outcome.code == 1
         assert f"error[{code}]" in outcome.err and text in outcome.err
+
+
+def test_code_that_the_target_cannot_be_made_for_is_a_diagnostic(
+    vmc: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llvm, "get_host_cpu_features", dict)
+    outcome = vmc("show", "axpy.vmc", "--target", "cpu:x86-64-v4", "--stage", "asm")
+    assert outcome.code == 1 and "error[E0914]: this processor cannot execute cpu:x86-64-v4" in outcome.err
 
 
 def test_json_holds_the_text(vmc: Run, folder: Path) -> None:

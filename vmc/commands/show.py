@@ -42,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
     if args.stage is not None and args.stage not in names:
         raise fail("E0917", str(UnknownStageError(args.stage, names)))
     kernel = compile_program(args)
-    text = kernel.ir(args.stage)
+    try:
+        text = kernel.ir(args.stage)
+    except TargetError as error:
+        raise fail(error.code, error.message) from None
     if args.json:
         print(json.dumps({"kernel": kernel.name, "target": args.target, "stage": args.stage, "text": text}, indent=2))
     else:

@@ -39,8 +39,12 @@ def check_target(target: str) -> None:
     """Raises TargetError for a name that is no target."""
     from vmc.diagnostics import suggest
 
-    if target in TARGETS or (target.startswith("cpu:") and len(target) > 4):
+    family, _, name = target.partition(":")
+    if target in TARGETS or (family == "cpu" and name in LEVELS):
         return
+    if family == "cpu":
+        known = ", ".join(f"cpu:{level}" for level in LEVELS)
+        raise TargetError("E0904", f"unknown target `{target}`; besides `cpu` there are {known}")
     if target.startswith("cuda"):
         raise TargetError("E0914", f"the target `{target}` is not there yet; targets are {', '.join(TARGETS)}")
     close = suggest(target, TARGETS)
@@ -131,9 +135,7 @@ def options_of(target: str) -> Options:
     name = target.partition(":")[2] or None
     if name is None:
         return Options()
-    if name not in LEVELS:
-        known = ", ".join(f"cpu:{level}" for level in LEVELS)
-        raise TargetError("E0904", f"unknown target `{target}`; besides `cpu` there are {known}")
+    check_target(target)
     levels = list(LEVELS)[: list(LEVELS).index(name) + 1]
     features = llvm.get_host_cpu_features()
     missing = [feature for level in levels for feature in LEVELS[level] if not features.get(feature)]
