@@ -47,6 +47,14 @@ ENTRIES = (
         "kernel k(y: out f32[4]):\n    y[: +4] = zeros(f32[4])\n",
     ),
     Entry(
+        "W0501",
+        "output read before it is written",
+        "An `out` tensor counts as unset: what it holds before the launch means nothing. A tensor that is read, updated "
+        "and written is `inout`.",
+        "kernel k(x: f32[4], y: out f32[4]):\n    y[:] += x[:]\n",
+        "kernel k(x: f32[4], y: inout f32[4]):\n    y[:] += x[:]\n",
+    ),
+    Entry(
         "W0601",
         "code that is never reached",
         "The condition is known at compile time, or nothing can follow a `return`.",

@@ -102,10 +102,13 @@ def carried_by(el: Elaborator, body: Sequence[syntax.Stmt], scope: Scope, span: 
     return Carried(tuple(names), tuple(initial))
 
 
-def enter(carried: Carried, args: Sequence[Value], scope: Scope) -> dict[str, Thing]:
+def enter(el: Elaborator, carried: Carried, args: Sequence[Value], scope: Scope) -> dict[str, Thing]:
     """Binds carried names to region arguments; the names as they were, for `leave`."""
     before = dict(scope.names)
     for name, arg in zip(carried.names, args, strict=True):
+        old = before[name]
+        if isinstance(old, Const) and isinstance(old.value, int) and not isinstance(old.value, bool):
+            el.whole_numbers[arg] = name
         scope.names[name] = Tile(arg)
     return before
 
@@ -151,12 +154,13 @@ def last_assignment(name: str, body: Sequence[syntax.Stmt]) -> Span | None:
 def leave(carried: Carried, results: Sequence[Value], before: dict[str, Thing], scope: Scope, node: Span) -> None:
     """Binds carried names to the loop's results; names first assigned in the loop are unusable after it."""
     inside = set(scope.names) - set(before)
+    spoiled = {name for name in carried.names if isinstance(scope.names.get(name), Poison)}
     scope.names.clear()
     scope.names.update(before)
     for name in inside:
         scope.names[name] = Poison(f"`{name}` is assigned only inside a loop that may not be executed at all", node)
     for name, value in zip(carried.names, results, strict=True):
-        scope.names[name] = Tile(value)
+        scope.names[name] = Poison() if name in spoiled else Tile(value)
 
 
 def for_range(el: Elaborator, node: syntax.ForRange, scope: Scope) -> None:
@@ -169,7 +173,7 @@ def for_range(el: Elaborator, node: syntax.ForRange, scope: Scope) -> None:
     index = argument(I64, node.target.id)
     el.inductions[index] = (low, step)
     args = carried.arguments()
-    before = enter(carried, args, scope)
+    before = enter(el, carried, args, scope)
     scope.names[node.target.id] = Tile(index)
     with el.region() as inner:
         elaborate_inner(el, node.body, scope, "a loop")
@@ -212,7 +216,7 @@ def while_loop(el: Elaborator, node: syntax.While, scope: Scope) -> None:
     """A loop with a condition known at run time."""
     carried = carried_by(el, node.body, scope, node.span)
     condition_args, body_args = carried.arguments(), carried.arguments()
-    before = enter(carried, condition_args, scope)
+    before = enter(el, carried, condition_args, scope)
     with el.region() as inner:
         condition = el.condition(evaluate(el, node.condition, scope), node.condition.span)
         if isinstance(condition, bool):
@@ -223,7 +227,7 @@ def while_loop(el: Elaborator, node: syntax.While, scope: Scope) -> None:
                 help="a `while` condition depends on variables that the loop changes at run time",
             )
         condition_region = inner.region(condition_args, (condition,))
-    enter(carried, body_args, scope)
+    enter(el, carried, body_args, scope)
     with el.region() as inner:
         elaborate_inner(el, node.body, scope, "a loop")
         body_region = inner.region(body_args, safely(el, node, carried, scope))

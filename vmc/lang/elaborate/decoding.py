@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -82,17 +81,17 @@ class Statics:
 # ---- one block of imagined fields ----
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Pattern:
     """How a format's expression uses the elements of a block.
 
-    `regular`: the elements that it takes of the fields follow from i alone. `digits` cut a block into nested runs, so
-    that an index that does not change, or repeats, along a run does so for all of them; their product is the block.
-    `zero`: a block of zero bits has the values 0.
+    `indices` are the places that it takes of fields, in the order in which it takes them, for every i: i64[block] each;
+    None unless all follow from i alone. `lines` are the values of those lines that do, else None. `zero`: a block of
+    zero bits has the values 0.
     """
 
-    regular: bool
-    digits: tuple[int, ...]
+    indices: tuple[Array, ...] | None
+    lines: tuple[Array | None, ...]
     zero: bool
 
 
@@ -139,12 +138,20 @@ def study(el: Elaborator, format: Format, span: Span) -> Pattern:
         statics = Statics(el)
         index = Tile(el.at(span)("iota", n=block))
         imagined = Imagined(el, block, statics)
-        value = format_value(el, format, imagined, index, span)
+        lines: list[Array | None] = []
+        value = format_value(el, format, imagined, index, span, lambda tile: noted(tile, statics, lines))
     last = (value.value, format.declaration.value.span)
     check_elementwise(inner.ops, {index.value, *imagined.fields}, [*imagined.indices, last])
     arrays = [statics.of(place) for place, _ in imagined.indices]
-    known = [array for array in arrays if array is not None]
-    return Pattern(len(known) == len(arrays), digits_of(block, known), is_zero(inner.ops, imagined.fields, value.value))
+    known = tuple(np.broadcast_to(array.astype(np.int64), (block,)) for array in arrays if array is not None)
+    zero = is_zero(inner.ops, imagined.fields, value.value)
+    return Pattern(known if len(known) == len(arrays) else None, tuple(lines), zero)
+
+
+def noted(tile: Tile, statics: Statics, lines: list[Array | None]) -> Tile:
+    """The tile of a line, after its array is noted."""
+    lines.append(statics.of(tile.value))
+    return tile
 
 
 def check_elementwise(ops: Sequence[Op], dependent: set[Value], ends: Sequence[tuple[Value, Span]]) -> None:
@@ -184,21 +191,6 @@ def is_zero(ops: Sequence[Op], fields: Sequence[Value], value: Value) -> bool:
     except NotConstantError:
         return False
     return not value.tile.dtype.to_codes(machine.values[value]).any()
-
-
-def digits_of(block: int, indices: Sequence[Array]) -> tuple[int, ...]:
-    """Extents, outermost first, that cut a block where an index stops being constant, or begins to repeat."""
-    cuts = {1, block}
-    for index in indices:
-        line = np.broadcast_to(index, (block,))
-        divisors = [n for n in range(1, block + 1) if block % n == 0]
-        cuts.add(max(n for n in divisors if (line.reshape(-1, n) == line.reshape(-1, n)[:, :1]).all()))
-        cuts.add(min(n for n in divisors if (line.reshape(-1, n) == line[:n]).all()))
-    chain = [1]
-    for cut in sorted(cuts):
-        if cut > chain[-1] and cut % chain[-1] == 0:
-            chain.append(cut)
-    return tuple(high // low for low, high in pairwise(chain))[::-1] or (1,)
 
 
 # ---- scattered places ----

@@ -15,9 +15,31 @@ from vmc.ir.types import DType
 from vmc.lang.elaborate.errors import AlreadyReported, Reject
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.typing import I64, U1, constant_code, default_type, holds
-from vmc.lang.elaborate.values import Const, ListRef, Nothing, Poison, ShapedRef, Tensor, TextRef, Thing, Tile, TypeRef
+from vmc.lang.elaborate.values import (
+    Const,
+    ListRef,
+    Nothing,
+    Poison,
+    ShapedRef,
+    Tensor,
+    TextRef,
+    Thing,
+    Tile,
+    TupleRef,
+    TypeRef,
+)
 
 MAX_TILE = 1 << 24
+FROM_PYTHON = {
+    "len": "an extent is `dim(x, 0)`",
+    "int": "convert with a type: `i32(x)`",
+    "float": "convert with a type: `f32(x)`",
+    "bool": "compare: `x != 0`",
+    "np": "there is no NumPy here; docs/language.md lists the functions",
+    "numpy": "there is no NumPy here; docs/language.md lists the functions",
+    "tl": "there is no `tl` here; docs/language.md lists the functions",
+    "program_id": "block indices are the variables of `for i, j in grid(...)`",
+}
 MAX_OPERATIONS = 100_000
 
 
@@ -44,6 +66,8 @@ class Elaborator:
     definitions: dict[Value, Op] = field(default_factory=dict)
     operations: int = 0
     symbols: dict[str, Value] = field(default_factory=dict)
+    stored: set[Value] = field(default_factory=set)
+    whole_numbers: dict[Value, str] = field(default_factory=dict)
     inductions: dict[Value, tuple[Value, Value]] = field(default_factory=dict)  # of loop indices: start and step
     build: Builder = field(init=False)
 
@@ -247,6 +271,8 @@ class Elaborator:
                 code = "E0219"
             case ListRef() if code == "E0115":
                 code = "E0222"
+            case TupleRef():
+                help = help or f"give each a name first: `{', '.join('abcdefgh'[: len(thing.items)])} = ...`"
         if isinstance(thing, Poison):
             if not thing.reason:
                 return AlreadyReported()
@@ -254,9 +280,18 @@ class Elaborator:
             return Reject("E0107", thing.reason, span, notes=notes)
         return Reject(code, f"expected {wanted}, found {thing.describe()}", span, help=help)
 
+    def where_to_find(self, name: str) -> str | None:
+        """What to write for a name of Python's, or one that a module of the library declares; None for any other."""
+        from vmc.lang.elaborate.library import library_modules
+
+        if name in FROM_PYTHON:
+            return FROM_PYTHON[name]
+        modules = [module for module, names in library_modules().items() if name in names]
+        return f"the library has it: `from {modules[0]} import {name}`" if modules else None
+
     def unknown_name(self, name: str, scope: Scope, span: Span, code: str = "E0101", what: str = "name") -> Reject:
         """The error for a name that stands for nothing, with the likeliest spelling."""
         close = suggest(name, scope.all_names())
         fix = Fix(span, close) if close else None
-        help = f"did you mean `{close}`?" if close else None
+        help = f"did you mean `{close}`?" if close else self.where_to_find(name)
         return Reject(code, f"unknown {what} `{name}`", span, label="not found", help=help, fix=fix)

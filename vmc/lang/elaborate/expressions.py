@@ -97,8 +97,19 @@ def attribute(el: Elaborator, expr: syntax.Attribute, scope: Scope) -> Thing:
         "E0109",
         f"{base.describe()} has no attribute `{expr.name}`",
         expr.name_span,
-        help="tiles have `.T`; extents are `dim(x, axis)`",
+        help=attribute_help(expr.name),
     )
+
+
+def attribute_help(name: str) -> str:
+    """What to write instead of an attribute."""
+    from vmc.lang.elaborate.builtins import BUILTINS
+
+    if name in BUILTINS:
+        return f"write `{name}(x, ...)`"
+    if name in ("shape", "size"):
+        return "an extent is `dim(x, axis)`"
+    return "convert with a type: `f32(x)`" if name in ("astype", "to", "dtype") else "tiles have `.T`"
 
 
 def boolean_operation(

@@ -127,15 +127,16 @@ def declare_field(el: Elaborator, node: syntax.FormatField, offset: int, scope: 
 # ---- tensors ----
 
 
-def field_view(el: Elaborator, tensor: Tensor, field: Field, span: Span) -> Value:
-    """A tensor's field as a tensor of its own: [..., blocks] or [..., blocks, count]."""
+def field_view(el: Elaborator, tensor: Tensor, field: Field, span: Span, parts: int = 1) -> Value:
+    """A tensor's field as a tensor of its own: [..., blocks], [..., blocks, count], or [..., blocks, parts, elements]."""
     from vmc.ir import layout as layouts
 
     assert tensor.format is not None
     dims: tuple[Dim, ...] = tensor.type.shape[:-1]
     inner = (1,) * len(dims)
     if field.count is not None:
-        dims, inner = (*dims, field.count), (*inner, field.count)
+        own = (field.count,) if parts == 1 else (parts, field.count // parts)
+        dims, inner = (*dims, *own), (*inner, *own)
     base = field.layout if field.layout is not None else layouts.packed(field.dtype.width, field.count or 1)
     storage = Storage(inner, base.reshape(inner), tensor.format.bytes * 8)
     type = TensorType(field.dtype, dims, tensor.type.access, storage=storage)
@@ -149,7 +150,7 @@ def load(el: Elaborator, tensor: Tensor, where: object, span: Span) -> Tile:
 
     assert isinstance(where, TensorSlice) and tensor.format is not None
     pattern = decoding.study(el, tensor.format, span)
-    if pattern.regular and blocked.is_whole(el, tensor.format, where):
+    if pattern.indices is not None and blocked.is_aligned(el, tensor.format, where):
         return blocked.load(el, tensor, where, pattern, span)
     return decoding.load_scattered(el, tensor, where, span)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmc.diagnostics import Note
-from vmc.ir.core import Value
+from vmc.diagnostics import Diagnostic, Note, warning
+from vmc.ir.core import Access, Value
 from vmc.ir.span import Span
 from vmc.ir.types import DType
 from vmc.lang import syntax
@@ -37,6 +37,8 @@ class TensorSlice:
 def load(el: Elaborator, tensor: Tensor, node: syntax.Index, scope: Scope, fill: Const | None = None) -> Tile:
     """The tile that a slice of a tensor holds; elements outside the extents are `fill`, or 0. Raises Reject."""
     where = tensor_slice(el, tensor, node, scope)
+    if tensor.type.access is Access.OUT and tensor.value not in el.stored:
+        el.report(unset_read(tensor, node.span))
     if tensor.format is not None:
         return formats.load(el, tensor, where, node.span)
     attrs = {"sizes": where.sizes, "steps": where.steps, "fill": fill_code(el, tensor.type.dtype, fill, node.span)}
@@ -60,10 +62,21 @@ def store(
     """Writes a tile to a slice of a tensor. Raises Reject."""
     check_writable(tensor, node.span)
     where = tensor_slice(el, tensor, node, scope)
+    el.stored.add(tensor.value)
     stored = stored_value(el, tensor, where.shape, value, value_span)
     inbounds = (False,) * len(where.sizes)
     el.at(span).many(
         "store", tensor.value, stored, *where.starts, sizes=where.sizes, steps=where.steps, inbounds=inbounds
+    )
+
+
+def unset_read(tensor: Tensor, span: Span) -> Diagnostic:
+    """The warning for a read of an output that nothing has been stored to."""
+    return warning(
+        "W0501",
+        f"`{tensor.name}` is an output, and is read before anything is stored to it",
+        span,
+        help=f"if it holds values before the launch, declare it `{tensor.name}: inout {tensor.element}[...]`",
     )
 
 
@@ -157,7 +170,19 @@ def dimension_slice(
             item.span,
             help=f"`gather({tensor.name}, ...)` takes tiles of indices",
         )
+    check_constant_index(tensor, axis, thing, item.span)
     return el.index(thing, item.span), None, 1
+
+
+def check_constant_index(tensor: Tensor, axis: int, thing: Thing, span: Span) -> None:
+    """Raises Reject for a constant index that is surely outside the tensor."""
+    if not (isinstance(thing, Const) and isinstance(thing.value, int)):
+        return
+    extent = tensor.dims[axis]
+    if thing.value < 0 or (isinstance(extent, int) and thing.value >= extent):
+        help = f"the last one is `dim({tensor.name}, {axis}) - 1`" if thing.value < 0 else None
+        message = f"the index {thing.value} is outside `{tensor.name}`, whose extent here is {extent}"
+        raise Reject("E0308", message, span, help=help)
 
 
 def index_tile(el: Elaborator, tile: Tile, node: syntax.Index, scope: Scope) -> Tile:

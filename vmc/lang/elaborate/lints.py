@@ -158,8 +158,15 @@ def unused_static(node: syntax.Kernel) -> Iterator[Diagnostic]:
             yield warning("W0702", f"the compile-time parameter `{param.name}` is never used", param.name_span)
 
 
+def takes_formats(node: syntax.Decl) -> bool:
+    """Whether a kernel or function has a parameter that any imported format may be passed for."""
+    return isinstance(node, syntax.Kernel | syntax.Function) and any(p.kind == "format" for p in node.static_params)
+
+
 def unused_imports(tree: syntax.File) -> Iterator[Diagnostic]:
     read = Counter(names_in(tree.decls))
+    if any(takes_formats(node) for node in tree.decls):
+        return
     for node in tree.imports:
         if isinstance(node, syntax.Import):
             if not read[node.module]:

@@ -19,6 +19,7 @@ from vmc.lang.elaborate.errors import Reject
 from vmc.lang.elaborate.expressions import evaluate
 from vmc.lang.elaborate.formats import declare_format
 from vmc.lang.elaborate.kernels import type_named
+from vmc.lang.elaborate.library import LIBRARY
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.statements import annotated_type
 from vmc.lang.elaborate.values import (
@@ -33,8 +34,6 @@ from vmc.lang.elaborate.values import (
     Thing,
     TypeRef,
 )
-
-LIBRARY = Path(__file__).parent.parent.parent / "library"
 
 
 class LanguageScope(Scope):

@@ -111,15 +111,16 @@ def operand_type(el: Elaborator, op: str, a: Tile | Const, b: Tile | Const, span
     if isinstance(a, Tile) and isinstance(b, Tile):
         common = common_type(a.dtype, b.dtype)
         if common is None:
-            raise mixed_types(op, a.dtype, b.dtype, span)
+            started = el.whole_numbers.get(a.value) or el.whole_numbers.get(b.value)
+            raise mixed_types(op, a.dtype, b.dtype, span, started)
         return common
     tile = a if isinstance(a, Tile) else b
     assert isinstance(tile, Tile)
     return arithmetic_type(tile.dtype)
 
 
-def mixed_types(op: str, a: DType, b: DType, span: Span) -> Reject:
-    """The error for two types that have no common one."""
+def mixed_types(op: str, a: DType, b: DType, span: Span, started: str | None = None) -> Reject:
+    """The error for two types that have no common one; `started` is a variable that began as a whole number."""
     message = f"`{op}` on {a.name} and {b.name}"
     if a.is_int != b.is_int:
         target = b if a.is_int else a
@@ -129,7 +130,7 @@ def mixed_types(op: str, a: DType, b: DType, span: Span) -> Reject:
             f"{message} mixes an integer and a float",
             span,
             label=f"{a.name} on the left, {b.name} on the right",
-            help=f"convert the integer: `{wide}(...)`",
+            help=f"start it as a float: `{started} = 0.0`" if started else f"convert the integer: `{wide}(...)`",
         )
     if a.is_float:
         return Reject("E0202", f"{message}: neither type holds the other", span, help="convert both to `f32(...)`")

@@ -47,7 +47,7 @@ def spoil(el: Elaborator, statement: syntax.Stmt, scope: Scope) -> None:
     """Marks the names that a failed statement would have assigned, so that their uses are not reported again."""
     for name in control.assigned([statement]):
         if not isinstance(scope.names.get(name), Tile | Const) or isinstance(
-            statement, syntax.Assign | syntax.AnnotatedAssign
+            statement, syntax.Assign | syntax.AnnotatedAssign | syntax.AugAssign
         ):
             scope.names[name] = Poison()
 

@@ -143,6 +143,7 @@ def written(el: Elaborator, args: Arguments) -> tuple[Tensor, list[Value], Value
     """Tensor, indices and value of a scatter or an atomic. Raises Reject."""
     tensor = args.tensor("y")
     indexing.check_writable(tensor, args.span("y"))
+    el.stored.add(tensor.value)
     indices, (value,) = index_tiles(el, args, tensor, 1)
     given = operand_of(el, args, value)
     return tensor, indices, indexing.stored_value(el, tensor, indices[0].tile.shape, given, args.call_span)
