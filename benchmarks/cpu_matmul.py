@@ -24,12 +24,12 @@ from rich.console import Console
 from benchmarks.matmul import ggml, onnx_runtime, openvino_runtime, plot, torch_ops, vmc_kernels
 from benchmarks.matmul.bandwidth import make_reader
 from benchmarks.matmul.checking import Accuracy, accuracy
-from benchmarks.matmul.contender import Contender, Missing, Stored
+from benchmarks.matmul.contender import Contender, Missing, Product, Stored
 from benchmarks.matmul.machine import cores, describe, last_level_cache, parse_size
 from benchmarks.matmul.problem import Array, Shape, Weights, make_activations, make_weights
 from benchmarks.matmul.report import print_case
 from benchmarks.matmul.results import Case, Entry, rows_of, save
-from benchmarks.matmul.timing import Call, Plan, copies_for, measure
+from benchmarks.matmul.timing import Lane, Plan, copies_for, measure
 
 LIBRARIES: tuple[Callable[[int], list[Contender]], ...] = (
     torch_ops.contenders,
@@ -181,14 +181,16 @@ class Bench:
         x, plan = make_activations(m, shape.k), self.settings.plan
         sizes = [each.stored.nbytes for each in ready]
         copies = 1 if memory == "hot" else copies_for(sizes, self.settings.cold_bytes, plan)
-        lanes: dict[str, Sequence[Call]] = {
-            each.contender.name: [product.run for product in each.stored.load(x, copies)] for each in ready
-        }
-        timings = measure(lanes | {READ: self.reader.calls()}, plan)
+        lanes = {each.contender.name: lane(each.stored.load(x, copies)) for each in ready}
+        timings = measure(lanes | {READ: Lane(self.reader.calls())}, plan)
         entries = [
             Entry(each.contender, each.stored.nbytes, each.accuracy[m], timings[each.contender.name]) for each in ready
         ]
         return Case(shape, m, memory, self.reader.stretch / timings[READ].median, rows_of(entries, shape, m))
+
+
+def lane(products: Sequence[Product]) -> Lane:
+    return Lane([product.run for product in products], products[0].before)
 
 
 def checked(stored: Stored, m: int, values: Array, weights: Weights) -> Accuracy:

@@ -23,10 +23,14 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Product:
-    """One loaded copy of the weights: `run` multiplies, `result` is the last product, f32[M, N]."""
+    """One loaded copy of the weights: `run` multiplies, `result` is the last product, f32[M, N].
+
+    `before` is called, untimed, when other libraries have run in between.
+    """
 
     run: Callable[[], object]
     result: Callable[[], Array]
+    before: Callable[[], object] = lambda: None
 
 
 class Stored(Protocol):

@@ -20,6 +20,8 @@ import numpy as np
 
 from benchmarks.matmul.contender import Contender, Missing, Product, library
 from benchmarks.matmul.problem import Array, Shape, Weights
+from benchmarks.matmul.tiles import put_back
+from benchmarks.matmul.timing import nothing
 
 INSTALL = "pip install llama-cpp-python gguf (builds ggml for this processor; needs cmake and a C++ compiler)"
 TYPES = {
@@ -34,6 +36,7 @@ TYPES = {
     "MXFP4": ("f4e2m1", 4),
 }
 """ggml's name of a type: the element type it is compared with, and the bits of a weight without scales."""
+AMX = "AMX"
 LARGEST_BLOCK = 256
 CONTEXT_BYTES = 1 << 20
 
@@ -44,7 +47,9 @@ class InitParams(ctypes.Structure):
     _fields_ = (("mem_size", c_size_t), ("mem_buffer", c_void_p), ("no_alloc", c_bool))
 
 
+LOG = CFUNCTYPE(None, c_int, c_char_p, c_void_p)
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "ggml_log_set": (None, (LOG, c_void_p)),
     "ggml_init": (c_void_p, (InitParams,)),
     "ggml_free": (None, (c_void_p,)),
     "ggml_new_tensor_2d": (c_void_p, (c_void_p, c_int, c_int64, c_int64)),
@@ -75,7 +80,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 class Ggml:
     """The functions of `SIGNATURES` as methods, from whichever of ggml's libraries has them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int) -> None:
         parts = [
             ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
             for name in ("libggml-base.so", "libggml-cpu.so", "libggml.so")
@@ -84,7 +89,11 @@ class Ggml:
             function = next(getattr(part, name) for part in parts if hasattr(part, name))
             function.restype, function.argtypes = result, arguments
             setattr(self, name, function)
+        self.threads = threads
+        self.quiet = LOG(lambda level, text, data: None)
+        self.ggml_log_set(self.quiet, None)
         self.backend = self.ggml_backend_cpu_init()
+        self.ggml_backend_cpu_set_n_threads(self.backend, threads)
         registry = self.ggml_backend_cpu_reg()
         self.device = self.ggml_backend_reg_dev_get(registry, 0)
         self.registry = registry
@@ -104,6 +113,10 @@ class Ggml:
                 place += 1
         return found
 
+    def prepare(self) -> None:
+        """Has each thread ready for AMX."""
+        put_back(self.threads)
+
     def context(self) -> int:
         """A context for a few tensors and a graph, whose data lie elsewhere."""
         made: int = self.ggml_init(InitParams(CONTEXT_BYTES, None, True))
@@ -119,20 +132,19 @@ def ggml(threads: int) -> Ggml:
     folder = Path(package.submodule_search_locations[0]) / "lib"
     if not (folder / "libggml-cpu.so").exists():
         raise Missing(f"{folder} has no libggml-cpu.so: {INSTALL}")
-    found = Ggml(folder)
-    found.ggml_backend_cpu_set_n_threads(found.backend, threads)
-    return found
+    return Ggml(folder, threads)
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """`blocks` uint8[N, bytes of a row of K weights] of the ggml type `number`."""
+    """`blocks` uint8[N, bytes of a row of K weights] of the ggml type `number`; multiplied with AMX tiles or not."""
 
     found: Ggml
     number: int
     buffer_type: int
     shape: Shape
     blocks: Array
+    tiles: bool
 
     @property
     def nbytes(self) -> int:
@@ -153,6 +165,7 @@ class Copy:
     def __init__(self, stored: Stored, x: Array) -> None:
         lib, shape = stored.found, stored.shape
         self.library, self.m, self.n = lib, len(x), shape.n
+        self.tiles = stored.tiles
         self.contexts = [lib.context(), lib.context()]
         w = lib.ggml_new_tensor_2d(self.contexts[0], stored.number, shape.k, shape.n)
         inputs = lib.ggml_new_tensor_2d(self.contexts[1], 0, shape.k, len(x))
@@ -166,8 +179,10 @@ class Copy:
         lib.ggml_backend_tensor_set(inputs, x.ctypes.data, 0, x.nbytes)
 
     def product(self) -> Product:
-        compute, backend, graph = self.library.ggml_backend_graph_compute, self.library.backend, self.graph
-        return Product(lambda: compute(backend, graph), self.result)
+        return Product(self.run, self.result, self.library.prepare if self.tiles else nothing)
+
+    def run(self) -> None:
+        self.library.ggml_backend_graph_compute(self.library.backend, self.graph)
 
     def result(self) -> Array:
         y = np.empty((self.m, self.n), np.float32)
@@ -198,7 +213,7 @@ def contender(found: Ggml, name: str, label: str, buffer_type: int) -> Contender
 
     def store(weights: Weights) -> Stored:
         number = type_number(name)
-        return Stored(found, number, buffer_type, weights.shape, quantized(found, number, weights))
+        return Stored(found, number, buffer_type, weights.shape, quantized(found, number, weights), label == AMX)
 
     title = f"ggml {name.lower()}" + (f" {label.removeprefix('CPU_').lower()}" if label else "")
     return Contender(title, "ggml", type, bits, "int8", store, lambda shape: shape.k % LARGEST_BLOCK == 0)

@@ -22,6 +22,9 @@ Call = Callable[[], object]
 FEWEST_ROUNDS = 3
 
 
+def nothing() -> None: ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """`rounds` at most, and no more once a contender was timed for `budget` seconds; a block's timed calls are at most
@@ -33,6 +36,14 @@ class Plan:
     budget: float = 4.0
     block: float = 0.05
     settle: float = 0.03
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One contender's calls, a call for each copy of its weights; `before` is called untimed when its turn comes."""
+
+    calls: Sequence[Call]
+    before: Call = nothing
 
 
 @dataclass(frozen=True)
@@ -73,17 +84,17 @@ def copies_for(bytes_each: Sequence[int], cold_bytes: int, plan: Plan) -> int:
     return max(plan.calls + 1, -(-cold_bytes // max(1, sum(bytes_each))))
 
 
-def measure(lanes: Mapping[str, Sequence[Call]], plan: Plan, seed: int = 0) -> dict[str, Timing]:
+def measure(lanes: Mapping[str, Lane], plan: Plan, seed: int = 0) -> dict[str, Timing]:
     """Times the calls of each lane, which are taken in rotation; the order within a round is random."""
     order = random.Random(seed)
-    turns = {name: cycle(calls) for name, calls in lanes.items()}
+    turns = {name: Turn(lane) for name, lane in lanes.items()}
     with undisturbed():
-        counts = {name: calls_of_block(timed(turns[name]), plan) for name in lanes}
+        counts = {name: calls_of_block(turns[name].block(1, 0.0)[0], plan) for name in lanes}
         found: dict[str, list[tuple[float, ...]]] = {name: [] for name in lanes}
         for number in range(plan.rounds):
             names = [name for name in lanes if number < FEWEST_ROUNDS or spent(found[name]) < plan.budget]
             for name in order.sample(names, len(names)):
-                found[name].append(block(turns[name], counts[name], plan.settle))
+                found[name].append(turns[name].block(counts[name], plan.settle))
     return {name: Timing(tuple(rounds)) for name, rounds in found.items()}
 
 
@@ -96,15 +107,23 @@ def calls_of_block(seconds: float, plan: Plan) -> int:
     return max(1, min(plan.calls, int(plan.block / max(seconds, 1e-9))))
 
 
-def block(turn: Iterator[Call], calls: int, settle: float) -> tuple[float, ...]:
-    time.sleep(settle)
-    next(turn)()
-    return tuple(timed(turn) for _ in range(calls))
+class Turn:
+    """A lane, and which of its copies is next."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.before = lane.before
+        self.calls = cycle(lane.calls)
+
+    def block(self, calls: int, settle: float) -> tuple[float, ...]:
+        """The seconds of each timed call."""
+        time.sleep(settle)
+        self.before()
+        next(self.calls)()
+        return tuple(timed(next(self.calls)) for _ in range(calls))
 
 
-def timed(turn: Iterator[Call]) -> float:
-    """Seconds of the next call."""
-    call = next(turn)
+def timed(call: Call) -> float:
+    """Seconds that a call takes."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start

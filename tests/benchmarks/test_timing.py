@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 
 import pytest
 
-from benchmarks.matmul.timing import Plan, Timing, copies_for, measure, ratio
+from benchmarks.matmul.timing import Lane, Plan, Timing, copies_for, measure, nothing, ratio
 from tests.benchmarks.small import QUICK
 
 
 def test_each_call_of_a_lane_takes_the_next_copy() -> None:
     seen: list[int] = []
-    measure({"a": [lambda place=place: seen.append(place) for place in range(4)]}, QUICK)  # type: ignore[misc]
+    measure({"a": Lane([partial(seen.append, place) for place in range(4)])}, QUICK)
     assert seen == [place % 4 for place in range(len(seen))]
 
 
 def test_every_round_runs_every_lane_before_any_runs_again() -> None:
     seen: list[str] = []
-    lanes = {name: [lambda name=name: seen.append(name)] for name in "abc"}  # type: ignore[misc]
-    measure(lanes, QUICK)
-    rounds = seen[3:]
+    measure({name: Lane([partial(seen.append, name)]) for name in "abc"}, QUICK)
+    rounds = seen[6:]
     turn = QUICK.calls + 1
     for start in range(0, len(rounds), 3 * turn):
         turns = [rounds[place : place + turn] for place in range(start, start + 3 * turn, turn)]
@@ -30,11 +30,11 @@ def test_every_round_runs_every_lane_before_any_runs_again() -> None:
 
 def test_a_lane_that_has_spent_its_budget_stops_after_three_rounds() -> None:
     plan = Plan(rounds=10, calls=1, budget=0.0, settle=0.0)
-    assert len(measure({"a": [lambda: None]}, plan)["a"].rounds) == 3
+    assert len(measure({"a": Lane([nothing])}, plan)["a"].rounds) == 3
 
 
 def test_the_garbage_collector_runs_again_afterwards() -> None:
-    measure({"a": [lambda: None]}, QUICK)
+    measure({"a": Lane([nothing])}, QUICK)
     assert gc.isenabled()
 
 
