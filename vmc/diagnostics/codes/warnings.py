@@ -49,7 +49,7 @@ ENTRIES = (
     Entry(
         "W0501",
         "output read before it is written",
-        "An `out` tensor counts as unset: what it holds before the launch means nothing. A tensor that is read, updated "
+        "An `out` tensor counts as unset: what it holds before the launch means nothing. One that is read, updated "
         "and written is `inout`.",
         "kernel k(x: f32[4], y: out f32[4]):\n    y[:] += x[:]\n",
         "kernel k(x: f32[4], y: inout f32[4]):\n    y[:] += x[:]\n",

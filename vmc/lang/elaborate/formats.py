@@ -128,7 +128,7 @@ def declare_field(el: Elaborator, node: syntax.FormatField, offset: int, scope: 
 
 
 def field_view(el: Elaborator, tensor: Tensor, field: Field, span: Span, parts: int = 1) -> Value:
-    """A tensor's field as a tensor of its own: [..., blocks], [..., blocks, count], or [..., blocks, parts, elements]."""
+    """A tensor's field as a tensor: [..., blocks], [..., blocks, count], or [..., blocks, parts, elements]."""
     from vmc.ir import layout as layouts
 
     assert tensor.format is not None
