@@ -94,6 +94,16 @@ class Machine:
         except Fault as fault:
             raise ExecutionError(str(fault), self._op.span if self._op else self.kernel.span) from None
 
+    def unwritten(self) -> dict[str, int]:
+        """How many elements of each `out` tensor the launch did not write, by the tensors' names; none are left out."""
+        counts: dict[str, int] = {}
+        for param in self.kernel.params:
+            view = self._values.get(param)
+            if isinstance(view, View) and view.type.access is Access.OUT:
+                count = view.count_unwritten()
+                counts |= {param.name: count} if count else {}
+        return counts
+
     def _bind(self, param: Value, argument: Argument) -> Operand:
         match param.type:
             case TileType(dtype=dtype):

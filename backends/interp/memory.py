@@ -145,6 +145,15 @@ class View:
             raise Fault(f"{verb} of {element} outside the extents {list(self.shape)}")
         return place[mask]
 
+    def count_unwritten(self) -> int:
+        """The number of elements of which a bit was never written."""
+        tracker = self.buffer.tracker
+        if tracker is None:
+            return 0
+        slots = self._slots(tracker, np.arange(prod(self.shape)))
+        written = tracker.written[slots].reshape(prod(self.shape), -1) if slots.size else np.ones((0, 1), bool)
+        return int((~written).any(axis=1).sum())
+
     def _element(self, index: Sequence[int]) -> str:
         return f"{self.buffer.name}[{', '.join(str(int(i)) for i in index)}]"
 

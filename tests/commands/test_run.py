@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 import vmc as package
 from tests.commands.conftest import Run
 from vmc.runtime import targets
+from vmc.runtime.kernel import Kernel
 
 
 @pytest.mark.parametrize("target", ["cpu", "interp"])
@@ -110,6 +111,41 @@ def test_a_check_tells_equal_bits_from_reordered_sums(vmc: Run, folder: Path) ->
     assert "but for the order of float sums" in summed.out
 
 
+PARTIAL = """
+kernel partial[T: type](x: T[N], y: out T[N]):
+    for i in grid(N // 16):
+        y[i*16 : +16] = x[i*16 : +16]
+"""
+
+
+@pytest.mark.parametrize("name", ["f32", "u3"])
+def test_a_check_warns_of_elements_that_are_never_written(vmc: Run, folder: Path, name: str) -> None:
+    (folder / "partial.vmc").write_text(PARTIAL)
+    words = ["run", "partial.vmc", "--set", f"T={name}", "--arg", "x=ones", "--check"]
+    outcome = vmc(*words, "--set", "N=100")
+    assert outcome.code == 0, outcome.err
+    assert "warning: y: 4 of 100 elements never written" in outcome.out
+    assert "warning" not in vmc(*words, "--set", "N=96").out
+    assert "never written" not in vmc(*words, "--set", "N=0").out
+
+
+def test_a_symbol_that_is_set_stays_a_symbol(vmc: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    original = Kernel.__call__
+    monkeypatch.setattr(Kernel, "__call__", lambda self, **named: (seen.append(self), original(self, **named))[1])
+    outcome = vmc("run", "copy.vmc", "--set", "T=f32", "--set", "N=300", "--arg", "x=random", "--check")
+    assert outcome.code == 0, outcome.err
+    assert [(kernel.target, kernel.symbols) for kernel in seen] == [("cpu", ("N",)), ("interp", ("N",))]
+
+
+def test_a_kernel_that_needs_a_symbol_s_value_is_compiled_for_it_and_says_so(vmc: Run, folder: Path) -> None:
+    (folder / "whole.vmc").write_text("kernel whole(x: f32[N], y: out f32[N]):\n    y[0 : +N] = x[0 : +N]\n")
+    outcome = vmc("run", "whole.vmc", "--set", "N=8", "--arg", "x=ones", "--check")
+    assert outcome.code == 0, outcome.err
+    assert "warning: `whole` does not compile for every size; compiled for N=8 only" in outcome.out
+    assert "y: f32[8]  from 1 to 1" in outcome.out
+
+
 def test_a_result_that_differs_from_the_reference_fails_and_writes_nothing(
     vmc: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +180,7 @@ def test_json_reports_everything_and_nothing_else(vmc: Run, folder: Path) -> Non
     )
     outcome = vmc("run", "say.vmc", "--arg", "x=ones", "--json", "--check")
     report = json.loads(outcome.out)
+    assert report["warnings"] == []
     assert report["check"] == {"equal": True, "tolerance": None, "worst": 0.0}
     assert report["outputs"] == [{"name": "y", "type": "f32", "shape": [4], "min": 1.0, "max": 1.0, "nonfinite": 0}]
     assert "x" in outcome.err
@@ -155,7 +192,7 @@ def test_json_reports_everything_and_nothing_else(vmc: Run, folder: Path) -> Non
         ([], "E0908", "`copy` misses x: f32[N]"),
         (["--arg", "z=ones"], "E0908", "no parameter or symbol `z`"),
         (["--arg", "x=ones"], "E0912", "give `--set N=...`"),
-        (["--arg", "x=many", "--set", "N=4"], "E0908", "`many` is no argument for x: f32[4]"),
+        (["--arg", "x=many", "--set", "N=4"], "E0908", "`many` is no argument for x: f32[N]"),
         (["--arg", "x=ones", "--arg", "x=zeros", "--set", "N=4"], "E0908", "given twice"),
         (["--arg", "x=none.npy"], "E0901", "there is no file none.npy"),
         (["--arg", "x=text.npy"], "E0916", "not a .npy file"),
@@ -163,7 +200,7 @@ def test_json_reports_everything_and_nothing_else(vmc: Run, folder: Path) -> Non
         (["--arg", "x=pickle.npy"], "E0916", "not a .npy file"),
         (["--arg", "x=f64.npy"], "E0909", "expected float32 for x: f32[N], got f64[4]"),
         (["--arg", "x=matrix.npy"], "E0910", "expected rank 1"),
-        (["--arg", "x=four.npy", "--set", "N=5"], "E0910", "expected extent 5"),
+        (["--arg", "x=four.npy", "--set", "N=5"], "E0911", "symbol `N` is 5 by the call, but 4 by `x`"),
         (["--arg", "x=four.npy", "--arg", "y=five.npy"], "E0911", "symbol `N` is 4 by"),
         (["--arg", "x=ones", "--set", "N=-4"], "E0313", "must not be negative"),
         (["--arg", "x=ones", "--set", "N=4", "--out", "x=a.npy"], "E0908", "`x` is no output of `copy`"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ def add_program_arguments(parser: argparse.ArgumentParser) -> None:
         type=setting,
         default=[],
         metavar="NAME=VALUE",
-        help="bind a compile-time parameter or a symbol: T=u4, BM=32, M=17",
+        help="bind a compile-time parameter, or give a symbol's value: T=u4, BM=32, M=17",
     )
 
 
@@ -112,14 +112,60 @@ def near(file: str) -> str | None:
 
 def compile_program(args: argparse.Namespace, target: str | None = None) -> Kernel:
     """The kernel that `add_program_arguments` describes, before code is generated. Raises Failure."""
+    file, kernel = split_program(args.program)
+    return compiled(read_source(file), file, kernel, target or args.target, dict(args.settings))
+
+
+def compile_for_sizes(args: argparse.Namespace, target: str | None = None) -> tuple[Kernel, list[str]]:
+    """As `compile_program`, but symbols that are set stay symbols, so that what runs is the kernel for every size.
+
+    Where the kernel does not compile without their values they are bound after all, and a warning says so. Raises
+    Failure.
+    """
+    file, name = split_program(args.program)
+    source, target, settings = read_source(file), target or args.target, dict(args.settings)
+    sizes = symbol_settings(source, file, name, settings)
+    if not sizes:
+        return compiled(source, file, name, target, settings), []
+    try:
+        kernel = compiled(source, file, name, target, {k: v for k, v in settings.items() if k not in sizes})
+    except Failure:
+        kernel = compiled(source, file, name, target, settings)
+        shown = ", ".join(f"{symbol}={value}" for symbol, value in sizes.items())
+        return kernel, [f"`{kernel.name}` does not compile for every size; compiled for {shown} only"]
+    if all(symbol in kernel.symbols for symbol in sizes):
+        return kernel, []
+    return compiled(source, file, name, target, settings), []
+
+
+def symbol_settings(
+    source: str, file: str, kernel: str | None, settings: Mapping[str, int | float | bool | str]
+) -> dict[str, int]:
+    """The settings of a kernel's symbols; none where they or the kernel have mistakes, which compiling will tell."""
+    from vmc.lang.queries import declaration, extent_names, kernel_names
+
+    known = kernel_names(source, file)
+    name = kernel or (known[0] if len(known) == 1 else None)
+    if name not in known or name is None:
+        return {}
+    node = declaration(source, file, name)
+    others = set(extent_names(node)) - {param.name for param in node.static_params}
+    found = {name: value for name, value in settings.items() if name in others}
+    if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in found.values()):
+        return {}
+    return {name: int(value) for name, value in found.items()}
+
+
+def compiled(
+    source: str, file: str, kernel: str | None, target: str, settings: Mapping[str, int | float | bool | str]
+) -> Kernel:
+    """The kernel of a text, before code is generated. Raises Failure."""
     from vmc.lang import CompileError
     from vmc.runtime.compiling import elaborate
     from vmc.runtime.errors import TargetError
 
-    file, kernel = split_program(args.program)
-    source = read_source(file)
     try:
-        return elaborate(source, file, kernel, target or args.target, dict(args.settings))
+        return elaborate(source, file, kernel, target, settings)
     except CompileError as error:
         raise Failure(error.diagnostics, {file: source}) from None
     except TargetError as error:

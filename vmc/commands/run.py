@@ -16,7 +16,7 @@ import numpy as np
 
 from vmc.commands import arrays
 from vmc.commands.failure import fail
-from vmc.commands.program import add_program_arguments, assignment, compile_program, unique
+from vmc.commands.program import add_program_arguments, assignment, compile_for_sizes, unique
 from vmc.ir.core import Access
 from vmc.ir.dims import Sym, evaluate
 
@@ -48,10 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the kernel. Returns 0; raises Failure, and then no file is written."""
-    kernel = compile_program(args)
+    kernel, warnings = compile_for_sizes(args)
     given = unique(args.given, "--arg")
     outputs = output_paths(kernel, unique(args.outputs, "--out"))
-    values, symbols = arguments(kernel, given, abs(args.seed))
+    sizes = {name: value for name, value in args.settings if name in kernel.symbols}
+    values, symbols = arguments(kernel, given, sizes, abs(args.seed))
     fresh = copies(values) if args.check or args.time else {}
     with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():
         launch(kernel, values, symbols)
@@ -59,9 +60,11 @@ def run(args: argparse.Namespace) -> int:
         report: dict[str, Any] = {"kernel": kernel.name, "target": kernel.target, "bindings": kernel.bindings}
         report["symbols"] = fixed | symbols
         if args.check:
-            report["check"] = check(args, kernel, fresh, values, symbols)
+            report["check"], left = check(args, kernel, fresh, values, symbols)
+            warnings += left
         if args.time:
             report["seconds"] = median_time(kernel, fresh, symbols)
+    report["warnings"] = warnings
     report["outputs"] = [described(kernel.parameter(name), values[name], symbols) for name in written(kernel)]
     for name, path in outputs.items():
         arrays.write_npy(path, arrays.logical(kernel.parameter(name), values[name], symbols))
@@ -91,7 +94,9 @@ def output_paths(kernel: Kernel, outputs: Mapping[str, str]) -> dict[str, Path]:
 # Arguments
 
 
-def arguments(kernel: Kernel, given: Mapping[str, str], seed: int) -> tuple[dict[str, Any], dict[str, int]]:
+def arguments(
+    kernel: Kernel, given: Mapping[str, str], sizes: Mapping[str, int], seed: int
+) -> tuple[dict[str, Any], dict[str, int]]:
     """An array or a number for every parameter, and the symbols' values. Raises Failure."""
     from vmc.runtime.errors import ArgumentError
 
@@ -105,7 +110,7 @@ def arguments(kernel: Kernel, given: Mapping[str, str], seed: int) -> tuple[dict
         array = None if parameter.is_scalar else arrays.read_array(given.get(parameter.name, ""))
         if array is not None:
             read[parameter.name] = arrays.as_argument(parameter, array)
-    symbols = symbols_of(kernel, read)
+    symbols = symbols_of(kernel, read, sizes)
     rng = np.random.default_rng(seed)
     values = {}
     for parameter in kernel.parameters:
@@ -116,11 +121,11 @@ def arguments(kernel: Kernel, given: Mapping[str, str], seed: int) -> tuple[dict
     return values, symbols
 
 
-def symbols_of(kernel: Kernel, read: Mapping[str, Any]) -> dict[str, int]:
-    """The symbols that the arrays bind; whether they agree is checked at the launch. Raises Failure."""
+def symbols_of(kernel: Kernel, read: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The symbols that settings and arrays bind; whether they agree is checked at the launch. Raises Failure."""
     from vmc.runtime.errors import ArgumentError
 
-    symbols: dict[str, int] = {}
+    symbols = dict(sizes)
     for parameter in kernel.parameters:
         if parameter.name not in read:
             continue
@@ -200,11 +205,14 @@ def check(
     fresh: Mapping[str, Any],
     values: Mapping[str, Any],
     symbols: Mapping[str, int],
-) -> dict[str, Any]:
-    """Runs the reference machine on the same arguments, and compares. Raises Failure where a result differs."""
+) -> tuple[dict[str, Any], list[str]]:
+    """Runs the reference machine on the same arguments, and compares; warnings, too, of what the kernel left unwritten.
+
+    Raises Failure where a result differs.
+    """
     from vmc.runtime.compare import compare, tolerance
 
-    reference = compile_program(args, target="interp")
+    reference, _ = compile_for_sizes(args, target="interp")
     expected = copies(fresh)
     launch(reference, expected, symbols)
     bound = tolerance(kernel)
@@ -216,7 +224,14 @@ def check(
         if difference.message is not None:
             raise fail("E0913", f"`{name}` differs from the reference: {difference.message}")
         worst = max(worst, difference.worst)
-    return {"equal": True, "tolerance": bound, "worst": worst}
+    return {"equal": True, "tolerance": bound, "worst": worst}, unwritten(reference, expected, symbols)
+
+
+def unwritten(reference: Kernel, values: Mapping[str, Any], symbols: Mapping[str, int]) -> list[str]:
+    """What to say of `out` tensors of which the reference machine has not written every element."""
+    counts = getattr(reference._launcher, "unwritten", {})
+    sizes = {name: arrays.logical(reference.parameter(name), values[name], symbols).size for name in counts}
+    return [f"{name}: {count} of {sizes[name]} elements never written" for name, count in counts.items()]
 
 
 def median_time(kernel: Kernel, fresh: Mapping[str, Any], symbols: Mapping[str, int]) -> dict[str, Any]:
@@ -261,6 +276,7 @@ def summary(report: Mapping[str, Any], outputs: Mapping[str, Path]) -> str:
         if output["name"] in outputs:
             line += f"  -> {outputs[output['name']]}"
         lines.append(line)
+    lines += [f"warning: {warning}" for warning in report["warnings"]]
     if "check" in report:
         bound, worst = report["check"]["tolerance"], report["check"]["worst"]
         how = "bit for bit"

@@ -53,7 +53,8 @@ class Declared:
 def library_formats() -> tuple[Declared, ...]:
     """The block formats that come with vmc, in the order of files and declarations."""
     from vmc.lang import syntax
-    from vmc.lang.elaborate.modules import LIBRARY, load_module
+    from vmc.lang.elaborate.library import LIBRARY
+    from vmc.lang.elaborate.modules import load_module
     from vmc.lang.elaborate.values import FormatRef
 
     found = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -62,9 +62,10 @@ def prepare(kernel: Kernel, target: str) -> Launcher:
 
 @dataclass(frozen=True, eq=False)
 class Interpreted:
-    """Launches on the reference machine."""
+    """Launches on the reference machine. `unwritten`: the elements of `out` tensors that the latest launch left out."""
 
     kernel: Kernel
+    unwritten: dict[str, int] = field(default_factory=dict)
 
     def launch(
         self,
@@ -79,9 +80,12 @@ class Interpreted:
         numbers = iter(scalars)
         arguments = [next(tensors) if isinstance(p.type, TensorType) else next(numbers) for p in self.kernel.params]
         try:
-            interp.run(self.kernel, arguments, symbols)
+            machine = interp.Machine(self.kernel, symbols)
+            machine.launch(arguments)
         except interp.ExecutionError as error:
             raise ExecutionError(error.message, error.span) from None
+        self.unwritten.clear()
+        self.unwritten.update(machine.unwritten())
 
 
 def memory(address: int, size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
