@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -39,6 +41,56 @@ def test_mistakes_come_with_their_diagnostics() -> None:
         assert "<text>" in str(caught.value)
     with pytest.raises(TypeError, match="`T` is a number, a boolean or a type, not list"):
         vmc.compile(programs.COPY, T=[1])
+
+
+def test_types_of_the_array_libraries_are_understood() -> None:
+    for binding, name in (
+        (np.float32, "f32"),
+        (np.dtype(np.int8), "i8"),
+        ("float16", "f16"),
+        (ml_dtypes.bfloat16, "bf16"),
+        (ml_dtypes.uint4, "u4"),
+        ("float8_e4m3fn", "f8e4m3"),
+    ):
+        assert vmc.compile(programs.COPY, T=binding).bindings["T"] == name
+    torch = pytest.importorskip("torch")
+    assert vmc.compile(programs.COPY, T=torch.bfloat16).bindings["T"] == "bf16"
+
+
+def test_bindings_that_only_look_right_are_named() -> None:
+    for bindings, message in (
+        ({"T": "f32", "B": "16"}, "`B` is given the text '16'; for a number write B=16"),
+        ({"T": float}, "`T` is a number, a boolean or a type, not the type float"),
+        ({"T": np.dtype("complex64")}, "`T` is a number, a boolean or a type, not the type complex64"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            vmc.compile(programs.COPY, **bindings)
+    with pytest.raises(vmc.CompileError, match="help: it has `T`, `B`, `N`"):
+        vmc.compile(programs.COPY, T="f32", tile=3)
+
+
+def test_an_error_reads_as_on_the_command_line() -> None:
+    with pytest.raises(vmc.CompileError) as caught:
+        vmc.compile("kernel k(x: f32[N], y: out f32[N]):\n    y[0 : +4] = xx[0 : +4]\n")
+    text = str(caught.value)
+    assert text.startswith("error[E0101]") and "--> <text>:2:17" in text
+    assert " 2 |     y[0 : +4] = xx[0 : +4]" in text and "^^ not found" in text
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == text and again.diagnostics == caught.value.diagnostics
+
+
+def test_an_error_in_an_imported_file_shows_that_file(tmp_path: Path) -> None:
+    (tmp_path / "other.vmc").write_text("def twice(a):\n    return a * b\n")
+    main = tmp_path / "main.vmc"
+    main.write_text("import other\nkernel k(x: f32[N], y: out f32[N]):\n    y[0 : +4] = other.twice(x[0 : +4])\n")
+    with pytest.raises(vmc.CompileError) as caught:
+        vmc.compile(main)
+    assert "return a * b" in str(caught.value) and "other.twice(x[0 : +4])" in str(caught.value)
+
+
+def test_a_misspelt_kernel_is_told_which_there_are() -> None:
+    with pytest.raises(vmc.CompileError, match="the file's kernels: `copy`, `axpy`"):
+        vmc.compile(programs.COPY + programs.AXPY, kernel="typo")
 
 
 def test_one_of_several_kernels_is_named() -> None:

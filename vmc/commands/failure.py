@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TextIO
 
 from vmc.diagnostics import Diagnostic, error
@@ -37,21 +36,9 @@ def fail(code: str, message: str, help: str | None = None, span: Span = UNKNOWN)
 def print_diagnostics(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], stream: TextIO) -> None:
     """Prints diagnostics with the source that they point into."""
     from vmc.diagnostics.render import render_all
+    from vmc.diagnostics.sources import with_imports
 
     stream.write(render_all(diagnostics, with_imports(diagnostics, sources), color=wants_color(stream)))
-
-
-def with_imports(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> dict[str, str]:
-    """The sources, and those of other files that diagnostics point into."""
-    known = dict(sources)
-    for diagnostic in diagnostics:
-        for span in (diagnostic.span, *(note.span for note in diagnostic.notes)):
-            if span is not None and span.line > 0 and span.file not in known:
-                try:
-                    known[span.file] = Path(span.file).read_text(encoding="utf-8")
-                except (OSError, UnicodeDecodeError):
-                    known[span.file] = ""
-    return known
 
 
 def wants_color(stream: TextIO) -> bool:

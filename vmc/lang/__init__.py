@@ -15,20 +15,36 @@ __all__ = ["CompileError", "check_source", "compile_kernel"]
 
 
 class CompileError(Exception):
-    """A program with mistakes; `diagnostics` tells which, `source` is the text they point into."""
+    """A program with mistakes; `diagnostics` tells which, `source` is the text they point into.
+
+    As text it is what the command line prints: every mistake with its line, and what helps.
+    """
 
     def __init__(self, diagnostics: list[Diagnostic], source: str) -> None:
-        super().__init__("\n".join(f"{d.span}: {d.severity}[{d.code}]: {d.message}" for d in diagnostics))
+        super().__init__(diagnostics, source)
         self.diagnostics = diagnostics
         self.source = source
 
+    def __str__(self) -> str:
+        from vmc.diagnostics.render import render_all
+        from vmc.diagnostics.sources import with_imports
+
+        return render_all(self.diagnostics, with_imports(self.diagnostics, {}, unreadable=self.source)).rstrip()
+
 
 def check_source(source: str, file: str) -> list[Diagnostic]:
-    """Every diagnostic of a file: syntax, names, types, shapes, and warnings. Never raises on bad source."""
+    """Every diagnostic of a file: syntax, names, types, shapes, and warnings. Never raises on bad source.
+
+    Errors come before warnings. Where there are errors, nothing is said of what is unused or unreachable (W01xx): the
+    lines that are wrong may be those that use it.
+    """
     from vmc.lang.elaborate.check import check_module
     from vmc.lang.elaborate.modules import load_module
 
-    return check_module(load_module(source, file))
+    found = check_module(load_module(source, file))
+    errors = [diagnostic for diagnostic in found if diagnostic.is_error]
+    warnings = [diagnostic for diagnostic in found if not diagnostic.is_error]
+    return errors + [warning for warning in warnings if not (errors and warning.code.startswith("W01"))]
 
 
 def compile_kernel(

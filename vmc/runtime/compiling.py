@@ -10,6 +10,7 @@ import numpy as np
 
 from vmc.ir.types import DType
 from vmc.lang import CompileError, compile_kernel
+from vmc.runtime.elements import type_name
 from vmc.runtime.kernel import Kernel
 from vmc.runtime.targets import check_target
 
@@ -22,7 +23,8 @@ def compile(source_or_path: str | Path, kernel: str | None = None, target: str =
 
     `source_or_path` is a path, or the text of a program: a string with a line end. `kernel` may be left out where the
     file has only one. `target` is "cpu" or "interp", the reference machine. `bindings` are the compile-time parameters:
-    numbers, booleans, and types or formats (`vmc.dtype(...)` or their names); they may also fix symbols, `M=1`.
+    numbers, booleans, and types or formats (`vmc.dtype(...)`, `np.float16`, `torch.float16`, or their names); they may
+    also fix symbols, `M=1`.
 
     Raises CompileError for a program with mistakes, TargetError for a target, OSError and UnicodeDecodeError for a file
     that cannot be read.
@@ -49,15 +51,37 @@ def source_of(source_or_path: str | Path) -> tuple[str, str]:
 
 
 def plain_bindings(bindings: Mapping[str, Any]) -> dict[str, DType | int | float | bool | str]:
-    """Bindings with NumPy's numbers as Python's. Raises TypeError for what cannot be one."""
+    """Bindings with NumPy's numbers as Python's, and the array libraries' types by vmc's names.
+
+    Raises TypeError for what cannot be a binding.
+    """
     plain: dict[str, DType | int | float | bool | str] = {}
     for name, value in bindings.items():
         if isinstance(value, np.generic):
             value = value.item()
+        value = type_name(value) or value
         if not isinstance(value, DType | int | float | bool | str):
-            raise TypeError(f"`{name}` is a number, a boolean or a type, not {type(value).__name__}")
+            raise TypeError(f"`{name}` is a number, a boolean or a type, not {described(value)}")
+        if isinstance(value, str) and is_number(value):
+            raise TypeError(f"`{name}` is given the text {value!r}; for a number write {name}={value}")
         plain[name] = value
     return plain
+
+
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text[-1].isdigit()
+
+
+def described(value: Any) -> str:
+    """`list`, or for a type `the type float`."""
+    if isinstance(value, type | np.dtype):
+        return f"the type {value.__name__ if isinstance(value, type) else value.name}"
+    return type(value).__name__
 
 
 def check_names(kernel: str, source: str, file: str, bindings: Mapping[str, Any], taken: Mapping[str, str]) -> None:

@@ -6,6 +6,10 @@ Types below 8 bits, and tensors with a storage of their own, are passed packed.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from vmc.ir.types import DType
 
 COMMON: dict[str, str] = {
@@ -18,6 +22,14 @@ COMMON: dict[str, str] = {
     "float8_e8m0fnu": "f8e8m0",
 }
 """From the name that NumPy, ml_dtypes and torch use to vmc's."""
+
+NARROW: dict[str, str] = {
+    **{f"{sign}int{width}": f"{kind}{width}" for sign, kind in (("u", "u"), ("", "i")) for width in (2, 4)},
+    "float4_e2m1fn": "f4e2m1",
+    "float6_e2m3fn": "f6e2m3",
+    "float6_e3m2fn": "f6e3m2",
+}
+"""The same for elements of less than 8 bits, of which ml_dtypes keeps each in a byte."""
 
 THEIRS: dict[str, str] = {ours: theirs for theirs, ours in COMMON.items()}
 
@@ -36,3 +48,14 @@ def shown(type: DType) -> str:
         return THEIRS[first]
     bits = f"{THEIRS[patterns[0]]} bit patterns"
     return f"{THEIRS[first]}, or {bits}" if first in THEIRS else bits
+
+
+def type_name(value: Any) -> str | None:
+    """vmc's name for an element type of NumPy, ml_dtypes or torch, or for its name; None for anything else."""
+    if isinstance(value, type) and issubclass(value, np.generic):
+        value = np.dtype(value)
+    if isinstance(value, np.dtype):
+        value = value.name
+    elif type(value).__module__ == "torch":
+        value = str(value).removeprefix("torch.")
+    return COMMON.get(value) or NARROW.get(value) if isinstance(value, str) else None

@@ -69,12 +69,9 @@ def as_patterns(codes: npt.ArrayLike, type: DType) -> Array:
 
 def foreign_name(array: Array) -> str | None:
     """vmc's name for an ml_dtypes array's element, None where there is none."""
-    from vmc.runtime.elements import COMMON
+    from vmc.runtime.elements import type_name
 
-    name = array.dtype.name
-    small = {"int2": "i2", "int4": "i4", "uint2": "u2", "uint4": "u4", "float4_e2m1fn": "f4e2m1"}
-    small |= {"float6_e2m3fn": "f6e2m3", "float6_e3m2fn": "f6e3m2"}
-    return COMMON.get(name) or small.get(name)
+    return type_name(array.dtype)
 
 
 def pack(codes: npt.ArrayLike, type: str | DType) -> Packed:
