@@ -198,7 +198,7 @@ def test_json_reports_everything_and_nothing_else(vmc: Run, folder: Path) -> Non
         (["--arg", "x=text.npy"], "E0916", "not a .npy file"),
         (["--arg", "x=cut.npy"], "E0916", "not a .npy file"),
         (["--arg", "x=pickle.npy"], "E0916", "not a .npy file"),
-        (["--arg", "x=f64.npy"], "E0909", "expected float32 for x: f32[N], got f64[4]"),
+        (["--arg", "x=f64.npy"], "E0909", "expected float32 for x: f32[N], got float64[4]"),
         (["--arg", "x=matrix.npy"], "E0910", "expected rank 1"),
         (["--arg", "x=four.npy", "--set", "N=5"], "E0911", "symbol `N` is 5 by the call, but 4 by `x`"),
         (["--arg", "x=four.npy", "--arg", "y=five.npy"], "E0911", "symbol `N` is 4 by"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -43,25 +44,27 @@ COPY_CASES: list[tuple[str, Callable[[], dict[str, Any]], str, str]] = [
         "f64",
         lambda: {"x": grid(4, dtype=np.float64), "y": grid(4)},
         "E0909",
-        "expected float32 for x: f32[N], got f64[4]",
+        "expected float32 for x: f32[N], got float64[4] (pass x.astype(np.float32))",
     ),
-    ("i32", lambda: {"x": grid(4, dtype=np.int32), "y": grid(4)}, "E0909", "got i32[4]"),
+    ("i32", lambda: {"x": grid(4, dtype=np.int32), "y": grid(4)}, "E0909", "got int32[4]"),
     ("bool", lambda: {"x": grid(4, dtype=bool), "y": grid(4)}, "E0909", "got bool[4]"),
     ("complex", lambda: {"x": grid(4, dtype=np.complex64), "y": grid(4)}, "E0909", "got complex64[4]"),
     ("object", lambda: {"x": np.array([None] * 4), "y": grid(4)}, "E0909", "got object[4]"),
     ("byte order", lambda: {"x": grid(4, dtype=">f4"), "y": grid(4)}, "E0909", "foreign byte order"),
     ("packed other", lambda: {"x": vmc.pack([1, 2], "u3"), "y": grid(2)}, "E0909", "got packed u3[2]"),
-    ("rank", lambda: {"x": grid(2, 2), "y": grid(4)}, "E0910", "expected rank 1 for x: f32[N], got rank 2, f32[2, 2]"),
+    ("rank", lambda: {"x": grid(2, 2), "y": grid(4)}, "E0910", "got rank 2, float32[2, 2]"),
     ("scalar array", lambda: {"x": np.array(1.0, F32), "y": grid(1)}, "E0910", "got rank 0"),
-    ("two extents", lambda: {"x": grid(4), "y": grid(5)}, "E0911", "symbol `N` is 4 by `x`, but 5 by `y`, f32[5]"),
-    ("strided", lambda: {"x": grid(8)[::2], "y": grid(4)}, "E0910", "must be C-contiguous"),
+    ("two extents", lambda: {"x": grid(4), "y": grid(5)}, "E0911", "symbol `N` is 4 by `x`, but 5 by `y`, float32[5]"),
+    ("strided", lambda: {"x": grid(8)[::2], "y": grid(4)}, "E0910", "(pass np.ascontiguousarray(x))"),
+    ("strided output", lambda: {"x": grid(4), "y": grid(8)[::2]}, "E0910", "(pass a contiguous array, and copy"),
+    ("output type", lambda: {"x": grid(4), "y": grid(4, dtype=int)}, "E0909", "(make `y` an array of np.float32)"),
     ("reversed", lambda: {"x": grid(4)[::-1], "y": grid(4)}, "E0910", "must be C-contiguous"),
     ("unaligned", lambda: {"x": unaligned(4), "y": grid(4)}, "E0909", "must be aligned to 4 bytes"),
     ("cuda", lambda: {"x": OnTheGPU(), "y": grid(4)}, "E0909", "`x`: is on cuda:0"),
     ("meta", lambda: {"x": torch.zeros(4, device="meta"), "y": grid(4)}, "E0909", "`x`: is on meta"),
     ("sparse", lambda: {"x": torch.eye(2).to_sparse(), "y": grid(4)}, "E0909", "layout is torch.sparse_coo"),
-    ("torch strided", lambda: {"x": torch.zeros(8)[::2], "y": grid(4)}, "E0910", "must be C-contiguous"),
-    ("torch f64", lambda: {"x": torch.zeros(4, dtype=torch.float64), "y": grid(4)}, "E0909", "got f64[4]"),
+    ("torch strided", lambda: {"x": torch.zeros(8)[::2], "y": grid(4)}, "E0910", "(pass x.contiguous())"),
+    ("torch f64", lambda: {"x": torch.zeros(4).double(), "y": grid(4)}, "E0909", "(pass x.to(torch.float32))"),
     (
         "keyword twice",
         lambda: {"x": grid(4), "y": grid(4), "N": 5},
@@ -90,6 +93,32 @@ def test_an_argument_that_does_not_fit_is_named_and_nothing_is_written(
     assert isinstance(caught.value, TypeError) and isinstance(caught.value, ValueError)
     if isinstance(given.get("y"), np.ndarray):
         assert (given["y"] == SENTINEL).all()
+
+
+def test_the_help_for_a_type_that_numpy_lacks_makes_it() -> None:
+    x, y = np.linspace(-2, 2, 8, dtype=F32), np.zeros(8, np.uint8)
+    for name in ("bf16", "f8e4m3", "f8e5m3u", "i8", "f64"):
+        kernel = vmc.compile(programs.COPY, T=name)
+        with pytest.raises(vmc.ArgumentError) as caught:
+            kernel(x, y)
+        text = str(caught.value.help).removeprefix("pass ")
+        converted = eval(text, {"np": np, "ml_dtypes": ml_dtypes, "vmc": vmc, "x": x})
+        kernel(converted, np.zeros_like(converted))
+    assert text == "x.astype(np.float64)"
+
+
+def test_a_packed_output_of_the_wrong_size_is_told_how_to_be_allocated() -> None:
+    kernel = vmc.compile(programs.COPY, T="u3")
+    x = kernel.pack("x", np.arange(20) % 8)
+    with pytest.raises(vmc.ArgumentError, match="expected 8 bytes") as caught:
+        kernel(x, np.zeros(20, np.uint8))
+    first, second = str(caught.value.help).removeprefix("allocate ").split(", or ")
+    for text in (first, second):
+        y = eval(text, {"np": np, "kernel": kernel})
+        kernel(x, y)
+        np.testing.assert_array_equal(kernel.unpack("y", y, 20), np.arange(20) % 8)
+    with pytest.raises(vmc.ArgumentError, match=r"allocate it with kernel.pack\(\"y\", np.zeros\(shape, np.uint8\)\)"):
+        kernel(x, np.zeros(20, F32))
 
 
 def test_too_many_arguments_or_one_given_twice_are_errors() -> None:
@@ -138,9 +167,9 @@ def test_inputs_may_be_the_same_array() -> None:
 def test_unpacked_codes_are_told_from_packed_bytes() -> None:
     kernel = vmc.compile(programs.SCALE)
     codes, scale, y = np.zeros((4, 6), np.uint8), grid(2, 6, dtype=np.float16), grid(4, 6)
-    with pytest.raises(vmc.ArgumentError, match=r"expected 9 bytes \(packed u3\[4, 6\]\), got 24 \(pack .*kernel.pack"):
+    with pytest.raises(vmc.ArgumentError, match=r"expected 9 bytes \(packed u3\[4, 6\]\), got 24 \(use kernel.pack"):
         kernel(codes, scale, y)
-    with pytest.raises(vmc.ArgumentError, match=r"expected uint8 \(packed u3\), got i8\[9\]"):
+    with pytest.raises(vmc.ArgumentError, match=r"expected uint8 \(packed u3\), got int8\[9\]"):
         kernel(np.zeros(9, np.int8), scale, y)
     with pytest.raises(vmc.ArgumentError, match=r"expected w: u3\[K, N\], got packed u4\[4, 6\]"):
         kernel(vmc.pack(codes, "u4"), scale, y)
@@ -160,18 +189,20 @@ def test_an_extent_that_follows_from_symbols_is_checked() -> None:
 def test_a_fixed_extent_is_checked() -> None:
     kernel = vmc.compile(programs.FIXED)
     with pytest.raises(
-        vmc.ArgumentError, match=r"expected extent 4 \(4\) along axis 0 of x: f32\[4, 8\], got f32\[5, 8\]"
+        vmc.ArgumentError, match=r"expected extent 4 \(4\) along axis 0 of x: f32\[4, 8\], got float32\[5, 8\]"
     ):
         kernel(grid(5, 8), grid(8))
 
 
 def test_blocks_of_a_format_are_checked() -> None:
     kernel = vmc.compile(programs.BLOCKS)
-    with pytest.raises(vmc.ArgumentError, match=r"expected uint8 \(blocks of pair, 4 bytes each\), got i8\[2, 3, 4\]"):
+    with pytest.raises(
+        vmc.ArgumentError, match=r"expected uint8 \(blocks of pair, 4 bytes each\), got int8\[2, 3, 4\]"
+    ):
         kernel(np.zeros((2, 3, 4), np.int8), grid(2, 12))
     with pytest.raises(vmc.ArgumentError, match=r"symbol `N` is 12 by `w`, but 8 by `y`"):
         kernel(np.zeros((2, 3, 4), np.uint8), grid(2, 8))
-    with pytest.raises(vmc.ArgumentError, match=r"expected uint8\[2, 3, 4\] \(24 bytes of pair\), got u8\[20\]"):
+    with pytest.raises(vmc.ArgumentError, match=r"expected uint8\[2, 3, 4\] \(24 bytes of pair\), got uint8\[20\]"):
         kernel(np.zeros(20, np.uint8), grid(2, 12))
     with pytest.raises(vmc.ArgumentError, match="13 is not made of whole blocks of 4"):
         kernel(np.zeros(26, np.uint8), grid(2, 13))

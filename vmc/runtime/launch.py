@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from vmc.ir.core import Access
 from vmc.ir.dims import Dim, Sym, evaluate, symbols
 from vmc.ir.storage import storage_bytes
 from vmc.ir.types import DType
+from vmc.runtime import hints
 from vmc.runtime.elements import accepted, shown
 from vmc.runtime.errors import ArgumentError
 from vmc.runtime.operands import Operand, operand
@@ -122,8 +124,8 @@ class Checker:
             raise self.error("E0909", f"cannot be used: {found.problem}", name)
         self.check_element(parameter, found)
         if not found.contiguous:
-            help = "copy it, or pass `.contiguous()`"
-            raise self.error("E0910", f"must be C-contiguous (row-major), got a strided {found}", name, help)
+            message = f"must be C-contiguous (row-major), got a strided {found}"
+            raise self.error("E0910", message, name, hints.contiguous(parameter, found))
         return found
 
     def check_element(self, parameter: Parameter, found: Operand) -> None:
@@ -143,14 +145,11 @@ class Checker:
                 raise self.error("E0909", f"expected {expected}, got {found}", name)
         elif parameter.is_packed:
             if found.element != "u8":
-                raise self.error(
-                    "E0909",
-                    f"expected uint8 (packed {type.name}), got {found}",
-                    name,
-                    f'use kernel.pack("{name}", bit_patterns)',
-                )
+                message = f"expected uint8 (packed {type.name}), got {found}"
+                raise self.error("E0909", message, name, hints.packed(parameter))
         elif found.element not in accepted(type):
-            raise self.error("E0909", f"expected {shown(type)} for {parameter}, got {found}", name)
+            message = f"expected {shown(type)} for {parameter}, got {found}"
+            raise self.error("E0909", message, name, hints.converted(parameter, found))
 
     def read_only(self, parameter: Parameter, found: Operand) -> ArgumentError:
         if getattr(found.keep, "requires_grad", False):
@@ -229,9 +228,9 @@ class Checker:
         if parameter.is_packed and found.packed is None:
             if found.nbytes != nbytes:
                 packed = f"packed {parameter.dtype.name}[{', '.join(map(str, shape))}]"
-                unpacked = found.nbytes == math.prod(shape)
-                help = f'pack bit patterns with kernel.pack("{parameter.name}", ...)' if unpacked else None
                 message = f"expected {nbytes} bytes ({packed}), got {found.nbytes}"
+                written = parameter.access is Access.OUT
+                help = hints.packed(parameter, shape) if written or found.nbytes == math.prod(shape) else None
                 raise self.error("E0910", message, parameter.name, help)
             return nbytes
         got = found.packed[1] if found.packed is not None else found.shape

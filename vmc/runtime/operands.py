@@ -15,7 +15,7 @@ import numpy as np
 
 from vmc.ir.core import Storage
 from vmc.ir.types import DType
-from vmc.runtime.elements import COMMON
+from vmc.runtime.elements import COMMON, THEIRS
 from vmc.runtime.packed import Packed
 
 WRITABLE = 0x400
@@ -43,6 +43,12 @@ class Operand:
     problem: str | None = None
 
     @property
+    def library(self) -> str:
+        """Whose array it is: "numpy", "torch", or that of another module."""
+        owner = self.keep[0] if isinstance(self.keep, tuple) else self.keep
+        return "numpy" if isinstance(owner, np.ndarray) else type(owner).__module__.partition(".")[0]
+
+    @property
     def nbytes(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64)) * self.itemsize
 
@@ -50,7 +56,7 @@ class Operand:
         if self.packed is not None:
             element, extents, _ = self.packed
             return f"packed {element.name}[{', '.join(map(str, extents))}]"
-        return f"{self.element}[{', '.join(map(str, self.shape))}]"
+        return f"{THEIRS.get(self.element, self.element)}[{', '.join(map(str, self.shape))}]"
 
 
 def operand(value: Any) -> Operand | None:
