@@ -90,7 +90,7 @@ def parse(source: str) -> Layout:
     parser = Parser(tokens(source))
     layout = parser.expression()
     if parser.token.kind != "end":
-        raise parser.unexpected("the end")
+        raise parser.unexpected("the end of the layout")
     return layout
 
 
@@ -112,7 +112,7 @@ def tokens(source: str) -> list[Token]:
             raise LayoutError(f"unexpected {source[at]!r}", at)
         found.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         position = match.end()
-    return [*found, Token("end", "the end", end)]
+    return [*found, Token("end", "", end)]
 
 
 class Parser:
@@ -126,7 +126,8 @@ class Parser:
         return self.items[self.next]
 
     def unexpected(self, wanted: str) -> LayoutError:
-        return LayoutError(f"expected {wanted}, found `{self.token.text}`", self.token.position)
+        found = "the end of the layout" if self.token.kind == "end" else f"`{self.token.text}`"
+        return LayoutError(f"expected {wanted}, found {found}", self.token.position)
 
     def take(self, text: str) -> bool:
         if self.token.text == text and self.token.kind in ("mark", "name"):

@@ -75,11 +75,11 @@ def test_people_write_constructors(text: str, layout: Layout) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected the name of a layout, found `the end` (at column 1)"),
+        ("", "expected the name of a layout, found the end of the layout (at column 1)"),
         ("spacial(4)", "unknown layout `spacial` (at column 1)"),
         ("local(2).spacial(4)", "unknown layout `spacial` (at column 10)"),
-        ("local(2", "expected `)`, found `the end` (at column 8)"),
-        ("local(2) spatial(4)", "expected the end, found `spatial` (at column 10)"),
+        ("local(2", "expected `)`, found the end of the layout (at column 8)"),
+        ("local(2) spatial(4)", "expected the end of the layout, found `spatial` (at column 10)"),
         ("local(2) ? 3", "unexpected '?' (at column 10)"),
         ("local(0)", "the shape [0] has an extent below 1 (at column 1)"),
         ('local("x")', "expected `local(n, ...)` (at column 1)"),
