@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.diagnostics.test_cases import cases, diagnostics_of
 from tests.fuzz.mutation import damaged_program, seeds
 from vmc.diagnostics import Diagnostic, Fix
 from vmc.diagnostics.cells import source_lines
+from vmc.ir.span import Span
 from vmc.lang.parser import parse
 
 
@@ -44,6 +48,21 @@ def test_the_only_mistake_of_a_program_is_gone_after_its_fix() -> None:
             assert parse(applied(source, found[0].fix), "test.vmc")[1] == [], source
             repaired += 1
     assert repaired > 8
+
+
+@pytest.mark.parametrize("case", cases("syntax"), ids=lambda case: case.stem)
+def test_a_fix_of_one_mistake_makes_no_other(case: Path) -> None:
+    source, found = diagnostics_of(case)
+    for diagnostic in found:
+        # A tab, a brace or a bracket seldom comes alone: what followed it is read anew.
+        if diagnostic.fix is not None and diagnostic.code not in ("E0006", "E0007", "E0017", "E0023", "E0027"):
+            after = parse(applied(source, diagnostic.fix), case.name)[1]
+            same_place = [d for d in after if _key(d) == _key(diagnostic)]
+            assert not same_place and len(after) <= len(found), (diagnostic.message, diagnostic.fix)
+
+
+def _key(diagnostic: Diagnostic) -> tuple[str, str, Span]:
+    return diagnostic.code, diagnostic.message, diagnostic.span
 
 
 def test_fixes_of_damaged_programs_lie_within_the_text() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from vmc.diagnostics import Diagnostic, Fix, Note, error
 from vmc.ir.span import Span
 from vmc.lang import literals
+from vmc.lang.mistakes.borrowed import foreign_comment
 from vmc.lang.words import DECLARATIONS, OPENING, OPERATORS, WORDS, Word
 
 MAX_DEPTH = 100
@@ -92,6 +93,7 @@ class _Scanner:
         self.damaged = False
         self.indent = 0
         self.tabs = 0
+        self.reported = 0  # diagnostics before the line
 
     def run(self) -> Scan:
         if self._too_long():
@@ -132,7 +134,9 @@ class _Scanner:
                 self._string(text, span)
             else:
                 self._unusual(kind, text, span, end)
-        if words:
+        if words and words[0].text == "//":
+            self._foreign_comment()
+        elif words:
             self._unclosed(open_brackets)
             self._finish(len(self.text))
         if self.tabs > 1:
@@ -168,6 +172,7 @@ class _Scanner:
                         fix=Fix(span, prefix.expandtabs(4)),
                     )
                 )
+        self.reported = len(self.result.diagnostics)
 
     def _count_tabs(self) -> None:
         diagnostics = self.result.diagnostics
@@ -180,11 +185,22 @@ class _Scanner:
         )  # fmt: skip
 
     def _end_physical_line(self, start: int, end: int) -> None:
+        if self.words[0].text == "//":
+            self._foreign_comment()
+            return
         if self.open:
             if not self._next_line_is_new(end):
                 return
             self._unclosed(self.open)
         self._finish(start)
+
+    def _foreign_comment(self) -> None:
+        """Forget a line that begins with `//`, and what was wrong with its words."""
+        del self.result.diagnostics[self.reported :]
+        self._report(foreign_comment(self.words[0].span))
+        self.words.clear()
+        self.open.clear()
+        self.damaged = False
 
     def _next_line_is_new(self, end: int) -> bool:
         """Whether the line after `end` begins a statement although a bracket is open."""

@@ -59,6 +59,11 @@ ALIEN = {
     **dict.fromkeys(("True", "False"), "ALIEN_CONSTANT"),
 }
 
+# Modules that people import out of habit.
+PYTHON_MODULES = frozenset(
+    ("cupy", "functools", "jax", "math", "ml_dtypes", "np", "numba", "numpy", "random", "scipy", "sys", "tensorflow")
+) | {"time", "tinygrad", "torch", "triton", "typing"}
+
 OPERATORS = {
     **dict.fromkeys(("+=", "-=", "*=", "/=", "//=", "%=", "&=", "|=", "^=", "<<=", ">>="), "AUGMENT"),
     **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), "COMPARE"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from vmc.diagnostics import Fix, Note, error
+from vmc.diagnostics import Diagnostic, Fix, Note, error
 from vmc.ir.span import Span
 from vmc.lang import syntax
 from vmc.lang.builder.parts import (
@@ -37,6 +37,8 @@ class Expressions:
         left, op, right = parts
         span = over(parts)
         if isinstance(left, syntax.Compare) and left.left.span.column == left.span.column:
+            if (tight := _bit_operator(left.right)) is not None:
+                raise Malformed(_tighter_than_comparisons(tight))
             middle = expression_text(left.right)
             help = f"join two comparisons: `... {left.op} {middle} and {middle} {op.text} ...`"
             at = Span(span.file, op.span.line, op.span.column, op.span.line, op.span.column)
@@ -124,6 +126,24 @@ class Expressions:
 
     def list_(self, parts: Parts) -> syntax.ListExpr:
         return syntax.ListExpr(tuple(nodes(parts)), span=over(parts))
+
+
+def _bit_operator(expr: Expr) -> syntax.Binary | None:
+    """The expression, if it is a bit operation without parentheses around it, between the sides of two comparisons."""
+    if not isinstance(expr, syntax.Binary) or expr.op not in ("&", "|", "^"):
+        return None
+    start, left = expr.span, expr.left.span
+    return expr if (start.line, start.column) == (left.line, left.column) else None
+
+
+def _tighter_than_comparisons(bits: syntax.Binary) -> Diagnostic:
+    """`a > b & c < d` reads as `a > (b & c) < d`."""
+    message = f"`{bits.op}` binds tighter than comparisons"
+    if bits.op == "^":
+        return error("E0021", message, bits.op_span, help="put each comparison in parentheses: `(a > b) ^ (c < d)`")
+    meant = "and" if bits.op == "&" else "or"
+    help = f"join comparisons with `{meant}`: `(a > b) {meant} (c < d)`"
+    return error("E0021", message, bits.op_span, help=help, fix=Fix(bits.op_span, meant))
 
 
 def _split(arguments: Any) -> tuple[tuple[Any, ...], tuple[syntax.Keyword, ...]]:

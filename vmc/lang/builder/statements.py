@@ -138,7 +138,10 @@ def _no_effect(exprs: Exprs) -> Diagnostic:
         case syntax.Unary(op=op, operand=syntax.Unary(op=inner, operand=operand)) if op == inner and op in "+-":
             step = f"{expression_text(operand)} {op}= 1"
             help = f"write `{step}`"
-            return error("E0018", f"there is no operator `{op}{op}`", exprs.span, help=help, fix=Fix(exprs.span, step))
+            message = f"there is no operator `{op}{op}`"
+            if not isinstance(operand, syntax.Name | syntax.Index) or len(exprs) > 1:
+                return error("E0018", message, exprs.span, help=f"write `{op}= 1` after what changes")
+            return error("E0018", message, exprs.span, help=help, fix=Fix(exprs.span, step))
         case syntax.Compare(op="==") if len(exprs) == 1:
             message = "a comparison alone on a line has no effect"
             help = "assign with `=`, or test with `assert`"

@@ -34,6 +34,8 @@ from vmc.lang.elaborate.values import (
     Thing,
     TypeRef,
 )
+from vmc.lang.mistakes.borrowed import MODULES
+from vmc.lang.words import PYTHON_MODULES
 
 
 class LanguageScope(Scope):
@@ -171,7 +173,7 @@ def find_module(node: syntax.Import | syntax.FromImport, file: str, importing: t
         f"there is no module `{node.module}`",
         node.module_span,
         label=f"no file `{node.module}.vmc` beside this one or in the library",
-        help=f"did you mean `{close}`?" if close else None,
+        help=MODULES if node.module in PYTHON_MODULES else f"did you mean `{close}`?" if close else None,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmc.diagnostics import Diagnostic, error
-from vmc.lang.mistakes import foreign, headers, line_beginnings, within_expressions
+from vmc.lang.mistakes import borrowed, foreign, headers, line_beginnings, strings, within_expressions
 from vmc.lang.mistakes.expectation import expected, shown
 from vmc.lang.mistakes.mistake import Mistake
 
@@ -51,6 +51,13 @@ _MISTAKES: tuple[Callable[[Mistake], Diagnostic | None], ...] = (
     foreign.brace,
     headers.unknown_space,
     within_expressions.format_row,
+    borrowed.imported,
+    borrowed.ellipsis,
+    borrowed.decorator,
+    borrowed.comment,
+    borrowed.declared,
+    borrowed.identity,
+    strings.prefixed_string,
     foreign.alien_word,
     within_expressions.comprehension,
     foreign.none,
@@ -59,6 +66,9 @@ _MISTAKES: tuple[Callable[[Mistake], Diagnostic | None], ...] = (
     line_beginnings.else_if,
     line_beginnings.nested_declaration,
     headers.access,
+    headers.result,
+    headers.misplaced_access,
+    headers.misnamed_access,
     within_expressions.reserved_target,
     line_beginnings.misspelt_head,
     headers.index_in_parentheses,

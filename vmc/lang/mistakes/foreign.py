@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from vmc.diagnostics import Diagnostic, Fix, error
 from vmc.lang.mistakes.expectation import wants_expression
-from vmc.lang.mistakes.mistake import (
-    Mistake,
-    taken_as_name,
-)
-from vmc.lang.words import ALIEN
+from vmc.lang.mistakes.mistake import OPERAND, Mistake, taken_as_name
+from vmc.lang.mistakes.slices import spaced_text
+from vmc.lang.words import ALIEN, Word
 
 _FOREIGN = {
     "&&": ("and", "`and`"), "||": ("or", "`or`"), "!": ("not ", "`not`"), "===": ("==", "`==`"),
     "!==": ("!=", "`!=`"), "<>": ("!=", "`!=`"),
+}  # fmt: skip
+
+_ASSERTING = "check with `assert`, which stops the launch where a condition does not hold"
+_INSTEAD = {
+    "lambda": "declare a function with `def`",
+    "class": "a program is made of kernels and functions; data are tensors and compile-time parameters",
+    "del": "leave it out: a value is gone when nothing uses it",
+    "yield": "store to a tensor, or `return` all results",
+    **dict.fromkeys(("try", "except", "finally", "raise"), _ASSERTING),
+    **dict.fromkeys(("global", "nonlocal"), "give the value as an argument, and return the new one"),
 }  # fmt: skip
 
 
@@ -36,8 +44,9 @@ def foreign_operator(mistake: Mistake) -> Diagnostic | None:
 
 
 def increment(mistake: Mistake) -> Diagnostic | None:
-    word, previous = mistake.word, mistake.previous
-    if word.type != "NEWLINE" or previous is None or mistake.position < 3:
+    """`i++`: refused at the word after it, where an operand is missing."""
+    previous = mistake.previous
+    if previous is None or mistake.position < 3 or mistake.word.type in OPERAND | {"LPAR", "LSQB"}:
         return None
     before = mistake.words[mistake.position - 2]
     if (
@@ -46,10 +55,28 @@ def increment(mistake: Mistake) -> Diagnostic | None:
         or before.span.end_column != previous.span.column
     ):
         return None
-    span = before.span.to(previous.span)
-    help = f"write `{mistake.words[mistake.position - 3].text} {previous.text}= 1`"
     message = f"there is no operator `{before.text}{previous.text}`"
-    return error("E0018", message, span, help=help, fix=Fix(span, f" {previous.text}= 1"))
+    span = before.span.to(previous.span)
+    target = mistake.words[: mistake.position - 2]
+    if mistake.word.type != "NEWLINE" or not _assignable(target):
+        help = f"write `{previous.text}= 1` after what changes, on a line of its own"
+        return error("E0018", message, span, help=help)
+    step = f"{spaced_text(target)} {previous.text}= 1"
+    whole = target[0].span.to(span)
+    fix = Fix(whole, step) if whole.line == whole.end_line else None
+    return error("E0018", message, span, help=f"write `{step}`", fix=fix)
+
+
+def _assignable(words: list[Word]) -> bool:
+    """Whether the words are a name, or an element or a slice of one."""
+    if words[0].type != "NAME":
+        return False
+    depth = 0
+    for word in words[1:]:
+        depth += (word.text in ("(", "[")) - (word.text in (")", "]"))
+        if depth == 0 and word.text != "]":
+            return False
+    return len(words) == 1 or words[1].text == "["
 
 
 def semicolon(mistake: Mistake) -> Diagnostic | None:
@@ -90,7 +117,7 @@ def alien_word(mistake: Mistake) -> Diagnostic | None:
                 fix=Fix(word.span, meant),
             )  # fmt: skip
         case "ALIEN" if not (mistake.accepted & {"NAME"} and taken_as_name(mistake)):
-            return error("E0031", f"there is no `{word.text}` in the language", word.span)
+            return error("E0031", f"there is no `{word.text}` in the language", word.span, help=_INSTEAD.get(word.text))
     return None
 
 

@@ -9,6 +9,7 @@ from vmc.lang.mistakes.mistake import (
     Mistake,
     misspelt,
 )
+from vmc.lang.mistakes.slices import spaced_text
 from vmc.lang.words import HEADERS
 
 
@@ -62,6 +63,96 @@ def access(mistake: Mistake) -> Diagnostic | None:
             help = "leave it out: a function may store to the tensors that it is given"
             return error("E0001", message, word.span, help=help)
     return None
+
+
+def result(mistake: Mistake) -> Diagnostic | None:
+    """`kernel k(...) -> f32[4]:`."""
+    if mistake.word.type != "ARROW" or mistake.head.text not in ("kernel", "fast"):
+        return None
+    rest = mistake.words[mistake.position + 1 : -1]
+    type = spaced_text(rest[:-1] if rest and rest[-1].type == "COLON" else rest)
+    help = f"store the result to a parameter, such as `result: out {type or 'f32[N]'}`"
+    return error("E0001", "a kernel returns nothing", mistake.word.span, help=help)
+
+
+def misplaced_access(mistake: Mistake) -> Diagnostic | None:
+    """`y: f32[4] out` and `out y: f32[4]`."""
+    if mistake.head.text not in ("kernel", "fast", "def") or len(mistake.open_brackets()) != 1:
+        return None
+    word, words, position = mistake.word, mistake.words, mistake.position
+    colon = _colon(mistake)
+    if colon is not None and position > colon + 1 and word.text in _ACCESSES:
+        access, type = _ACCESSES[word.text], spaced_text(words[colon + 1 : position])
+        span = words[colon + 1].span.to(word.span)
+        one_line = span.line == span.end_line
+        if mistake.head.text == "def":
+            message = f"the parameter of a function is not marked `{word.text}`"
+            return error("E0001", message, word.span, help="leave it out", fix=Fix(span, type) if one_line else None)
+        marked = words[colon + 1].text in ("in", "out", "inout")
+        fix = Fix(span, f"{access} {type}") if one_line and not marked else None
+        help = f"write `{words[colon - 1].text}: {access} {type}`"
+        return error("E0001", f"`{access}` stands before the type", word.span, help=help, fix=fix)
+    before = words[position - 1]
+    if words[position - 2].type not in ("LPAR", "COMMA") or before.text not in _ACCESSES or word.type != "NAME":
+        return None
+    if mistake.following is None or mistake.following.type != "COLON" or mistake.head.text == "def":
+        return None
+    access = _ACCESSES[before.text]
+    help = f"write `{word.text}: {access} {_type_from(mistake, position + 2)}`"
+    fix = Fix(before.span.to(mistake.following.span), f"{word.text}: {access}")
+    return error("E0001", f"`{before.text}` stands after the name and its `:`", before.span, help=help, fix=fix)
+
+
+def misnamed_access(mistake: Mistake) -> Diagnostic | None:
+    """`y: output f32[4]`."""
+    previous, colon = mistake.previous, _colon(mistake)
+    if mistake.head.text not in ("kernel", "fast") or len(mistake.open_brackets()) != 1 or mistake.word.type != "NAME":
+        return None
+    if previous is None or previous.type != "NAME" or colon is None or colon != mistake.position - 2:
+        return None
+    access = _ACCESSES.get(previous.text) or suggest(previous.text, ("in", "out", "inout"))
+    message = f"before a type stands `in`, `out` or `inout`, not `{previous.text}`"
+    if access is None:
+        return error("E0001", message, previous.span)
+    help = f"write `{mistake.words[colon - 1].text}: {access} {_type_from(mistake, mistake.position)}`"
+    return error("E0001", message, previous.span, help=help, fix=Fix(previous.span, access))
+
+
+_ACCESSES = {
+    **dict.fromkeys(("out", "output", "outp", "write", "dst"), "out"),
+    **dict.fromkeys(("in", "input", "inp", "const", "read", "src"), "in"),
+    **dict.fromkeys(("inout", "mut", "ref", "rw"), "inout"),
+}  # fmt: skip
+
+
+def _colon(mistake: Mistake) -> int | None:
+    """Where the colon of the parameter stands in which the word is; None before it."""
+    for index in range(mistake.position - 1, 1, -1):
+        word = mistake.words[index]
+        if word.type == "COLON":
+            return index
+        if word.type == "COMMA" and not _within_brackets(mistake, index):
+            return None
+    return None
+
+
+def _type_from(mistake: Mistake, start: int) -> str:
+    """The words of the parameter from `start` on, as they were spaced."""
+    depth, end = 0, start
+    while mistake.words[end].type != "NEWLINE":
+        word = mistake.words[end]
+        depth += (word.text in ("(", "[")) - (word.text in (")", "]"))
+        if depth < 0 or (depth == 0 and word.type == "COMMA"):
+            break
+        end += 1
+    return spaced_text(mistake.words[start:end])
+
+
+def _within_brackets(mistake: Mistake, index: int) -> bool:
+    depth = 0
+    for word in mistake.words[index : mistake.position]:
+        depth += (word.text == "[") - (word.text == "]")
+    return depth < 0
 
 
 def loop_over_value(mistake: Mistake) -> Diagnostic | None:
