@@ -44,6 +44,27 @@ def test_a_certificate_is_the_same_each_time_and_differs_between_types(vmc: Run)
 def test_wide_types_have_too_many_codes_for_a_certificate(vmc: Run) -> None:
     (row,) = json.loads(vmc("formats", "f32", "--verify", "--json").out)
     assert row["certificate"] is None
+    assert "too wide to enumerate" in vmc("formats", "f32", "--verify").out
+
+
+def test_what_was_verified_is_said_with_its_certificate(vmc: Run) -> None:
+    outcome = vmc("formats", "f6e3m2", "gguf.q4_0", "--verify")
+    (first, second) = json.loads(vmc("formats", "f6e3m2", "gguf.q4_0", "--verify", "--json").out)
+    assert f"64 of 64 codes equal on interp and cpu  [{first['certificate']}]" in outcome.out
+    assert f"8192 of 8192 values of 256 blocks equal on interp and cpu  [{second['certificate']}]" in outcome.out
+
+
+def test_a_block_format_is_listed_with_its_import(vmc: Run) -> None:
+    assert "; from gguf import q4_0" in vmc("formats", "gguf.q4_0").out
+
+
+@pytest.mark.parametrize(
+    ("name", "help"),
+    [("float16", "`f16`"), ("uint4", "`u4`"), ("q4_0", "`gguf.q4_0`"), ("mxfp4", "`gguf.mxfp4` or `mx.mxfp4`")],
+)
+def test_names_of_array_libraries_and_of_formats_alone_are_understood(vmc: Run, name: str, help: str) -> None:
+    outcome = vmc("formats", name)
+    assert outcome.code == 1 and f"did you mean {help}?" in outcome.err
 
 
 def test_a_wrong_decoder_gets_no_certificate(vmc: Run, monkeypatch: pytest.MonkeyPatch) -> None:

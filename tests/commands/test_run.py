@@ -100,6 +100,16 @@ def test_blocks_of_a_format_are_made_with_sane_scales(vmc: Run, folder: Path) ->
     assert np.isfinite(values).all() and 0 < values.max() < 4
 
 
+@pytest.mark.parametrize("name", ["gguf.q4_0", "mx.mxfp4"])
+def test_a_format_of_the_library_is_set_by_its_module_and_name(vmc: Run, folder: Path, name: str) -> None:
+    (folder / "decode.vmc").write_text(
+        "kernel decode[F: format](w: F[N], y: out f32[N]):\n    for i in grid(N // 32):\n"
+        "        y[i*32 : +32] = w[i*32 : +32]\n"
+    )
+    outcome = vmc("run", "decode.vmc", "--set", f"F={name}", "--set", "N=64", "--arg", "w=random", "--check")
+    assert outcome.code == 0, outcome.err
+
+
 def test_a_check_tells_equal_bits_from_reordered_sums(vmc: Run, folder: Path) -> None:
     (folder / "total.vmc").write_text(
         "kernel total(x: f32[N], y: out f32[1]):\n    y[0 : +1] = sum(x[0 : +64], axis=0, keepdims=true)\n"

@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number type or block format. `bits` are those of one element, all fields of its block counted."""
+    """One number type or block format.
+
+    `bits` are those of one element, all fields of its block counted. `use` is the import that a program needs for it.
+    `verified` says what `--verify` compared, `certificate` is its hash.
+    """
 
     name: str
     kind: str
     bits: float
     about: str
+    use: str | None = None
+    verified: str | None = None
     certificate: str | None = None
 
 
@@ -60,10 +66,12 @@ def run(args: argparse.Namespace) -> int:
 def check_names(names: Sequence[str], known: Sequence[str]) -> None:
     """Raises Failure for a name that is not known."""
     from vmc.diagnostics import suggest
+    from vmc.runtime.elements import type_name
 
     for name in names:
         if name not in known:
-            close = suggest(name, known)
+            qualified = [other for other in known if other.partition(".")[2] == name]
+            close = type_name(name) or " or ".join(qualified).replace(" or ", "` or `") or suggest(name, known)
             raise fail("E0211", f"there is no type or format `{name}`", f"did you mean `{close}`?" if close else None)
 
 
@@ -82,32 +90,47 @@ def type_row(type: DType) -> Row:
 
 def format_row(format: Declared) -> Row:
     bits = 8 * format.bytes / format.elements
-    return Row(
-        format.name, "block format", bits, f"{format.elements} elements in {format.bytes} bytes: {format.fields}"
-    )
+    about = f"{format.elements} elements in {format.bytes} bytes: {format.fields}"
+    module, _, name = format.name.partition(".")
+    return Row(format.name, "block format", bits, about, f"from {module} import {name}")
 
 
 def verified(rows: Sequence[Row], types: dict[str, DType], declared: dict[str, Declared]) -> Iterator[Row]:
     """The rows with certificates; types of more than 16 bits have too many codes for one. Raises Failure."""
-    from vmc.runtime.certificates import DisagreementError, certify_format, certify_type
+    from vmc.runtime.certificates import BLOCKS, DisagreementError, certify_format, certify_type
 
     for number, row in enumerate(rows):
         if sys.stderr.isatty():
             print(f"\r{number + 1}/{len(rows)} {row.name:<12}", end="", file=sys.stderr, flush=True)
         try:
             if row.name in declared:
-                yield replace(row, certificate=certify_format(declared[row.name]))
-            else:
+                format = declared[row.name]
+                count = BLOCKS * format.elements
+                yield confirmed(row, certify_format(format), f"{count} of {count} values of {BLOCKS} blocks")
+            elif types[row.name].width <= 16:
                 type = types[row.name]
-                yield replace(row, certificate=certify_type(type) if type.width <= 16 else None)
+                count = 1 << type.width
+                yield confirmed(row, certify_type(type), f"{count} of {count} codes")
+            else:
+                yield replace(row, verified=f"{row.bits:g} bits are too wide to enumerate")
         except DisagreementError as error:
             raise fail("E0913", f"`{row.name}`: {error}") from None
     if sys.stderr.isatty():
         print("\r" + " " * 30 + "\r", end="", file=sys.stderr)
 
 
+def confirmed(row: Row, certificate: str, what: str) -> Row:
+    """The row of a type whose values every executor agrees on."""
+    from vmc.runtime.certificates import TARGETS
+
+    return replace(row, verified=f"{what} equal on {' and '.join(TARGETS)}", certificate=certificate)
+
+
 def print_table(rows: Sequence[Row]) -> None:
     width = max((len(row.name) for row in rows), default=0)
     for row in rows:
-        certificate = f"  [{row.certificate}]" if row.certificate else ""
-        print(f"{row.name:<{width}}  {row.bits:>7.4g} bits  {row.kind:<16}  {row.about}{certificate}")
+        use = f"; {row.use}" if row.use else ""
+        print(f"{row.name:<{width}}  {row.bits:>7.4g} bits  {row.kind:<16}  {row.about}{use}")
+        if row.verified:
+            certificate = f"  [{row.certificate}]" if row.certificate else ""
+            print(f"{'':<{width}}  {row.verified}{certificate}")

@@ -21,6 +21,8 @@ from vmc.runtime.packed import pack
 
 Array = npt.NDArray[Any]
 TARGETS = ("interp", "cpu")
+BLOCKS = 256
+"""Blocks of a format that are decoded: in them every byte takes every value."""
 
 TYPE_SOURCE = """
 kernel decode[T: type](x: T[256], y: out f64[256]):
@@ -103,7 +105,7 @@ def certify_format(format: Declared) -> str:
 
 def every_byte(size: int) -> Array:
     """uint8[256, size]: blocks in which every byte takes every value once, in another order than its neighbours."""
-    numbers, places = np.arange(256)[:, None], np.arange(size)[None, :]
+    numbers, places = np.arange(BLOCKS)[:, None], np.arange(size)[None, :]
     return np.ascontiguousarray((numbers * (2 * places + 1) + 37 * places) % 256, np.uint8)
 
 
