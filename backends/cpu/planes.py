@@ -1,6 +1,6 @@
-"""Loads of whole blocks of elements, as block formats store them.
+"""Loads of whole rows of elements, as block formats store them: a field of a block, or one of the parts of a field.
 
-The bit offsets of a block's elements are cut into digits, nested runs with one stride each:
+The bit offsets of a row's elements are cut into digits, nested runs with one stride each:
 
     u4[32], element i and i + 16 in one byte:  offset of (h, b) = 4 h + 8 b,  0 <= h < 2, 0 <= b < 16
 
@@ -13,18 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from llvmlite import ir
 
 from vmc.backends.cpu import rows
-from vmc.backends.cpu.address import storage_runs, storage_start
-from vmc.backends.cpu.elements import I8, element_size, element_type, from_code, step_to
+from vmc.backends.cpu.address import storage_run, storage_runs, storage_start
+from vmc.backends.cpu.elements import I8, element_size, element_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.tiles import Buffer, Index
 
 if TYPE_CHECKING:
     from vmc.backends.cpu.access import Slice
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -38,32 +41,42 @@ class Run:
 
 @dataclass(frozen=True)
 class Planes:
-    """The digits of a block of elements, outermost first, None for a dense row; the bit offset of its first element."""
+    """The digits of a row of elements, outermost first, None for a dense row. `shift` is the first one's place in its
+    byte, None where rows differ in that.
+    """
 
     runs: tuple[Run, ...] | None
-    first: int
+    shift: int | None
 
 
 def planes_of(slice: Slice) -> Planes | None:
-    """How to load a slice whose last axis runs along whole blocks; None where that is not so."""
+    """How to load a slice whose last axis runs along whole rows of blocks; None where that is not so."""
     tensor = slice.tensor
     storage, width = tensor.type.storage, tensor.type.dtype.width
     if storage is None or storage.pitch % 8 or slice.axes[-1] is None or slice.steps[-1] != 1:
         return None
-    *others, count = storage.block
+    count = storage.block[-1]
     start, low, high = slice.starts[-1], *slice.inside[-1]
     whole = all(isinstance(bound, ir.Constant) for bound in (start, low, high)) and start.constant == low.constant == 0
-    if set(others) - {1} or not whole or high.constant != count or slice.shape[-1] != count:
+    if not whole or high.constant != count or slice.shape[-1] != count:
         return None
     found = storage_runs(storage, width)
     if len(found.lows) > 1:
         return None
-    offsets = [offset + tensor.bit_offset for offset in found.offsets[0]]
-    if all(offset % 8 + width <= 8 for offset in offsets) or all(n % 8 == 0 for n in (width, *offsets)):
-        runs = runs_of(offsets)
-        return None if runs is None else Planes(tuple(runs), offsets[0])
-    dense = width < 8 and all(offset == offsets[0] + place * width for place, offset in enumerate(offsets))
-    return Planes(None, offsets[0]) if dense else None
+    offsets = np.array(found.offsets[0]).reshape(-1, count) + tensor.bit_offset
+    steps = offsets - offsets[:, :1]
+    return rows_alike(offsets[:, 0] % 8, steps[0], width) if (steps == steps[0]).all() else None
+
+
+def rows_alike(shifts: Array, steps: Array, width: int) -> Planes | None:
+    """Rows of elements at the same `steps` in bits, whose first ones are at some place in a byte."""
+    shift = int(shifts[0]) if (shifts == shifts[0]).all() else None
+    in_bytes = int(shifts.max()) + int((steps % 8).max()) + width <= 8
+    if in_bytes or (width % 8 == 0 and shift == 0 and not (steps % 8).any()):
+        runs = runs_of([int(step) for step in steps])
+        return None if runs is None else Planes(tuple(runs), shift)
+    dense = width < 8 and (steps == width * np.arange(len(steps))).all()
+    return Planes(None, shift) if dense else None
 
 
 def runs_of(offsets: Sequence[int]) -> list[Run] | None:
@@ -92,48 +105,58 @@ def is_regular(heads: Sequence[int], extent: int, stride: int) -> bool:
 
 
 def copy_planes(e: Emitter, slice: Slice, planes: Planes, buffer: Buffer) -> None:
-    """Fills a buffer with the blocks of a slice that lie inside the tensor."""
-
+    """Fills a buffer with the rows of a slice that lie inside the tensor."""
     tensor, dtype = slice.tensor, slice.tensor.type.dtype
+    assert tensor.type.storage is not None
+    found = storage_runs(tensor.type.storage, dtype.width)
 
-    def block(place: Index) -> None:
+    def row(place: Index) -> None:
         first = (*place, e.index(0))
-        start, _ = storage_start(e, tensor, slice.index(e, first))
-        origin, position = e.b.sub(start, e.index(tensor.bit_offset)), e.linear(first, slice.shape)
+        start, within = storage_start(e, tensor, slice.index(e, first))
+        bit, position = storage_run(e, tensor, found, 0, start, within), e.linear(first, slice.shape)
         if planes.runs is None:
-            bit, count = e.add(origin, e.index(planes.first)), e.index(slice.shape[-1])
+            count = e.index(slice.shape[-1])
             rows.unpack_row(e, dtype, e.element(buffer, position), tensor.base, bit, count, tensor.length)
-        else:
-            base = step_to(e.b, tensor.base, e.b.lshr(origin, e.index(3)), I8)
-            emit(e, slice, planes.runs, base, position, planes.first, buffer)
+            return
+        base = step_to(e.b, tensor.base, e.b.lshr(bit, e.index(3)), I8)
+        moved = e.b.trunc(e.b.and_(bit, e.index(7)), I8) if planes.shift is None else ir.Constant(I8, planes.shift)
+        emit(e, slice, planes.runs, Row(base, moved, position), 0, buffer)
 
-    e.nest(slice.inside[:-1], block)
+    e.nest(slice.inside[:-1], row)
 
 
-def emit(
-    e: Emitter, slice: Slice, runs: Sequence[Run], base: ir.Value, position: ir.Value, bit: int, buffer: Buffer
-) -> None:
-    """The loops over the digits that are left: elements from `position` on, at constant `bit`s from `base`."""
+@dataclass(frozen=True)
+class Row:
+    """Elements of the tile from `position` on, whose first one lies `shift` bits into the byte at `base`."""
+
+    base: ir.Value
+    shift: ir.Value
+    position: ir.Value
+
+
+def emit(e: Emitter, slice: Slice, runs: Sequence[Run], row: Row, bit: int, buffer: Buffer) -> None:
+    """The loops over the digits that are left, `bit` bits further on."""
     if not runs:
         type = slice.tensor.type.dtype
-        address = step_to(e.b, base, e.index(bit // 8), I8)
-        element = e.load(slice.tensor.scope, address, element_type(type))
+        element = e.load(slice.tensor.scope, step_to(e.b, row.base, e.index(bit // 8), I8), element_type(type))
         if type.width < 8 * element_size(type):
-            element = from_code(e.b, type, e.b.lshr(element, ir.Constant(element.type, bit % 8)))
-        e.write(buffer, position, element)
+            distance = e.b.add(row.shift, ir.Constant(I8, bit % 8))
+            element = from_code(e.b, type, e.b.lshr(element, resize(e.b, distance, element.type, signed=False)))
+        e.write(buffer, row.position, element)
         return
     run, *rest = runs
 
-    def step(place: ir.Value, moved: ir.Value, at: int) -> None:
-        emit(e, slice, rest, moved, e.add(position, e.mul(place, e.index(run.elements))), at, buffer)
+    def step(place: ir.Value, base: ir.Value, at: int) -> None:
+        position = e.add(row.position, e.mul(place, e.index(run.elements)))
+        emit(e, slice, rest, Row(base, row.shift, position), at, buffer)
 
     if run.stride % 8:
         for place in range(run.extent):
-            step(e.index(place), base, bit + place * run.stride)
+            step(e.index(place), row.base, bit + place * run.stride)
         return
     distance = e.index(run.stride // 8)
     e.each(
         e.index(0),
         e.index(run.extent),
-        lambda place: step(place, step_to(e.b, base, e.mul(place, distance), I8), bit),
+        lambda place: step(place, step_to(e.b, row.base, e.mul(place, distance), I8), bit),
     )
