@@ -35,8 +35,8 @@ class CompileError(Exception):
 def check_source(source: str, file: str) -> list[Diagnostic]:
     """Every diagnostic of a file: syntax, names, types, shapes, and warnings. Never raises on bad source.
 
-    Errors come before warnings. Where there are errors, nothing is said of what is unused or unreachable (W01xx): the
-    lines that are wrong may be those that use it.
+    Errors come before warnings. Where there are errors, warnings about names (W01xx) are left out: a name may be unused
+    only because the line that uses it is wrong.
     """
     from vmc.lang.elaborate.check import check_module
     from vmc.lang.elaborate.modules import load_module
