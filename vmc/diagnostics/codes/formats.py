@@ -34,8 +34,8 @@ ENTRIES = (
     Entry(
         "E0805",
         "axis that is not made of whole blocks",
-        "The last extent of a tensor of a format is a multiple of its block size, and so are the starts and lengths of "
-        "its slices.",
+        "The last extent of a tensor of a format is a multiple of its block size. Slices may begin and end anywhere, "
+        "though those between blocks are read faster.",
         "format f block 4:\n    q: u8[4]\n    value[i] = f32(q[i])\nkernel k(w: f[6], y: out f32[4]):\n"
         "    y[: +4] = w[: +4]\n",
         "format f block 4:\n    q: u8[4]\n    value[i] = f32(q[i])\nkernel k(w: f[8], y: out f32[4]):\n"
