@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
+from benchmarks import cpu_matmul
 from benchmarks.matmul import ggml, onnx_runtime, openvino_runtime, torch_ops, vmc_kernels
 from benchmarks.matmul.bandwidth import make_reader
 from benchmarks.matmul.checking import accuracy, relative
@@ -44,6 +47,14 @@ def test_a_peer_multiplies_its_own_weights_or_says_how_to_be_installed(peer: obj
     for contender in contenders:
         if contender.takes(SHAPE):
             assert complaint(contender, SHAPE, 3) is None, contender.name
+
+
+def test_a_call_keeps_its_weights_alive() -> None:
+    torch_int4 = torch_ops.contenders(2)[0]
+    lane = cpu_matmul.lane(torch_int4.store(make_weights(SHAPE)).load(make_activations(2, SHAPE.k), 2))
+    gc.collect()
+    for call in lane.calls:
+        call()
 
 
 def test_a_missing_library_is_reported_with_the_command_that_installs_it() -> None:
