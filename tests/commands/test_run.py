@@ -139,6 +139,16 @@ def test_a_check_warns_of_elements_that_are_never_written(vmc: Run, folder: Path
     assert "never written" not in vmc(*words, "--set", "N=0").out
 
 
+def test_elements_never_written_are_counted_in_a_pinned_layout(vmc: Run, folder: Path) -> None:
+    (folder / "pinned.vmc").write_text(
+        "kernel pinned(x: u3[M, N], y: out u3[M, N] layout col_major(8, 8)):\n"
+        "    for i, j in grid(M // 8, cdiv(N, 8)):\n        y[i*8 : +8, j*8 : +8] = x[i*8 : +8, j*8 : +8]\n"
+    )
+    words = ["run", "pinned.vmc", "--set", "N=20", "--arg", "x=random", "--check"]
+    assert "warning: y: 80 of 400 elements never written" in vmc(*words, "--set", "M=20").out
+    assert "warning" not in vmc(*words, "--set", "M=16").out
+
+
 def test_a_symbol_that_is_set_stays_a_symbol(vmc: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     original = Kernel.__call__

@@ -103,7 +103,8 @@ def check_names(kernel: str, source: str, file: str, bindings: Mapping[str, Any]
                 found.append(error("E0907", message, node.name_span))
             continue
         close = suggest(name, known)
-        help = f"did you mean `{close}`?" if close else f"it has {', '.join(f'`{k}`' for k in known) or 'none'}"
+        listed = f"it has {', '.join(f'`{k}`' for k in known) or 'none'}"
+        help = f"did you mean `{close}`? {listed}" if close else listed
         message = f"`{kernel}` has no compile-time parameter or symbol `{name}`"
         found.append(error("E0906", message, node.name_span, help=help))
     if found:
