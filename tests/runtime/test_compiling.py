@@ -66,7 +66,7 @@ def test_bindings_that_only_look_right_are_named() -> None:
         with pytest.raises(TypeError, match=message):
             vmc.compile(programs.COPY, **bindings)
     for name in ("tile", "BB"):
-        with pytest.raises(vmc.CompileError, match="help: .*it has `T`, `B`, `N`"):
+        with pytest.raises(vmc.CompileError, match=r"help: .*it has `T`, `B`, `N`"):
             vmc.compile(programs.COPY, T="f32", **{name: 3})
 
 
