@@ -194,21 +194,29 @@ def unsigned_bits(type: DType, a: Array) -> Array:
     return np.asarray(a.astype(np.uint64) & np.uint64((1 << type.width) - 1))
 
 
+def count_bits(bits: Array) -> Array:
+    """The number of bits set in u64 values: sums of neighbouring fields of 1, 2, 4, ... bits."""
+    for width, mask in ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
+        bits = (bits & np.uint64(mask)) + ((bits >> np.uint64(width)) & np.uint64(mask))
+    with np.errstate(over="ignore"):
+        return np.asarray((bits * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
 def population_count(type: DType, a: Array) -> Array:
-    return np.bitwise_count(unsigned_bits(type, a)).astype(np.uint64)
+    return count_bits(unsigned_bits(type, a)).astype(np.uint64)
 
 
 def leading_zeros(type: DType, a: Array) -> Array:
     bits = unsigned_bits(type, a)
     for shift in (1, 2, 4, 8, 16, 32):
         bits = bits | (bits >> np.uint64(shift))
-    return np.uint64(type.width) - np.bitwise_count(bits).astype(np.uint64)
+    return np.uint64(type.width) - count_bits(bits).astype(np.uint64)
 
 
 def trailing_zeros(type: DType, a: Array) -> Array:
     bits = unsigned_bits(type, a)
     below = ~bits & (bits - np.uint64(1))
-    return np.asarray(np.minimum(np.bitwise_count(below), type.width)).astype(np.uint64)
+    return np.asarray(np.minimum(count_bits(below), type.width)).astype(np.uint64)
 
 
 def is_integer(type: DType) -> bool:
