@@ -40,7 +40,8 @@ def check(seed: int) -> None:
     expected = np.zeros((4, 3, 4 * form.block), np.float32)
     expected[:rows, :, : count * form.block] = form.decode(blocks).reshape(rows, 3, -1)
     parts = [n for n in range(1, form.block + 1) if form.block % n == 0]
-    for target, size in (("interp", 2 * form.block), ("cpu", 2 * form.block), ("cpu", parts[seed % len(parts)])):
+    part = parts[seed % len(parts)]
+    for target, size in (("interp", 2 * form.block), ("cpu", 2 * form.block), ("interp", part), ("cpu", part)):
         kernel = vmc.compile(source, target=target, B=size)
         shapes = (expected.shape, expected.shape, expected.shape[2:], expected.shape[::2])
         a, b, c, d = (np.full(shape, 7, np.float32) for shape in shapes)
