@@ -180,11 +180,14 @@ class Parser:
         """What a function makes of the arguments. Raises LayoutError at a token where it takes others."""
         build, use = what()
         try:
-            return build(*args, **named)
+            layout = build(*args, **named)
         except LayoutError as error:
             raise LayoutError(error.message, at.position) from None
         except (TypeError, ValueError, AttributeError, IndexError, OverflowError):
             raise LayoutError(f"expected `{use}`", at.position) from None
+        if not isinstance(layout, Layout):
+            raise LayoutError(f"expected `{use}`", at.position)
+        return layout
 
     def arguments(self) -> tuple[list[Any], dict[str, Any]]:
         positional: list[Any] = []

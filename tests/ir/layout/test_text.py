@@ -126,3 +126,9 @@ def test_damaged_texts_are_layouts_or_layout_errors() -> None:
             text[rng.randrange(len(text))] = rng.choice('()[],.=*:+-0123456789abclosptu_" ')
         with contextlib.suppress(LayoutError):
             parse("".join(text))
+
+
+@pytest.mark.parametrize("text", ["concat(2)", "concat((1, 2))", "concat()"])
+def test_a_function_of_layouts_takes_no_numbers(text: str) -> None:
+    with pytest.raises(LayoutError, match=r"expected `concat\(layout, layout, \.\.\.\)`"):
+        parse(text)
