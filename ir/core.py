@@ -45,10 +45,6 @@ class Access(Enum):
     INOUT = "inout"
 
     @property
-    def readable(self) -> bool:
-        return True
-
-    @property
     def writable(self) -> bool:
         return self is not Access.IN
 

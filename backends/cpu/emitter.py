@@ -99,14 +99,6 @@ class Emitter:
             position = self.add(self.mul(position, self.index(extent)), place)
         return position
 
-    def unlinear(self, position: ir.Value, shape: Sequence[int]) -> Index:
-        """The index at a row-major position."""
-        index: list[ir.Value] = []
-        for extent in reversed(shape[1:]):
-            position, place = self.divmod(position, extent)
-            index.append(place)
-        return (position, *reversed(index)) if shape else ()
-
     def call(self, name: str, result: ir.Type, *args: ir.Value, flags: tuple[str, ...] = ()) -> ir.Value:
         """A call of an intrinsic or another function of the module, declared on first use."""
         function = self.declare(name, result, [arg.type for arg in args])

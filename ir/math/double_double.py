@@ -93,9 +93,3 @@ def divide(a: Double, b: Double) -> Double:
     quotient = a.high * reciprocal
     rest = fma(-quotient, b.high, a.high) + fma(-quotient, b.low, a.low)
     return quick_sum(quotient, rest * reciprocal)
-
-
-def square_root(a: Expression) -> Double:
-    """sqrt(a) for a normal a, not 0: the rounded root and a Newton step."""
-    root = a.sqrt()
-    return Double(root, fma(-root, root, a) / (root + root))

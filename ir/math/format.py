@@ -41,11 +41,6 @@ class Format:
         return 1.5 * 2.0**self.mantissa
 
     @property
-    def one_bits(self) -> int:
-        """The bit pattern of 1.0."""
-        return self.bias << self.mantissa
-
-    @property
     def inf_bits(self) -> int:
         """The bit pattern of infinity."""
         return (2 * self.bias + 1) << self.mantissa

@@ -60,6 +60,18 @@ def narrow(values: Array, type: DType) -> Array:
 Meaning = Callable[..., Any]
 
 
+def common_operand(name: str, types: Sequence[Type], arity: int, legal: Callable[[DType], bool]) -> TileType:
+    """The one type that all operands have. Raises IRError where they differ, or the operation is not defined on it."""
+    operands(types, arity, name)
+    first = tile(types[0])
+    if not legal(first.dtype):
+        raise IRError(f"{name} is not defined on {first.dtype.name}")
+    for other in map(tile, types[1:]):
+        if (other.dtype, other.shape) != (first.dtype, first.shape):
+            raise IRError(f"{name} takes operands of one type, and got {first} and {other}")
+    return first
+
+
 class Elementwise(OpDef):
     """An operation whose operands all have the result's shape and dtype."""
 
@@ -77,14 +89,7 @@ class Elementwise(OpDef):
         return filtered(self.legal)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
-        operands(types, self.arity, self.name)
-        first = tile(types[0])
-        if not self.legal(first.dtype):
-            raise IRError(f"{self.name} is not defined on {first.dtype.name}")
-        for other in map(tile, types[1:]):
-            if (other.dtype, other.shape) != (first.dtype, first.shape):
-                raise IRError(f"{self.name} takes operands of one type, and got {first} and {other}")
-        return (self.result(first),)
+        return (self.result(common_operand(self.name, types, self.arity, self.legal)),)
 
     def result(self, operand: TileType) -> TileType:
         return TileType(operand.dtype, operand.shape)

@@ -18,7 +18,7 @@ import numpy as np
 
 from vmc.ir.core import IRError, Op, Region, TensorType, TileType, Type
 from vmc.ir.evaluate import Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tile
+from vmc.ir.opdef import Attrs, OpDef, operands, require, schema
 from vmc.ir.types import dtype
 
 I64 = TileType(dtype("i64"))
@@ -200,17 +200,6 @@ class Barrier(OpDef):
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
         run.barrier(op)
         return ()
-
-
-def is_terminator(op: Op) -> bool:
-    return op.name == "yield"
-
-
-def scalar(type: Type) -> TileType:
-    """The type as a scalar's. Raises IRError."""
-    result = tile(type)
-    require(result.shape == (), f"expected a scalar, got {result}")
-    return result
 
 
 DEFINITIONS: tuple[OpDef, ...] = (Grid(), For(), While(), If(), Yield(), Symbol(), Barrier())

@@ -14,8 +14,8 @@ from vmc.ir.core import Op, TileType, Type, Value
 from vmc.ir.math import classification
 from vmc.ir.math.expression import Expression
 from vmc.ir.math.functions import FUNCTIONS
-from vmc.ir.opdef import Attrs, OpDef, filtered, operands, require, tile
-from vmc.ir.ops.arith import U1, is_arithmetic, is_wide_float
+from vmc.ir.opdef import Attrs, OpDef, filtered
+from vmc.ir.ops.arith import U1, common_operand, is_arithmetic, is_wide_float
 from vmc.ir.types import DType
 
 if TYPE_CHECKING:
@@ -49,12 +49,7 @@ class Composite(OpDef):
         return filtered(self.legal)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
-        operands(types, self.arity, self.name)
-        first = tile(types[0])
-        require(self.legal(first.dtype), f"{self.name} is not defined on {first.dtype.name}")
-        for other in map(tile, types[1:]):
-            same = (other.dtype, other.shape) == (first.dtype, first.shape)
-            require(same, f"{self.name} takes operands of one type, and got {first} and {other}")
+        first = common_operand(self.name, types, self.arity, self.legal)
         return (TileType(self.result or first.dtype, first.shape),)
 
     def expand(self, build: Builder, op: Op) -> tuple[Value, ...]:

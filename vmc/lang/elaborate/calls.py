@@ -110,7 +110,7 @@ def call_function(el: Elaborator, target: FunctionRef, node: syntax.Call, scope:
 
     function = target.declaration
     check_recursion(el, function, node.span)
-    inner = Scope(target.scope, local=True)
+    inner = Scope(target.scope)
     bind_static(el, function, node, scope, inner)
     bind_parameters(el, function, node, scope, inner)
     el.calls.append((function.name, node.span))

@@ -168,7 +168,7 @@ def try_function(function: FunctionRef, stand_ins: dict[str, StandIn]) -> list[D
     """The diagnostics of one elaboration, stand-ins taking the places of parameters without a type."""
     node = function.declaration
     el = Elaborator()
-    scope = Scope(function.scope, local=True)
+    scope = Scope(function.scope)
     with el.reporting(node.name_span):
         for static in node.static_params:
             scope.names[static.name] = static_stand_in(el, static, scope)

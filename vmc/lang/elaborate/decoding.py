@@ -32,7 +32,7 @@ def format_value(
     """The format's `value[i]`, with `index` for i. `adjust` may replace the tile of a line. Raises Reject."""
     from vmc.lang.elaborate import expressions
 
-    scope = Scope(format.scope, local=True)
+    scope = Scope(format.scope)
     node = format.declaration
     scope.names[node.value.index] = index
     el.calls.append((f"format {format.name}", span))

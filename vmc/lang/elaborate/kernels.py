@@ -50,7 +50,7 @@ def elaborate_kernel(
     el: Elaborator, node: syntax.Kernel, module: Scope, bindings: Mapping[str, Binding]
 ) -> Elaborated | None:
     """The kernel with its compile-time parameters and some symbols bound; None after a mistake, which is reported."""
-    scope = Scope(module, local=True)
+    scope = Scope(module)
     result: Elaborated | None = None
     with el.reporting(node.name_span):
         bound = bind_static_params(el, node, scope, bindings)

@@ -10,11 +10,10 @@ from vmc.lang.elaborate.values import Thing
 
 @dataclass(eq=False)
 class Scope:
-    """One level of names. `local` scopes hold the variables of a kernel or function; assignments go to them."""
+    """One level of names. Assignments go to the innermost."""
 
     parent: Scope | None = None
     names: dict[str, Thing] = field(default_factory=dict)
-    local: bool = False
 
     def find(self, name: str) -> Thing | None:
         """What a name stands for here, or None."""

@@ -199,16 +199,6 @@ class TupleRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A bare word that names an option, such as `nearest_even`."""
-
-    text: str
-
-    def describe(self) -> str:
-        return f"the word {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
 class Nothing:
     """The result of a call that has none."""
 
@@ -229,6 +219,6 @@ class Poison:
 
 Thing = Union[
     Const, Tile, Tensor, TypeRef, ShapedRef, TableRef, FormatRef, FunctionRef, KernelRef, BuiltinRef, ModuleRef,
-    LayoutRef, ListRef, TextRef, TupleRef, Word, Nothing, Poison, "FieldAccess",
+    LayoutRef, ListRef, TextRef, TupleRef, Nothing, Poison, "FieldAccess",
 ]  # fmt: skip
 """Whatever an expression can stand for."""
