@@ -58,16 +58,23 @@ class Space(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """How a tensor's elements lie in memory: in blocks, row-major over the grid of blocks, `pitch` bits apart.
+    """How a tensor's elements lie in memory: in blocks, one after the other, `pitch` bits apart.
 
-    The bit offset of element `i` is `pitch * row_major(i // block, ceil(shape / block)) + layout(i % block)`.
-    `layout` maps an index inside the block (and the bit inside the element) to the axis `bit`. A tensor without a
-    storage is dense: element number n of the row-major order occupies the bits [n*b, (n+1)*b).
+    The bit offset of element `i` is `pitch * number(i // block) + layout(i % block)`, where blocks are numbered with
+    the last dimension of `order` running fastest; `order` is a permutation of the dimensions, () for (0, 1, ...), which
+    is row-major. `layout` maps an index inside the block (and the bit inside the element) to the axis `bit`. A tensor
+    without a storage is dense: element number n of the row-major order occupies the bits [n*b, (n+1)*b).
     """
 
     block: tuple[int, ...]
     layout: Layout
     pitch: int
+    order: tuple[int, ...] = ()
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """`order`, written out."""
+        return self.order or tuple(range(len(self.block)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +201,22 @@ class Level(Enum):
     ACCESS = "access"
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a pass decided about the program at `span`, and why: the proof or the costs that it chose by."""
+
+    step: str
+    text: str
+    span: Span = UNKNOWN
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Kernel:
     """A kernel whose compile-time parameters are all bound.
 
     `params` are the values a launch passes, in order (tensors, and rank-0 tiles for scalars); `symbols` are the names
-    that the launch binds from the tensors' shapes. `bindings` are the compile-time arguments, for messages and keys.
+    that the launch binds from the tensors' shapes. `bindings` are the compile-time arguments, for messages and keys;
+    `notes` is what passes tell of their decisions (`vmc explain`), and changes nothing.
     """
 
     name: str
@@ -210,6 +227,11 @@ class Kernel:
     level: Level = Level.TILE
     bindings: tuple[tuple[str, str], ...] = ()
     span: Span = UNKNOWN
+    notes: tuple[Note, ...] = ()
+
+    def noted(self, *notes: Note) -> Kernel:
+        """The kernel with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
 
     def with_body(self, body: Region) -> Kernel:
         return replace(self, body=body)

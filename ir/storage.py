@@ -25,6 +25,14 @@ def block_counts(storage: Storage, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(-(-extent // size) for extent, size in zip(shape, storage.block, strict=True))
 
 
+def block_numbers(storage: Storage, blocks: tuple[Array, ...], counts: tuple[int, ...]) -> Array:
+    """The place of each block in memory, from its index in every dimension: int64."""
+    number: Array = np.zeros((), np.int64)
+    for dim in storage.dimensions:
+        number = number * counts[dim] + blocks[dim]
+    return number
+
+
 def storage_bytes(type: TensorType, shape: tuple[int, ...]) -> int:
     """The bytes that a tensor of these extents takes."""
     if type.storage is None:

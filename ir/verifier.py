@@ -72,6 +72,8 @@ class KernelVerifier:
                 raise IRError(f"{what} has the negative extent {dim}", span)
         if type.storage is not None and len(type.storage.block) != type.rank:
             raise IRError(f"{what} and the blocks of its storage differ in rank", span)
+        if type.storage is not None and sorted(type.storage.dimensions) != list(range(type.rank)):
+            raise IRError(f"the storage of {what} is not ordered by a permutation of its dimensions", span)
 
     def define(self, value: Value, what: str, span: Span) -> None:
         if value in self.defined:

@@ -138,10 +138,12 @@ def storage_start(e: Emitter, tensor: Tensor, index: Index) -> tuple[ir.Value, i
     assert storage is not None
     block: ir.Value = e.index(0)
     within: ir.Value = e.index(0)
-    for place, extent, size in zip(index, tensor.extents, storage.block, strict=True):
-        quotient, rest = e.divmod(place, size)
-        blocks, _ = e.divmod(e.add(extent, e.index(size - 1)), size)
-        block = e.add(e.mul(block, blocks), quotient)
+    parts = [e.divmod(place, size) for place, size in zip(index, storage.block, strict=True)]
+    for dim in storage.dimensions:
+        size = storage.block[dim]
+        blocks, _ = e.divmod(e.add(tensor.extents[dim], e.index(size - 1)), size)
+        block = e.add(e.mul(block, blocks), parts[dim][0])
+    for (_, rest), size in zip(parts, storage.block, strict=True):
         within = e.add(e.mul(within, e.index(size)), rest)
     return e.add(e.mul(block, e.index(storage.pitch)), e.index(tensor.bit_offset)), within
 

@@ -17,7 +17,7 @@ from vmc.backends.interp.errors import Fault
 from vmc.backends.interp.tracking import Conflict, Tracker
 from vmc.ir.core import TensorType
 from vmc.ir.ops.indexed import combine
-from vmc.ir.storage import block_counts, block_positions
+from vmc.ir.storage import block_counts, block_numbers, block_positions
 from vmc.ir.types import DType
 
 
@@ -179,7 +179,7 @@ class View:
         assert storage is not None
         counts = block_counts(storage, self.shape)
         index = np.unravel_index(places, self.shape)
-        blocks = np.ravel_multi_index([i // b for i, b in zip(index, storage.block, strict=True)], counts)
+        blocks = block_numbers(storage, tuple(i // b for i, b in zip(index, storage.block, strict=True)), counts)
         inner = np.ravel_multi_index([i % b for i, b in zip(index, storage.block, strict=True)], storage.block)
         return self.bit_offset + blocks * storage.pitch, inner
 

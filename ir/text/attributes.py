@@ -1,7 +1,8 @@
 """Reads types, extents and attributes.
 
     type     :=  dtype ["[" int, ... "]"] [layout]  |  "tensor" "<" dtype "[" extent, ... "]" "," access
-                 ["," space] ["," "storage" "(" "[" int, ... "]" "," layout "," int ")"] ">"
+                 ["," space] ["," "storage" "(" "[" int, ... "]" "," layout "," int
+                 ["," "[" int, ... "]"] ")"] ">"
     layout   :=  "layout" string
     extent   :=  int  |  name  |  "(" extent operator extent ")"  |  ("cdiv" | "min" | "max") "(" extent "," extent ")"
     attr     :=  "none" | "true" | "false" | int | float | ["-"] "inf" | "nan" ["(" bits ")"] | string | dtype | layout
@@ -84,8 +85,9 @@ class AttributeReader(Cursor):
         layout = self.layout()
         self.expect(",")
         pitch = self.integer("the pitch in bits")
+        order = self.shape() if self.accept(",") else ()
         self.expect(")")
-        return Storage(block, layout, pitch)
+        return Storage(block, layout, pitch, order)
 
     def extent(self) -> Dim:
         with self.nested():

@@ -72,7 +72,8 @@ def layout_text(layout: Layout) -> str:
 
 
 def storage_text(storage: Storage) -> str:
-    return f"storage({brackets(map(str, storage.block))}, {layout_text(storage.layout)}, {storage.pitch})"
+    order = f", {brackets(map(str, storage.order))}" if storage.order else ""
+    return f"storage({brackets(map(str, storage.block))}, {layout_text(storage.layout)}, {storage.pitch}{order})"
 
 
 def attr_text(attr: Attr) -> str:

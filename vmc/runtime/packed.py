@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vmc.ir.core import Storage, TensorType
-from vmc.ir.storage import block_counts, block_positions, storage_bytes
+from vmc.ir.storage import block_counts, block_numbers, block_positions, storage_bytes
 from vmc.ir.types import DType, dtype
 from vmc.ir.types import pack as pack_codes
 from vmc.ir.types import unpack as unpack_codes
@@ -130,9 +130,9 @@ def bit_positions(type: TensorType, shape: tuple[int, ...]) -> Array:
     block = type.storage.block
     index = np.indices(shape, dtype=np.int64)
     inside = np.zeros(shape, np.int64)
-    outside = np.zeros(shape, np.int64)
-    for place, size, count in zip(index, block, block_counts(type.storage, shape), strict=True):
+    for place, size in zip(index, block, strict=True):
         inside = inside * size + place % size
-        outside = outside * count + place // size
+    blocks = tuple(place // size for place, size in zip(index, block, strict=True))
+    outside = block_numbers(type.storage, blocks, block_counts(type.storage, shape))
     table = block_positions(type.storage, type.dtype.width)
     return np.asarray(outside[..., None] * type.storage.pitch + table[inside])

@@ -29,6 +29,7 @@ STORAGES = [
     ("u4", Storage((32,), parse("strided([2, 16], [1, 2], bits=4)").reshape(32), 128)),
     ("u4", Storage((2, 8), parse("col_major(2, 8, bits=4)"), 64)),
     ("u5", Storage((2, 5), parse("col_major(2, 5, bits=5)"), 53)),
+    ("u4", Storage((2, 8), parse("col_major(2, 8, bits=4)"), 64, (1, 0))),
     ("u4", Storage((16,), parse("planes(16, widths=(2, 2))"), 64)),
     ("u3", Storage((8,), parse("planes(8, widths=(2, 1))"), 24)),
     ("f16", Storage((4, 2), parse("col_major(4, 2, bits=16)"), 144)),

@@ -82,6 +82,7 @@ STORAGES = [
     ("u4", Storage((4, 4), Layout.of((4, 4), TWO_PLANES, bits=4), 64)),
     ("f16", Storage((3, 2), col_major(3, 2, bits=16), 100)),
     ("u5", Storage((2, 5), col_major(2, 5, bits=5), 53)),
+    ("u5", Storage((2, 5), col_major(2, 5, bits=5), 53, (1, 0))),
 ]
 
 
@@ -104,7 +105,8 @@ def test_a_storage_puts_each_bit_where_its_layout_says(name, storage, kernel, la
     stream, memory = (int.from_bytes(data.tobytes(), "little") for data in (packed_codes, source))
     for i in range(7):
         for j in range(5):
-            block = (i // storage.block[0]) * counts[1] + j // storage.block[1]
+            place = (i // storage.block[0], j // storage.block[1])
+            block = place[0] + counts[0] * place[1] if storage.order else place[0] * counts[1] + place[1]
             for bit in range(type.width):
                 place = storage.layout.apply(i % storage.block[0], j % storage.block[1], bit)["bit"]
                 expected = memory >> (block * storage.pitch + place) & 1
