@@ -16,13 +16,19 @@ class Machine:
     """A processor: LLVM's names for it, and what lowerings ask: bytes of a vector register, conversions of half."""
 
     cpu: str
-    features: str
+    flags: str
+    features: frozenset[str]
     opt_level: int
     vector_bytes: int
     has_half: bool
     triple: str
     data_layout: str
     llvm_machine: Any = field(repr=False)
+
+    @property
+    def vector_registers(self) -> int:
+        """How many vector registers there are."""
+        return 32 if self.vector_bytes == 64 or self.triple.startswith("aarch64") else 16
 
 
 def host_features() -> str:
@@ -45,7 +51,7 @@ def machine(options: Options) -> Machine:
     enabled = enabled_features(built, features)
     vector = 64 if "avx512f" in enabled else 32 if "avx" in enabled else 16
     has_half = not triple.startswith(("x86_64", "i686")) or "f16c" in enabled
-    return Machine(cpu, features, options.opt_level, vector, has_half, triple, str(built.target_data), built)
+    return Machine(cpu, features, enabled, options.opt_level, vector, has_half, triple, str(built.target_data), built)
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +68,8 @@ def initialize() -> None:
 def enabled_features(built: Any, features: str) -> frozenset[str]:
     """Which of the features that lowerings ask for the machine has."""
     listed = {part[1:]: part[0] == "+" for part in features.split(",") if part}
-    return frozenset(name for name in ("avx", "f16c", "avx512f") if listed.get(name, probe(built, name)))
+    probed = {name for name in ("avx", "f16c", "avx512f") if listed.get(name, probe(built, name))}
+    return frozenset(probed | {name for name, sign in listed.items() if sign})
 
 
 PROBES = {
