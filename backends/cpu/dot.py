@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from vmc.backends.cpu import casts
+from vmc.backends.cpu import casts, matrices
 from vmc.backends.cpu.emitter import Emitter, can_vector, natural
 from vmc.backends.cpu.instructions import Instruction, instruction_for
 from vmc.backends.cpu.tiles import Buffer, Tile, moved_sources
@@ -168,7 +168,13 @@ class Nest:
         return [tile.product for tile in self.group if isinstance(tile.product, Product)]
 
     def run(self) -> None:
-        """Columns outermost, so that a strip of b stays near; the widest vectors first, then what is left over."""
+        """By tiles, or by vectors: columns outermost, so that a strip of b stays near; the widest vectors first, then
+        what is left over.
+        """
+        step = matrices.step_for(self)
+        if step is not None:
+            matrices.Tiles(self, step).run()
+            return
         m, n, _ = self.products[0].shape
         column = 0
         for lanes in self.widths():

@@ -48,6 +48,7 @@ class Emitter:
         self.printer: ir.Value | None = None
         self.fast: tuple[str, ...] = FAST if kernel.fast else ()
         self.guarded = False
+        self.tile_shapes: tuple[int, ...] | None = None
         self._memo: dict[tuple[object, ...], ir.Value] = {}
         self._indices: dict[int, ir.Constant] = {}
         self._scopes: list[Scope] = []
