@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from vmc.backends.cpu import arith, casts
-from vmc.backends.cpu.elements import DOUBLE, FLOAT, I32
+from vmc.backends.cpu.elements import DOUBLE, FLOAT, I32, scalar_of, suffix
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.tiles import Buffer, Tile
 from vmc.ir.core import Op
@@ -129,8 +129,6 @@ def splat(e: Emitter, element: ir.Value, width: int) -> ir.Value:
 
 def multiply_add(e: Emitter, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
     """a * b + c, of floats in one instruction: the sums of `dot` are free in order and rounding."""
-    element = c.type.element if isinstance(c.type, ir.VectorType) else c.type
-    if element not in (FLOAT, DOUBLE):
+    if scalar_of(c.type) not in (FLOAT, DOUBLE):
         return e.b.add(e.b.mul(a, b), c)
-    width = f"v{c.type.count}" if isinstance(c.type, ir.VectorType) else ""
-    return e.call(f"llvm.fma.{width}{arith.suffix(element)}", c.type, a, b, c)
+    return e.call(f"llvm.fma.{suffix(c.type)}", c.type, a, b, c)

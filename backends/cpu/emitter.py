@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I64, element_size, element_type, step_to
+from vmc.backends.cpu.elements import I8, I64, element_size, element_type, number, step_to, suffix
 from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.signature import Site
 from vmc.backends.cpu.target import Machine
@@ -89,8 +89,9 @@ class Emitter:
         return self.b.udiv(a, self.index(divisor)), self.b.urem(a, self.index(divisor))
 
     def clamp(self, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
-        """A signed i64 brought into [low, high]."""
-        return self.call("llvm.smin.i64", I64, self.call("llvm.smax.i64", I64, value, low), high)
+        """A signed integer, or each lane of a vector, brought into [low, high]."""
+        type, name = value.type, suffix(value.type)
+        return self.call(f"llvm.smin.{name}", type, self.call(f"llvm.smax.{name}", type, value, low), high)
 
     def linear(self, index: Index, shape: Sequence[int]) -> ir.Value:
         """The row-major position of an index."""
@@ -314,8 +315,8 @@ class Emitter:
         return self.truth(self.scalar(value))
 
     def truth(self, element: ir.Value) -> ir.Value:
-        """A u1 element as i1."""
-        return self.b.icmp_unsigned("!=", element, ir.Constant(element.type, 0))
+        """A u1 element as i1, a vector of them as a vector of i1."""
+        return self.b.icmp_unsigned("!=", element, number(element.type, 0))
 
     def splat(self, dtype: DType, shape: Sequence[int], element: ir.Value) -> Tile:
         """A tile all of whose elements are one value that is already computed."""
