@@ -38,6 +38,7 @@ class Emitter:
         self.arena_size = self.stack_size = 0
         self.symbols: dict[str, ir.Value] = {}
         self.sites: list[Site] = []
+        self.machine = machine
         self.has_half = machine.has_half
         self.vector_bytes = machine.vector_bytes
         self.region = object()
