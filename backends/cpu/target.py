@@ -15,11 +15,11 @@ from vmc.backends.cpu.options import Options
 @dataclass(frozen=True, eq=False)
 class Machine:
     """A processor: LLVM's names for it, and what lowerings ask: bytes of a vector register, conversions of half,
-    features. `description` is LLVM's list `+x,-y`; `features` are the names, out of `features.PROBES` and AMX's.
+    features. `flags` is LLVM's list `+x,-y`; `features` are the names, out of `features.PROBES` and AMX's.
     """
 
     cpu: str
-    description: str
+    flags: str
     features: frozenset[str]
     opt_level: int
     vector_bytes: int
@@ -29,7 +29,7 @@ class Machine:
     llvm_machine: Any = field(repr=False)
 
 
-def host_description() -> str:
+def host_flags() -> str:
     """The host's features, which override LLVM's guess of the processor. Wide vectors are wanted where they exist."""
     features = host_features()
     signed = [f"{'+' if present else '-'}{name}" for name, present in sorted(features.items())]
@@ -42,7 +42,7 @@ def machine(options: Options) -> Machine:
     initialize()
     triple = llvm.get_process_triple()
     cpu = options.cpu or llvm.get_host_cpu_name()
-    own = host_description() if options.cpu is None else ""
+    own = host_flags() if options.cpu is None else ""
     features = ",".join(part for part in (own, options.features) if part)
     built = llvm.Target.from_triple(triple).create_target_machine(
         cpu=cpu, features=features, opt=options.opt_level, reloc="pic", codemodel="small"

@@ -210,7 +210,7 @@ def dependencies(kernel: Kernel, options: Options) -> dict[str, Any]:
         "llvm": list(llvm.llvm_version_info),
         "triple": host.triple,
         "cpu": host.cpu,
-        "features": host.description,
+        "features": host.flags,
         "options": asdict(options),
         "ir": print_kernel(kernel, locations=True),
         "fast": kernel.fast,
