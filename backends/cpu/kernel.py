@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
+from vmc.backends.cpu import matrices
 from vmc.backends.cpu.address import make_tensor
 from vmc.backends.cpu.elements import I8, I64, POINTER, code_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import LINE, Emitter
@@ -166,6 +167,7 @@ def emit_chunk(
         block(first)
     e.b.branch(e.exit)
     e.b.position_at_end(e.exit)
+    matrices.release(e)
     e.b.ret_void()
     e.close_scopes()
     e.arena_size = -(-e.arena_size // LINE) * LINE

@@ -28,6 +28,11 @@ class Machine:
     data_layout: str
     llvm_machine: Any = field(repr=False)
 
+    @property
+    def vector_registers(self) -> int:
+        """How many vector registers there are."""
+        return 32 if self.vector_bytes == 64 or self.triple.startswith("aarch64") else 16
+
 
 def host_flags() -> str:
     """The host's features, which override LLVM's guess of the processor. Wide vectors are wanted where they exist."""
