@@ -11,6 +11,7 @@ from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
+from vmc.ir.passes.hoist import hoist
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
@@ -26,6 +27,7 @@ __all__ = [
     "expand",
     "expansion",
     "fold",
+    "hoist",
     "licm",
     "narrow",
     "pipeline",
@@ -33,7 +35,7 @@ __all__ = [
     "unroll",
 ]
 
-EVERY_PASS = (canonicalize, fold, cse, dce, licm, unroll, narrow, bounds, expand)
+EVERY_PASS = (canonicalize, fold, cse, dce, licm, hoist, unroll, narrow, bounds, expand)
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""
@@ -48,5 +50,5 @@ def pipeline(target: str) -> tuple[Pass, ...]:
     if target == "interp":
         return ()
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
-    late = (expand, canonicalize, cse, licm, cse, bounds, dce)
+    late = (expand, canonicalize, cse, licm, cse, hoist, cse, bounds, dce)
     return early + late
