@@ -29,14 +29,19 @@ FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums 
 
 
 class Emitter:
-    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own."""
+    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own; in
+    front of them lie `header` and the tensors of `once`, of `scratch_size` bytes (see `once`).
+    """
 
     def __init__(self, module: ir.Module, function: ir.Function, kernel: Kernel, plan: Plan, machine: Machine) -> None:
         self.module, self.function, self.plan = module, function, plan
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
         self.env: dict[Value, Tile | Tensor] = {}
+        self._indices: dict[int, ir.Constant] = {}
         self.arena: ir.Value | None = None
-        self.arena_size = self.stack_size = 0
+        self.arena_size = self.stack_size = self.header_words = 0
+        self.header: ir.Value | None = None
+        self.scratch_size: ir.Value = self.index(0)
         self.symbols: dict[str, ir.Value] = {}
         self.sites: list[Site] = []
         self.machine = machine
@@ -50,7 +55,6 @@ class Emitter:
         self.guarded = False
         self.tile_shapes: tuple[int, ...] | None = None
         self._memo: dict[tuple[object, ...], ir.Value] = {}
-        self._indices: dict[int, ir.Constant] = {}
         self._scopes: list[Scope] = []
 
     # Numbers

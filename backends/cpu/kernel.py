@@ -1,5 +1,6 @@
-"""From a kernel to an LLVM module of three functions, whose names start with the signature's `entry`.
+"""From a kernel to an LLVM module of four functions, whose names start with the signature's `entry`.
 
+    i64  .scratch(arguments, arena)                            bytes of arena that the tensors of `once` take
     i64  .blocks(arguments, arena)                             the number of blocks of the grid; -1 after an error
     void .chunk(arguments, arena, first, last, status)         executes the blocks first..last-1, or block first alone
     void .worker(context)                                      takes chunks until none is left; one call per thread
@@ -23,12 +24,13 @@ from vmc.backends.cpu import matrices
 from vmc.backends.cpu.address import make_tensor
 from vmc.backends.cpu.elements import I8, I64, POINTER, code_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import LINE, Emitter
-from vmc.backends.cpu.plan import Plan, needed
+from vmc.backends.cpu.once import HEADER, clear_header, place_scratch, scratch
+from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.regions import lower, run_region, settle_before
 from vmc.backends.cpu.signature import Signature
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.work import estimate
-from vmc.ir.core import Kernel, Module, Op, Region, TensorType, Value, walk
+from vmc.ir.core import Kernel, Module, Op, Region, TensorType, Value, needed, walk
 from vmc.ir.passes import expand
 
 CONTEXT = ("arguments", "next", "total", "grain", "arena", "stride", "thread", "status")
@@ -50,6 +52,7 @@ def generate(kernel: Kernel, machine: Machine) -> Code:
     module.triple, module.data_layout = machine.triple, machine.data_layout
     preamble, grid = kernel.body.ops[:-2], kernel.body.ops[-2]
     serial = reads_what_it_writes(preamble)
+    emit_scratch(module, entry, kernel, machine)
     blocks = emit_blocks(module, entry, kernel, machine, preamble, grid)
     chunk = emit_chunk(module, entry, kernel, machine, (preamble, grid), serial)
     emit_worker(module, entry, serial)
@@ -60,7 +63,8 @@ def generate(kernel: Kernel, machine: Machine) -> Code:
         tuple(value.name for value in tensors),
         tuple((value.name, value.tile.dtype.name) for value in scalars),
         kernel.symbols,
-        max(blocks.arena_size, chunk.arena_size),
+        HEADER + max(blocks.arena_size, chunk.arena_size),
+        bool(scratch(kernel)),
         estimate(grid.regions[0]),
         serial,
         tuple(chunk.sites),
@@ -85,7 +89,7 @@ def start(
     function = ir.Function(module, ir.FunctionType(result, types), name)
     set.add(function.attributes, f'"prefer-vector-width"="{8 * machine.vector_bytes}"')
     e = Emitter(module, function, kernel, Plan(body), machine)
-    arguments, e.arena = function.args[:2]
+    arguments, e.header = function.args[:2]
     words = 0
 
     def word() -> ir.Value:
@@ -105,7 +109,15 @@ def start(
     for value, base in addresses.items():
         pointer = e.b.inttoptr(base, POINTER)
         e.env[value] = make_tensor(e, value.tensor, pointer, None, e.new_scope())
+    e.scratch_size = place_scratch(e, kernel)
+    e.arena = step_to(e.b, e.header, e.add(e.scratch_size, e.index(HEADER)), I8)
     return e
+
+
+def emit_scratch(module: ir.Module, entry: str, kernel: Kernel, machine: Machine) -> None:
+    """The function that measures the tensors of `once`."""
+    e = start(module, f"{entry}.scratch", [POINTER, POINTER], kernel, machine, Region((), kernel.body.ops[-1:]))
+    e.b.ret(e.scratch_size)
 
 
 def emit_blocks(
@@ -191,6 +203,7 @@ def emit_worker(module: ir.Module, entry: str, serial: bool) -> None:
     thread = b.atomic_rmw("add", place("thread"), ir.Constant(I64, 1), "monotonic")
     base = b.inttoptr(word("arena"), POINTER)
     arena = step_to(b, base, b.mul(thread, word("stride")), I8)
+    clear_header(b, arena)
     status, following = place("status"), place("next")
     again, run, done = (function.append_basic_block(name) for name in ("again", "run", "done"))
     b.branch(again)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from vmc.ir.core import Op, Region, Value, walk
+from vmc.ir.core import Op, Region, Value, needed, walk
 from vmc.ir.multiples import Multiples
 
 VIEWS = frozenset({"transpose", "reshape", "slice", "flip", "concat", "relayout"})
@@ -124,16 +124,3 @@ class Plan:
         if op.name in VIEWS:
             return (*self._anchors[result], op, position)
         return (op, position)
-
-
-def needed(op: Op) -> set[Value]:
-    """The values from outside that an operation and its regions use."""
-    used, defined = set(op.operands), set[Value]()
-    for region in op.regions:
-        defined.update(region.args)
-        for inner in walk(region):
-            used.update(inner.operands)
-            defined.update(inner.results)
-            for nested in inner.regions:
-                defined.update(nested.args)
-    return used - defined

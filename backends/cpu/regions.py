@@ -19,7 +19,7 @@ from vmc.ir.core import Op, Region, Value, walk
 Lowering = Callable[[Emitter, Op], Sequence[Tile | Tensor]]
 
 
-def run_region(e: Emitter, region: Region, args: Sequence[Tile]) -> list[Tile]:
+def run_region(e: Emitter, region: Region, args: Sequence[Tile | Tensor]) -> list[Tile]:
     """Emits a region; the tiles that it yields."""
     outer, e.region = e.region, object()
     for value, tile in zip(region.args, args, strict=True):
@@ -59,10 +59,10 @@ def settle_before(e: Emitter, op: Op) -> None:
 
 
 def scope_of(e: Emitter, value: Value) -> Scope | None:
-    """The memory of a tensor; None if the tensor is made inside the region to come."""
+    """The memory of a tensor; None if the tensor is made, or an argument, inside the region to come."""
     while value not in e.env:
-        definer = e.plan.definer[value]
-        if definer.name == "alloc":
+        definer = e.plan.definer.get(value)
+        if definer is None or definer.name == "alloc":
             return None
         value = definer.operands[0]
     return e.tensor(value).scope

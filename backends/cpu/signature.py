@@ -23,8 +23,9 @@ class Site:
 @dataclass(frozen=True)
 class Signature:
     """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
-    `scalars` name and dtype of the others, in order. `arena` is scratch memory, bytes a thread; `work` estimates the
-    cost of a block in element operations; `serial` forbids several threads.
+    `scalars` name and dtype of the others, in order. `arena` is scratch memory, bytes a thread, to which `dynamic` adds
+    what the function `.scratch` says of a launch; `work` estimates the cost of a block in element operations; `serial`
+    forbids several threads.
     """
 
     entry: str
@@ -32,6 +33,7 @@ class Signature:
     scalars: tuple[tuple[str, str], ...]
     symbols: tuple[str, ...]
     arena: int
+    dynamic: bool
     work: int
     serial: bool
     sites: tuple[Site, ...]
@@ -55,6 +57,7 @@ class Signature:
             scalars,
             tuple(data["symbols"]),
             data["arena"],
+            data["dynamic"],
             data["work"],
             data["serial"],
             sites,

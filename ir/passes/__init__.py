@@ -11,6 +11,7 @@ from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
+from vmc.ir.passes.hoist import hoist
 from vmc.ir.passes.integers import integers
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
@@ -27,6 +28,7 @@ __all__ = [
     "expand",
     "expansion",
     "fold",
+    "hoist",
     "integers",
     "licm",
     "narrow",
@@ -35,7 +37,7 @@ __all__ = [
     "unroll",
 ]
 
-EVERY_PASS = (canonicalize, fold, cse, dce, licm, unroll, narrow, integers, bounds, expand)
+EVERY_PASS = (canonicalize, fold, cse, dce, licm, hoist, unroll, narrow, integers, bounds, expand)
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""
@@ -50,5 +52,5 @@ def pipeline(target: str) -> tuple[Pass, ...]:
     if target == "interp":
         return ()
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, integers)
-    late = (expand, canonicalize, cse, licm, cse, bounds, dce)
+    late = (expand, canonicalize, cse, licm, cse, hoist, cse, bounds, dce)
     return early + late
