@@ -171,7 +171,8 @@ def emit_chunk(
             index.insert(0, e.b.urem(number, extent))
             number = e.b.udiv(number, extent)
         dtype = grid.operands[0].tile.dtype
-        run_region(e, grid.regions[0], [e.splat(dtype, (), place) for place in (number, *index)])
+        places = [e.splat(dtype, (), place) for place in (number, *index)]
+        run_region(e, grid.regions[0], places, lambda tiles: None)
 
     if serial:
         e.each(first, last, block)

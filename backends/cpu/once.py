@@ -65,14 +65,14 @@ def lower_once(e: Emitter, op: Op) -> list[Tensor]:
     keys = [e.scalar(key) for key in op.operands]
     words = header_words(e, 1 + len(keys))
     if not words:
-        run_region(e, op.regions[0], tensors)
+        run_region(e, op.regions[0], tensors, lambda tiles: None)
         return tensors
     filled, *kept = words
     differs = [e.b.icmp_signed("!=", e.load(None, word, I64, 8), key) for word, key in zip(kept, keys, strict=True)]
     empty = e.b.icmp_signed("==", e.load(None, filled, I64, 8), e.index(0))
     with e.when(reduce(e.b.or_, differs, empty)):
         e.store(None, e.index(0), filled, 8)
-        run_region(e, op.regions[0], tensors)
+        run_region(e, op.regions[0], tensors, lambda tiles: None)
         for word, key in zip([filled, *kept], [e.index(1), *keys], strict=True):
             e.store(None, key, word, 8)
     return tensors
