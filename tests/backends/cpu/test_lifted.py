@@ -134,8 +134,8 @@ def emit_at(e: Emitter, case: Case, place: ir.Value, out: ir.Value, lanes: int |
     def address(array: ir.Value, type: DType) -> ir.Value:
         return step_to(e.b, array, place, element_type(type))
 
-    arrays = zip(e.function.args[2:], case.operands, strict=True)
-    operands = [e.b.load(address(array, type), typ=held(type), align=1) for array, type in arrays]
+    given = zip(e.function.args[2:], case.operands, strict=True)
+    operands = [e.b.load(address(array, type), typ=held(type), align=1) for array, type in given]
     result = case.lower(e, *operands)
     assert result.type == held(case.result)
     e.b.store(result, address(out, case.result), align=1)
