@@ -7,9 +7,9 @@ each row of a and column of b, with u = 2**-24, the unit roundoff of f32,
 
     |result - (c + a @ b)|  <=  2**-21 max(max|a|, 2**-106) sum|b|  +  u |result|  +  2**-149
 
-where the last two are for the sum with c and for results below the normal range. Half of the first comes from
-|n - a / (2**-21 P)| <= 1/2 of n = 65536 d1 + 256 d2 + d3, the rest from adding up the products of the digits in f32.
-A row with an infinity or a NaN gives infinities or NaN.
+where the last two are for the sum with c and for results below the normal range, and results so near the largest
+number may overflow. Half of the first comes from |n - a / (2**-21 P)| <= 1/2 for n = 65536 d1 + 256 d2 + d3, the rest
+from adding up the products of the digits in f32. A row with an infinity or a NaN gives infinities or NaN.
 """
 
 from __future__ import annotations

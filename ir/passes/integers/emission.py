@@ -82,9 +82,8 @@ class Emission:
         producer, function = self.rewriter.producer(value), self.facts.function(value)
         if producer is not None and not is_pinned(producer):
             if producer.name in MOVING:
-                return self.rewriter.emit(
-                    producer.name, self.integers(producer.operands[0], shift, type), **producer.attrs
-                )
+                inner = self.integers(producer.operands[0], shift, type)
+                return self.rewriter.emit(producer.name, inner, **producer.attrs)
             if self.keeps_integers(producer):
                 return self.cast(producer.operands[0], type)
         if function is not None:

@@ -48,7 +48,7 @@ class Unsigned:
 
     @property
     def exact(self) -> Exact:
-        """The elements' integers, n aside."""
+        """What the elements are."""
         return Exact(self.shift, self.low, self.low + self.span)
 
     @property

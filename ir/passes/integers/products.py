@@ -24,18 +24,19 @@ from vmc.ir.passes.rewrite import Rewriter, each_kernel
 from vmc.ir.types import DType
 
 LARGEST_SUM = (1 << 31) - 1
-LARGEST_SCALE = 100
-"""Powers of two of this magnitude, times any sum, are normal numbers of f32."""
+LARGEST_SCALE = 96
+"""2**-96 and 2**96 times any sum are normal numbers of f32."""
 
 
 def select_integers(module: Module) -> Module:
-    """Needs: a well-formed module; merged casts help. Guarantees: a `dot` whose left factor provably is a multiple of a
-    power of two in the range of i8, and whose right factor is one in a range of at most 16 bits, takes an i8 and a u8
-    (two such dots, for more than 8 bits) and sums in i32, which provably does not overflow; the least number of the
-    right factor is folded into what the sums start from. In `fast` kernels, so does a float `dot` with any left factor:
-    see `digits` for the bound. Every such product has a note with the proof. Idempotent. Keeps: everything else; the
-    bits of every result, where the sums of a float product fit its significand, or else the bound of `dot`; the casts,
-    for `dce` to remove.
+    """Needs: a well-formed module; merged casts help. Guarantees: a `dot` whose left factor provably is, up to a power
+    of two, an integer of i8, and whose right factor is one of an interval of at most 16 bits, takes an i8 and a u8 (two
+    such dots for more than 8 bits) and sums in i32, unless the sums of a float product might overflow there; the least
+    number of the right factor is folded into what the sums start from. In `fast` kernels a float `dot` with any left
+    factor, and at most 8 bits on the right, is three such dots, with |error| <= 2^-21 max|a| sum|b| for each row of a
+    and column of b (see `digits`). Each product has a note with the proof. Idempotent. Keeps: everything else; in other
+    kernels the bits of every result where the sums fit the significand, but for the sign of a zero, and else the bound
+    of `dot`; the casts, for `dce` to remove.
     """
     return each_kernel(module, select_in)
 
@@ -68,7 +69,14 @@ class Proof:
 
     @property
     def shift(self) -> int:
+        """The sums are multiples of 2**-shift."""
         return self.left.shift + self.right.shift
+
+    @property
+    def holds(self) -> bool:
+        """Whether i32 has all sums, and f32 what the factors and the sums are scaled by."""
+        scales = (self.left.shift, self.right.shift, self.shift)
+        return self.largest_sum <= LARGEST_SUM and all(abs(scale) <= LARGEST_SCALE for scale in scales)
 
 
 class _Selector(Rewriter):
@@ -100,7 +108,7 @@ class _Selector(Rewriter):
 
     def exact_product(self, op: Op, proof: Proof) -> Sequence[Value] | None:
         type = op.result.tile.dtype
-        if type != I32 and (proof.largest_sum > LARGEST_SUM or abs(proof.shift) > LARGEST_SCALE):
+        if type != I32 and not proof.holds:
             return None
         left = self.emission.signed_bytes(op.operands[0], proof.left.shift)
         right = self.emission.unsigned_bytes(proof.right)
@@ -124,8 +132,7 @@ class _Selector(Rewriter):
     def product_of_digits(self, op: Op, right: Unsigned) -> Sequence[Value] | None:
         a, _, start = op.operands
         proof = Proof(a.tile.shape[1], Exact(0, -digits.LARGEST_DIGIT, digits.LARGEST_DIGIT - 1), right)
-        fits = right.bytes == 1 and proof.largest_sum <= LARGEST_SUM and abs(right.shift) <= LARGEST_SCALE
-        if not self.fast or op.result.tile.dtype != F32 or not fits:
+        if not self.fast or op.result.tile.dtype != F32 or right.bytes > 1 or not proof.holds:
             return None
         planes = self.emission.unsigned_bytes(right)
         self.notes.append(Note("integers", digits_text(op, proof), op.span))
