@@ -14,6 +14,7 @@ from vmc.ir.passes.fold import fold
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
+from vmc.ir.passes.relayout import relayout
 from vmc.ir.passes.unroll import unroll
 
 __all__ = [
@@ -29,18 +30,21 @@ __all__ = [
     "licm",
     "narrow",
     "pipeline",
+    "relayout",
     "run",
     "unroll",
 ]
 
-EVERY_PASS = (canonicalize, fold, cse, dce, licm, unroll, narrow, bounds, expand)
+EVERY_PASS = (canonicalize, fold, cse, dce, licm, unroll, narrow, relayout(), bounds, expand)
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""
 
 
-def pipeline(target: str) -> tuple[Pass, ...]:
+def pipeline(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
     """The passes that prepare a module for a target (`interp`, `cpu`, `cuda:sm_90a`, ...), in order.
+
+    `dense` names the parameters whose order in memory no pass may choose, since their callers have them as declared.
 
     The reference VM executes modules as they are. The composite operations are expanded in the middle, so that what
     their expansions share is merged and what does not change leaves the loops.
@@ -49,4 +53,4 @@ def pipeline(target: str) -> tuple[Pass, ...]:
         return ()
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
     late = (expand, canonicalize, cse, licm, cse, bounds, dce)
-    return early + late
+    return (*early, relayout(dense), *late)

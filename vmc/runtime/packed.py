@@ -24,6 +24,7 @@ from vmc.ir.types import DType, dtype
 from vmc.ir.types import pack as pack_codes
 from vmc.ir.types import unpack as unpack_codes
 from vmc.ir.types.arrays import as_codes
+from vmc.ir.types.moving import aligned_zeros
 
 Array = npt.NDArray[Any]
 
@@ -43,6 +44,14 @@ class Packed(np.ndarray[Any, np.dtype[np.uint8]]):
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return np.asarray(array)[()] if return_scalar else np.asarray(array)
+
+    def copy(self, order: Any = "C") -> Packed:
+        """A copy that remembers the same, and begins at a cache line as what `pack` makes."""
+        if self.element is None:
+            return super().copy(order)
+        memory = aligned_zeros(self.nbytes)
+        memory[:] = np.asarray(self).reshape(-1)
+        return labelled(memory.reshape(self.shape), self.element, self.extents, self.storage)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return labelled, (np.asarray(self), self.element, self.extents, self.storage)
