@@ -32,6 +32,7 @@ from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.work import estimate
 from vmc.ir.core import Kernel, Module, Op, Region, TensorType, Value, needed, walk
 from vmc.ir.passes import expand
+from vmc.ir.text import storage_text
 
 CONTEXT = ("arguments", "next", "total", "grain", "arena", "stride", "thread", "status")
 
@@ -61,6 +62,7 @@ def generate(kernel: Kernel, machine: Machine) -> Code:
     signature = Signature(
         entry,
         tuple(value.name for value in tensors),
+        tuple(storage_text(value.tensor.storage) if value.tensor.storage else None for value in tensors),
         tuple((value.name, value.tile.dtype.name) for value in scalars),
         kernel.symbols,
         HEADER + max(blocks.arena_size, chunk.arena_size),
