@@ -1,9 +1,9 @@
 """What a register may hold while a kernel runs, as far as addresses need it: sums of unknowns, and pointers in them.
 
-A `Value` is `const + sum(coefficient * unknown)`; an unknown is anything that names one run-time value: a register at a
-function's entry, at a block where ways join, or after an instruction that this vocabulary cannot express. Apart from the
-sum a value has its *origin*: the pointers it is made of, with coefficients; `()` for plain numbers, None where ways or
-instructions have mixed them. An address points into the memory of a pointer if its origin is that pointer, once: so
+A `Value` is `const + sum(coefficient * unknown)`; an unknown is anything that names one run-time value: a register at
+a function's entry, at a block where ways join, or after an instruction that this vocabulary cannot express. Apart from
+the sum a value has its *origin*: the pointers it is made of, with coefficients; `()` for plain numbers, None where ways
+or instructions have mixed them. An address points into the memory of a pointer if its origin is that pointer, once: so
 `p + (q - p)`, which compilers like to write, points into q.
 """
 
@@ -44,7 +44,7 @@ def unknown(name: Hashable, origin: Origin = ()) -> Value:
     return Value(((name, 1),), 0, origin)
 
 
-def number(const: int) -> Value:
+def literal(const: int) -> Value:
     return Value((), const)
 
 
@@ -57,7 +57,7 @@ def add(a: Value, b: Value) -> Value:
 def scale(a: Value, factor: int) -> Value:
     """a * factor."""
     if factor == 0:
-        return number(0)
+        return literal(0)
     terms = tuple((name, factor * count) for name, count in a.terms)
     origin = None if a.origin is None else tuple((name, factor * count) for name, count in a.origin)
     return Value(terms, factor * a.const, origin)

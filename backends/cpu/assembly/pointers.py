@@ -6,8 +6,8 @@ to the functions that are called, with what their callers pass. The memories are
 (scratch of the thread), `stack`, and `constant` (tables).
 
 Where ways join with different values the result is a new unknown, and its origin survives if both had the same; so a
-pointer that a loop advances stays a pointer into its tensor, and the advance per turn is a difference of `Value`s. A loop
-is first taken to change nothing; what it turns out to change becomes unknown at its head, until all agrees.
+pointer that a loop advances stays a pointer into its tensor, and the advance per turn is a difference of `Value`s. A
+loop is first taken to change nothing; what it turns out to change becomes unknown at its head, until all agrees.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from vmc.backends.cpu.assembly import x86
-from vmc.backends.cpu.assembly.text import Function, Immediate, Instruction, Memory, Operand, Register
-from vmc.backends.cpu.assembly.linear import Origin, Value, add, common, number, scale, subtract, unknown
+from vmc.backends.cpu.assembly.linear import Origin, Value, add, common, literal, scale, subtract, unknown
 from vmc.backends.cpu.assembly.loops import order, predecessors
+from vmc.backends.cpu.assembly.text import Function, Immediate, Instruction, Memory, Operand, Register
 
 STACK, CONSTANT, ARENA, ARGUMENTS = "stack", "constant", "arena", "arguments"
 PARAMETERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
@@ -147,15 +147,16 @@ class _Walker:
         before: dict[int, State] = {}
         after: dict[int, State] = {}
         blocks, ways = order(self.function), predecessors(self.function)
+        place = {number: at for at, number in enumerate(blocks)}
+        backward = [(latch, to) for to in blocks for latch in ways[to] if place.get(latch, -1) >= place[to]]
         changed = True
         while changed:
             before, after = {}, {}
             for number in blocks:
                 before[number] = self.start(number, [after[other] for other in ways[number] if other in after])
                 after[number] = self.run(number, before[number])
-            place = {number: at for at, number in enumerate(blocks)}
-            backward = [(latch, to) for to in blocks for latch in ways[to] if place.get(latch, -1) >= place[to]]
-            changed = any([self.disagree(to, before[to], after[latch]) for latch, to in backward])
+            news = [self.disagree(to, before[to], after[latch]) for latch, to in backward]
+            changed = any(news)
         for number in blocks:
             self.run(number, before[number], record=True)
         return Flow(self.function, before, after, tuple(self.touches))
@@ -233,7 +234,7 @@ class _Walker:
 
     def address(self, memory: Memory) -> Value:
         """Where an operand in memory lies."""
-        result = number(memory.displacement)
+        result = literal(memory.displacement)
         if memory.symbol:
             result = add(result, unknown(("symbol", memory.symbol), ((CONSTANT, 1),)))
         if memory.base and memory.base != "rip":
@@ -246,7 +247,7 @@ class _Walker:
         """What an instruction reads from an operand."""
         match operand:
             case Immediate(value):
-                return number(value) if value is not None else unknown(("def", *self.where), ((CONSTANT, 1),))
+                return literal(value) if value is not None else unknown(("def", *self.where), ((CONSTANT, 1),))
             case Register(name):
                 return self.register(x86.whole(name))
             case Memory():
@@ -279,12 +280,12 @@ class _Walker:
         name = instruction.mnemonic
         if name.startswith("push"):
             value = self.operand(instruction.operands[0], True)
-            self.state["rsp"] = add(self.register("rsp"), number(-8))
+            self.state["rsp"] = add(self.register("rsp"), literal(-8))
             self.state[slot(self.register("rsp"))] = value
             return
         if name.startswith("pop") and len(instruction.operands) == 1 and not name.startswith("popcnt"):
             self.assign(instruction, self.loaded(Memory(0, base="rsp"), True))
-            self.state["rsp"] = add(self.register("rsp"), number(8))
+            self.state["rsp"] = add(self.register("rsp"), literal(8))
             return
         exact = self.exact(instruction)
         self.assign(instruction, exact if exact is not None else unknown(("def", *self.where), self.mixed(instruction)))
@@ -320,26 +321,26 @@ class _Walker:
             return a if a == b else unknown(("def", *self.where), common(a.origin, b.origin))
         if name in ("andq", "andl") and isinstance(operands[0], Immediate):
             return self.rounded(instruction, operands[0])
-        match (name, *operands):
-            case ("movq" | "movabsq", source, _):
+        match name, operands:
+            case "movq" | "movabsq", (source, _):
                 return self.operand(source, True)
-            case ("leaq", Memory() as memory, _):
+            case "leaq", (Memory() as memory, _):
                 return self.address(memory)
-            case ("addq", source, target):
+            case "addq", (source, target):
                 return add(self.operand(target, True), self.operand(source, True))
-            case ("subq", source, target):
+            case "subq", (source, target):
                 return subtract(self.operand(target, True), self.operand(source, True))
-            case ("incq", target):
-                return add(self.operand(target, True), number(1))
-            case ("decq", target):
-                return add(self.operand(target, True), number(-1))
-            case ("negq", target):
+            case "incq", (target,):
+                return add(self.operand(target, True), literal(1))
+            case "decq", (target,):
+                return add(self.operand(target, True), literal(-1))
+            case "negq", (target,):
                 return scale(self.operand(target, True), -1)
-            case ("shlq" | "salq", target):
+            case "shlq" | "salq", (target,):
                 return scale(self.operand(target, True), 2)
-            case ("shlq" | "salq", Immediate(int(count)), target):
+            case "shlq" | "salq", (Immediate(int(count)), target):
                 return scale(self.operand(target, True), 1 << count)
-            case ("imulq", Immediate(int(factor)), source, _):
+            case "imulq", (Immediate(int(factor)), source, _):
                 return scale(self.operand(source, True), factor)
         return None
 
@@ -347,8 +348,8 @@ class _Walker:
         """The result of `movl $c, r` and of `xorl r, r`."""
         first, last = instruction.operands
         if instruction.mnemonic == "movl":
-            return number(first.value) if isinstance(first, Immediate) and first.value is not None else None
-        return number(0) if isinstance(first, Register) and first == last else None
+            return literal(first.value) if isinstance(first, Immediate) and first.value is not None else None
+        return literal(0) if isinstance(first, Register) and first == last else None
 
     def rounded(self, instruction: Instruction, mask: Immediate) -> Value:
         """A pointer stays one when its low bits are cleared; its low bits alone are a number."""
@@ -361,10 +362,12 @@ class _Walker:
         facts = self.fact(instruction)
         last = len(instruction.operands) - 1
         for place, operand in enumerate(instruction.operands):
-            is_address = isinstance(operand, Memory) and instruction.mnemonic.startswith("lea")
             if place == last and (facts.overwrites or (isinstance(operand, Memory) and not facts.reads)):
                 continue
-            value = self.address(operand) if is_address else self.operand(operand, facts.pointer_sized)
+            if isinstance(operand, Memory) and instruction.mnemonic.startswith("lea"):
+                value = self.address(operand)
+            else:
+                value = self.operand(operand, facts.pointer_sized)
             if value.origin != ():
                 return None
         return ()

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vmc.backends.cpu.assembly import x86
-from vmc.backends.cpu.assembly.text import Function, Instruction
-from vmc.backends.cpu.assembly.x86 import Kind
 from vmc.backends.cpu.assembly.linear import Terms, Value, subtract
 from vmc.backends.cpu.assembly.loops import Loop, dominators, loops
 from vmc.backends.cpu.assembly.pointers import ARENA, ARGUMENTS, CONSTANT, STACK, Abi, Flow, Touch, follow
+from vmc.backends.cpu.assembly.text import Function, Instruction
+from vmc.backends.cpu.assembly.x86 import Kind
 from vmc.backends.cpu.signature import Signature
 
 
@@ -42,7 +42,8 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class LoopReport:
-    """An innermost loop. `multiply_adds` a turn, None where instructions do not tell; `memories` are the tensors by
+    """An innermost loop. `multiply_adds` a turn, None where instructions do not tell, and the most that one instruction
+    adds; `memories` are the tensors by
     name, `arena` and `stack`, and "?" for addresses that were not followed. `vector_bits`: the widest register.
     """
 
@@ -53,6 +54,7 @@ class LoopReport:
     vector_bits: int
     spills: int
     multiply_adds: int | None
+    most_products: int
     memories: Mapping[str, Access]
 
     @property
@@ -96,6 +98,7 @@ def loop_report(flow: Flow, loop: Loop) -> LoopReport:
         max(map(x86.widest, inside), default=0),
         spills(flow.function, inside),
         sum(certain) if len(certain) == len(products) else None,
+        max(certain, default=0),
         memories(flow, loop, touches),
     )
 
@@ -104,8 +107,7 @@ def spills(function: Function, inside: Sequence[Instruction]) -> int:
     """Accesses to the stack that only a lack of registers explains. LLVM marks them, in assembly with comments; without
     any, all accesses at fixed places of the frame count.
     """
-    commented = any(instruction.comment for instruction in function.instructions)
-    if commented:
+    if function.commented:
         return sum(("Spill" in ins.comment) + ("Reload" in ins.comment) for ins in inside)
     return sum(is_fixed_in_frame(instruction) for instruction in inside)
 

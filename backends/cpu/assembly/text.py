@@ -56,7 +56,7 @@ Operand = Register | Immediate | Memory | Target
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Instruction:
-    """One instruction. `mask` is the register that masks it, "" for none; `comment` what the compiler wrote beside it."""
+    """One instruction. `mask` is the register that masks it, "" for none; `comment` what LLVM wrote beside it."""
 
     mnemonic: str
     operands: tuple[Operand, ...]
@@ -104,10 +104,11 @@ class Block:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Function:
-    """A function. The first block is the entry."""
+    """A function. The first block is the entry. `commented`: the text has LLVM's comments."""
 
     name: str
     blocks: tuple[Block, ...]
+    commented: bool = False
 
     @property
     def instructions(self) -> Iterator[Instruction]:
@@ -122,13 +123,14 @@ def parse(text: str) -> tuple[Function, ...]:
     tables = jump_targets(lines)
     functions: list[Function] = []
     current: list[tuple[str, list[Instruction]]] | None = None
+    commented = False
     for code, comment in lines:
         label = label_of(code)
-        if label in names:
-            current = [(label, [])]
+        if label is not None and label in names:
+            current, commented = [(label, [])], bool(comment)
         elif current is not None and label is not None:
             if label.startswith(".Lfunc_end"):
-                functions.append(connect(current, tables))
+                functions.append(connect(current, tables, commented))
                 current = None
             else:
                 current.append((label, []))
@@ -169,7 +171,7 @@ def jump_targets(lines: Sequence[tuple[str, str]]) -> frozenset[str]:
     return frozenset(found)
 
 
-def connect(parts: Sequence[tuple[str, list[Instruction]]], tables: frozenset[str]) -> Function:
+def connect(parts: Sequence[tuple[str, list[Instruction]]], tables: frozenset[str], commented: bool) -> Function:
     """The function of labelled runs of instructions; empty runs without a label are dropped."""
     kept = [(label, run) for place, (label, run) in enumerate(parts) if run or label or place == 0]
     numbers = {label: number for number, (label, _) in enumerate(kept) if label}
@@ -187,7 +189,7 @@ def connect(parts: Sequence[tuple[str, list[Instruction]]], tables: frozenset[st
         if (last is None or last.falls_through) and number + 1 < len(kept):
             successors.append(number + 1)
         blocks.append(Block(label, tuple(run), tuple(dict.fromkeys(successors))))
-    return Function(parts[0][0], tuple(blocks))
+    return Function(parts[0][0], tuple(blocks), commented)
 
 
 # Instructions

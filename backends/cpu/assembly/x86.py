@@ -1,7 +1,7 @@
 """What x86 instructions do, as far as counting them needs it: class, width of access, products, registers written.
 
-Everything is read from tables over the beginnings of mnemonics (the longest that fits counts), written without the `v` of
-AVX. An instruction that no table knows is `Kind.OTHER`, and a width that is not known is None: nothing is guessed.
+Everything is read from tables over the beginnings of mnemonics (the longest that fits counts), written without the `v`
+of AVX. An instruction that no table knows is `Kind.OTHER`, and a width that is not known is None: nothing is guessed.
 Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
 """
 
@@ -40,12 +40,17 @@ VECTOR_KINDS: Mapping[str, Kind] = {
     **of(Kind.MOVE, "mov lddqu maskmov pmaskmov tilezero"),
     **of(Kind.LOAD, "gather pgather tileload"),
     **of(Kind.STORE, "scatter pscatter tilestore"),
-    **of(Kind.SHUFFLE, "perm pshuf shuf unpck punpck pack pinsr pextr insert extract broadcast pbroadcast align palign"),
+    **of(
+        Kind.SHUFFLE, "perm pshuf shuf unpck punpck pack pinsr pextr insert extract broadcast pbroadcast align palign"
+    ),
     **of(Kind.SHUFFLE, "blend pblend movddup movshdup movsldup movlhps movhlps expand compress pexpand pcompress"),
     **of(Kind.SHUFFLE, "pslldq psrldq"),
     **of(Kind.SHIFT, "psll psrl psra prol pror pshld pshrd pmultishift"),
     **of(Kind.LOGIC, "pand por pxor and or xor ptern ptest test gf2p8"),
-    **of(Kind.ARITHMETIC, "add sub padd psub phadd phsub hadd hsub min max pmin pmax pavg pabs phminpos cmp pcmp div sqrt rcp rsqrt"),
+    **of(
+        Kind.ARITHMETIC,
+        "add sub padd psub phadd phsub hadd hsub min max pmin pmax pavg pabs phminpos cmp pcmp div sqrt rcp rsqrt",
+    ),
     **of(Kind.ARITHMETIC, "psad dbpsad mpsad round rndscale psign scalef getexp getmant range reduce fixupimm popcnt"),
     **of(Kind.ARITHMETIC, "ppopcnt lzcnt plzcnt conflict pconflict comi ucomi fpclass"),
     **of(Kind.MULTIPLY, "mul pmul pmadd fmadd fmsub fnmadd fnmsub fmaddsub fmsubadd dp pdp tdp"),
@@ -157,7 +162,7 @@ def products_per_lane(name: str) -> tuple[int, int] | None:
 
 
 def multiply_adds(instruction: Instruction) -> int | None:
-    """Products that one execution adds up; 0 for an instruction that adds none, None where its size is set elsewhere."""
+    """Products that one execution adds up: 0 for one that adds none, None where another instruction sets its size."""
     name = plain(instruction)
     if name.startswith("tdp"):
         return None
@@ -223,7 +228,9 @@ def vector_access_bits(name: str, vectors: list[int], instruction: Instruction) 
         return 128
     if name[-2:] in SCALARS and name[0] != "p":
         return SCALARS[name[-2:]]
-    if name.startswith(("tile", "gather", "pgather", "scatter", "pscatter", "compress", "expand", "pcompress", "pexpand")):
+    if name.startswith(
+        ("tile", "gather", "pgather", "scatter", "pscatter", "compress", "expand", "pcompress", "pexpand")
+    ):
         return None
     return full if longest(name, VECTOR_KINDS) is not None else None
 
@@ -308,7 +315,9 @@ def overwrites(instruction: Instruction) -> bool:
 
 
 IMPLICIT: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("mulq", "mull", "mulb", "mulw", "divq", "divl", "idivq", "idivl", "divb", "idivb"), ("rax", "rdx")),
+    **dict.fromkeys(
+        ("mulq", "mull", "mulb", "mulw", "divq", "divl", "idivq", "idivl", "divb", "idivb"), ("rax", "rdx")
+    ),
     **dict.fromkeys(("cqto", "cltd", "cwtd"), ("rdx",)),
     **dict.fromkeys(("cltq", "cwtl", "cbtw"), ("rax",)),
     **dict.fromkeys(("cmpxchgq", "cmpxchgl", "cmpxchgb", "cmpxchgw"), ("rax",)),
