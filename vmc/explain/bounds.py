@@ -20,7 +20,7 @@ def bounds(tensors: Sequence[TensorReport], work: Work, loops: Sequence[LoopCost
     found = [memory(tensors, used)]
     if work.multiply_adds:
         found.append(products(work, loops, used))
-    return (*found, instructions(work, loops, used))
+    return (*found, instructions(tensors, work, loops, used))
 
 
 def memory(tensors: Sequence[TensorReport], limits: Limits) -> Bound:
@@ -38,7 +38,7 @@ def products(work: Work, loops: Sequence[LoopCost], limits: Limits) -> Bound:
     return Bound("products", work.multiply_adds / rate, how)
 
 
-def instructions(work: Work, loops: Sequence[LoopCost], limits: Limits) -> Bound:
+def instructions(tensors: Sequence[TensorReport], work: Work, loops: Sequence[LoopCost], limits: Limits) -> Bound:
     """Each of the best loops counts once, for what it has to do most turns for."""
     turns: dict[LoopCost, float] = {}
     missing: list[str] = []
@@ -47,20 +47,24 @@ def instructions(work: Work, loops: Sequence[LoopCost], limits: Limits) -> Bound
         turns[best] = work.multiply_adds / best.multiply_adds
     elif work.multiply_adds:
         missing.append("products")
-    for name, count in work.read.items():
-        loop = best_for_elements(loops, name)
-        if loop is None and any(
-            reading.load_bits for loop in loops for reading in loop.tensors if reading.tensor == name
-        ):
-            missing.append(f"`{name}`")
-        elif loop is not None:
-            turns[loop] = max(turns.get(loop, 0.0), count / (loop.elements(name) or 1.0))
+    for tensor in tensors:
+        loop = best_for_elements(loops, tensor.name)
+        if loop is not None:
+            turns[loop] = max(turns.get(loop, 0.0), least_reads(tensor, work) / (loop.elements(tensor.name) or 1.0))
+        elif any(loop.reads(tensor.name) for loop in loops):
+            missing.append(f"`{tensor.name}`")
     if not turns:
         return Bound("instructions", None, f"elements a turn are not derived: {', '.join(missing) or 'no loop'}")
     total = sum(times * loop.instructions for loop, times in turns.items())
     rate = limits.instructions * limits.clock * limits.cores
     how = f"{total:,.0f} instructions in {', '.join(loop.label for loop in turns)}, at {rate / 1e9:.1f} G/s"
     return Bound("instructions", total / rate, how + (f"; without {', '.join(missing)}" if missing else ""))
+
+
+def least_reads(tensor: TensorReport, work: Work) -> int:
+    """Elements of a tensor that are read; where slices may reach past the end, what lies there is not."""
+    count = work.read.get(tensor.name, 0)
+    return min(count, tensor.elements or 0) if tensor.checked else count
 
 
 def best_for_products(loops: Sequence[LoopCost]) -> LoopCost | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 from vmc.backends import cpu
@@ -78,9 +79,7 @@ def tensor_report(
     value: Value, symbols: Mapping[str, int], work: Work | None, accessed: Slices | None, access: Access
 ) -> TensorReport:
     type = value.tensor
-    elements = 1
-    for dim in type.shape if work is not None else ():
-        elements *= evaluate(dim, symbols)
+    elements = prod(evaluate(dim, symbols) for dim in type.shape) if work is not None else None
     return TensorReport(
         value.name,
         f"{type.dtype.name}[{', '.join(map(str, type.shape))}]",
@@ -88,6 +87,7 @@ def tensor_report(
         storage_text(type.storage) if type.storage is not None else None,
         bits_per_element(type),
         tensor_bytes(type, symbols),
+        elements,
         bytes_formula(type),
         work.read.get(value.name, 0) / elements if work is not None and elements else None,
         tuple(str(type.shape[dim]) for dim in accessed.checked) if accessed is not None else (),

@@ -15,7 +15,7 @@ def table(explanation: Explanation) -> str:
     parts = [
         head(explanation),
         section("tensors", tensors(explanation)),
-        section("operations of a launch", operations(explanation)),
+        section("operations of a launch, tiles counted whole", operations(explanation)),
         section("decisions of the passes", decisions(explanation)),
         section("innermost loops", loops(explanation)),
         section("predicted time of a launch, at least", times(explanation)),
@@ -114,9 +114,7 @@ def loops(explanation: Explanation) -> Iterator[str]:
     if rest:
         yield f"and {rest} that use narrower registers (remainders, edges): --json lists them"
     for tensor in explanation.tensors:
-        if any(
-            reading.load_bits for loop in explanation.loops for reading in loop.tensors if reading.tensor == tensor.name
-        ):
+        if any(loop.reads(tensor.name) for loop in explanation.loops):
             yield per_element(explanation, tensor)
 
 

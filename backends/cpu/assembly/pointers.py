@@ -22,6 +22,12 @@ from vmc.backends.cpu.assembly.loops import order, predecessors
 from vmc.backends.cpu.assembly.text import Function, Immediate, Instruction, Memory, Operand, Register
 
 STACK, CONSTANT, ARENA, ARGUMENTS = "stack", "constant", "arena", "arguments"
+COPYING = {
+    "memcpy": (("rsi", True), ("rdi", False)),
+    "memmove": (("rsi", True), ("rdi", False)),
+    "memset": (("rdi", False),),
+}
+"""Functions of C that loops become, with the registers by which they read (True) and write."""
 PARAMETERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 State = dict[Hashable, Value]
 """By registers and slots. A vector register is in it only while it may hold pointers."""
@@ -220,6 +226,10 @@ class _Walker:
     def record(self, instruction: Instruction) -> None:
         if instruction.is_call and instruction.target is not None:
             self.calls.append((instruction.target.label, {name: self.register(name) for name in PARAMETERS}))
+            for register, reads in COPYING.get(instruction.target.label, ()):
+                address = self.register(register)
+                touch = Touch(instruction, self.where[0], address.pointer, address, None, reads, not reads)
+                self.touches.append(touch)
         memory, facts = instruction.memory, self.fact(instruction)
         if memory is not None and (facts.reads or facts.writes):
             address, bits = self.address(memory), x86.access_bits(instruction)
