@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from vmc.backends.cpu import address, planes, rows
+from vmc.backends.cpu import address, atoms, planes, rows
 from vmc.backends.cpu.elements import I1, constant
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.tiles import Buffer, Index, Origin, Tensor, Tile
@@ -111,6 +111,10 @@ def lower_load(e: Emitter, op: Op) -> tuple[Tile]:
     source = e.tensor(op.operands[0])
     slice = make_slice(e, source, [e.scalar(start) for start in op.operands[1:]], op.attrs)
     fill = constant(source.type.dtype, int(str(op.attrs["fill"])))
+    if op.result in e.plan.driven:
+        tile = atoms.load_in_atoms(e, slice, op)
+        if tile is not None:
+            return (tile,)
     return (load_slice(e, slice, fill, op.operands[1:], op.attrs),)
 
 
@@ -121,12 +125,19 @@ def load_slice(e: Emitter, slice: Slice, fill: ir.Value, starts: Sequence[Value]
         return e.splat(dtype, (), load_scalar(e, slice, fill))
     if slice.whole and address.is_plain(slice.tensor):
         tile = Tile(dtype, slice.shape, lambda place: address.read_element(e, slice.tensor, slice.index(e, place)))
-        tile.origin = Origin(slice.tensor.scope, tuple(starts), attrs["sizes"], attrs["steps"])
+        tile.origin = Origin(slice.tensor.scope, tuple(starts), attrs["sizes"], attrs["steps"], row_address(e, slice))
         tile.sources = {tile: True}
         return tile
     buffer = e.allocate(dtype, Tile(dtype, slice.shape).size)
     copy_in(e, slice, fill, buffer)
     return e.settled_tile(dtype, slice.shape, buffer)
+
+
+def row_address(e: Emitter, slice: Slice) -> Callable[[Index], ir.Value] | None:
+    """Where an element lies, of a slice of a plain tensor whose rows are runs of memory."""
+    if slice.axes[-1] is None or slice.steps[-1] != 1:
+        return None
+    return lambda place: address.plain_address(e, slice.tensor, slice.index(e, place))
 
 
 def load_scalar(e: Emitter, slice: Slice, fill: ir.Value) -> ir.Value:

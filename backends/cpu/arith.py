@@ -1,8 +1,8 @@
-"""What the elementwise operations are on one element: wrapping integers, IEEE floats, each operation rounded once.
+"""What the elementwise operations are on one element, or on each lane of vectors of them: wrapping integers, IEEE floats, each operation rounded once.
 
-f16 and bf16 compute in float and round, which gives the correctly rounded result (Figueroa, "When is double rounding
-innocuous?", 1995: 24 >= 2*11 + 2). LLVM's integer division is undefined for zero divisors and for the least value over
--1, so neither ever reaches it.
+Vectors of elements give the vector of the results. f16 and bf16 compute in float and round, which gives the correctly
+rounded result (Figueroa, "When is double rounding innocuous?", 1995: 24 >= 2*11 + 2). LLVM's integer division is
+undefined for zero divisors and for the least value over -1, so neither ever reaches it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from vmc.backends.cpu.casts import is_signed, round_to_bfloat, round_to_half, widen_float
-from vmc.backends.cpu.elements import I8, container_bits, element_type, to_code, wrap
+from vmc.backends.cpu.elements import (
+    I1,
+    I8,
+    container_bits,
+    like,
+    number,
+    suffix,
+    to_code,
+    wrap,
+)
 from vmc.backends.cpu.emitter import Emitter
 from vmc.ir.types import DType
 
 Lowering = Callable[..., ir.Value]
-
-
-def number(type: ir.Type, value: int) -> ir.Constant:
-    return ir.Constant(type, value)
-
-
-def suffix(type: ir.Type) -> str:
-    """An LLVM type's name in an intrinsic's."""
-    return {"half": "f16", "float": "f32", "double": "f64"}.get(str(type), str(type))
 
 
 # Integers
@@ -42,7 +42,7 @@ def int_binary(name: str) -> Lowering:
 
 def int_extreme(name: str) -> Lowering:
     def lower(e: Emitter, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
-        return e.call(f"llvm.{'s' if is_signed(dtype) else 'u'}{name}.{a.type}", a.type, a, b)
+        return e.call(f"llvm.{'s' if is_signed(dtype) else 'u'}{name}.{suffix(a.type)}", a.type, a, b)
 
     return lower
 
@@ -83,7 +83,7 @@ def int_mod(e: Emitter, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
 
 
 def int_mulhi(e: Emitter, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
-    wide = ir.IntType(2 * container_bits(dtype))
+    wide = like(a.type, ir.IntType(2 * container_bits(dtype)))
     extend = e.b.sext if is_signed(dtype) else e.b.zext
     product = e.b.mul(extend(a, wide), extend(b, wide))
     return wrap(e.b, dtype, e.b.trunc(e.b.lshr(product, number(wide, dtype.width)), a.type))
@@ -108,27 +108,27 @@ def int_shr(e: Emitter, dtype: DType, a: ir.Value, count: ir.Value) -> ir.Value:
 
 
 def int_popcount(e: Emitter, dtype: DType, a: ir.Value) -> ir.Value:
-    return wrap(e.b, dtype, e.call(f"llvm.ctpop.{a.type}", a.type, to_code(e.b, dtype, a)))
+    return wrap(e.b, dtype, e.call(f"llvm.ctpop.{suffix(a.type)}", a.type, to_code(e.b, dtype, a)))
 
 
 def int_clz(e: Emitter, dtype: DType, a: ir.Value) -> ir.Value:
-    defined = ir.Constant(ir.IntType(1), 0)
-    zeros = e.call(f"llvm.ctlz.{a.type}", a.type, to_code(e.b, dtype, a), defined)
+    defined = number(I1, 0)
+    zeros = e.call(f"llvm.ctlz.{suffix(a.type)}", a.type, to_code(e.b, dtype, a), defined)
     return wrap(e.b, dtype, e.b.sub(zeros, number(a.type, container_bits(dtype) - dtype.width)))
 
 
 def int_ctz(e: Emitter, dtype: DType, a: ir.Value) -> ir.Value:
-    defined = ir.Constant(ir.IntType(1), 0)
+    defined = number(I1, 0)
     code = to_code(e.b, dtype, a)
     if container_bits(dtype) > dtype.width:
         code = e.b.or_(code, number(a.type, 1 << dtype.width))
-    return wrap(e.b, dtype, e.call(f"llvm.cttz.{a.type}", a.type, code, defined))
+    return wrap(e.b, dtype, e.call(f"llvm.cttz.{suffix(a.type)}", a.type, code, defined))
 
 
 def int_compare(sign: str) -> Lowering:
     def lower(e: Emitter, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
         compare = e.b.icmp_signed if is_signed(dtype) else e.b.icmp_unsigned
-        return e.b.zext(compare(sign, a, b), I8)
+        return e.b.zext(compare(sign, a, b), like(a.type, I8))
 
     return lower
 
@@ -166,7 +166,7 @@ def float_intrinsic(name: str) -> Lowering:
 def float_compare(sign: str) -> Lowering:
     def lower(e: Emitter, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
         compare = e.b.fcmp_unordered if sign == "!=" else e.b.fcmp_ordered
-        return e.b.zext(compare(sign, widen_float(e, dtype, a), widen_float(e, dtype, b)), I8)
+        return e.b.zext(compare(sign, widen_float(e, dtype, a), widen_float(e, dtype, b)), like(a.type, I8))
 
     return lower
 
@@ -180,7 +180,7 @@ def on_code(operate: Callable[..., ir.Value]) -> Lowering:
 
     def lower(e: Emitter, dtype: DType, *operands: ir.Value) -> ir.Value:
         codes = [to_code(e.b, dtype, operand) for operand in operands]
-        return e.b.bitcast(operate(e, sign_bit(dtype), *codes), element_type(dtype))
+        return e.b.bitcast(operate(e, sign_bit(dtype), *codes), operands[0].type)
 
     return lower
 
@@ -251,7 +251,7 @@ FLOATING: dict[str, Lowering] = {
 
 
 def step(e: Emitter, name: str, dtype: DType, *operands: ir.Value) -> ir.Value:
-    """One elementwise operation of the tile IR on elements."""
+    """One elementwise operation of the tile IR on elements, or lane by lane on vectors of equally many."""
     table = INTEGER if dtype.is_int else FLOATING
     return table[name](e, dtype, *operands)
 

@@ -1,7 +1,8 @@
 """Conversions between numeric types on one element: exact decoding, rounding once, every mode, saturating or not.
 
-The meaning is `vmc.ir.types.encoding`'s. Quick ways (an LLVM conversion, a few integer operations) are taken where they
-give the same; everything else goes through `rounding`, the integer algorithm on significands.
+A vector of elements gives the vector of the results. The meaning is `vmc.ir.types.encoding`'s. Quick ways (an LLVM
+conversion, a few integer operations) are taken where they give the same; everything else goes through `rounding`, the
+integer algorithm on significands.
 """
 
 from __future__ import annotations
@@ -20,8 +21,13 @@ from vmc.backends.cpu.elements import (
     container_bits,
     element_type,
     from_code,
+    like,
+    number,
     resize,
+    scalar_of,
+    suffix,
     to_code,
+    width_of,
     wrap,
 )
 from vmc.backends.cpu.emitter import Emitter
@@ -33,7 +39,7 @@ F16, F32 = dtype("f16"), dtype("f32")
 
 @dataclass(frozen=True)
 class Mode:
-    """How a cast rounds; `noise` is the i32 of random bits of a stochastic one."""
+    """How a cast rounds; `noise` is the i32 of random bits of a stochastic one, a vector where the element is one."""
 
     rounding: str
     saturate: bool | None
@@ -49,57 +55,59 @@ def is_signed(dtype: DType) -> bool:
 
 def widen_float(e: Emitter, dtype: DType, element: ir.Value) -> ir.Value:
     """The exact value of a float's element: double for f64, float for every other type."""
+    float_type = like(element.type, FLOAT)
     match dtype.name:
         case "f32" | "f64":
             return element
         case "f16" if e.has_half:
-            return e.b.fpext(element, FLOAT)
+            return e.b.fpext(element, float_type)
         case "bf16":
-            return e.b.bitcast(e.b.shl(e.b.zext(element, I32), ir.Constant(I32, 16)), FLOAT)
+            bits = e.b.zext(element, like(element.type, I32))
+            return e.b.bitcast(e.b.shl(bits, number(bits.type, 16)), float_type)
         case "tf32":
-            used = ir.Constant(I32, (1 << 32) - (1 << dtype.unused_bits))
-            return e.b.bitcast(e.b.and_(element, used), FLOAT)
+            used = number(element.type, (1 << 32) - (1 << dtype.unused_bits))
+            return e.b.bitcast(e.b.and_(element, used), float_type)
     code = to_code(e.b, dtype, element)
     return decode_fields(e, dtype, resize(e.b, code, I32, signed=False))
 
 
 def decode_fields(e: Emitter, dtype: DType, code: ir.Value) -> ir.Value:
     """The value of a code (i32) of at most 16 bits: its significand times a power of two, both exact floats."""
+    b, float_type = e.b, like(code.type, FLOAT)
 
-    def number(value: int) -> ir.Constant:
-        return ir.Constant(I32, value)
+    def constant(value: int) -> ir.Constant:
+        return ir.Constant(code.type, value)
 
-    b = e.b
-    magnitude = b.and_(code, number((1 << dtype.magnitude_bits) - 1))
-    exponent = b.lshr(magnitude, number(dtype.mantissa_bits))
+    magnitude = b.and_(code, constant((1 << dtype.magnitude_bits) - 1))
+    exponent = b.lshr(magnitude, constant(dtype.mantissa_bits))
     if dtype.has_zero:
-        mantissa = b.and_(magnitude, number((1 << dtype.mantissa_bits) - 1))
-        normal = b.icmp_unsigned("!=", exponent, number(0))
-        significand = b.or_(mantissa, b.select(normal, number(1 << dtype.mantissa_bits), number(0)))
-        power = b.select(normal, exponent, number(1))
-        scale = b.shl(b.add(power, number(127 - dtype.bias - dtype.mantissa_bits)), number(23))
-        value = b.bitcast(b.fmul(b.sitofp(significand, FLOAT), b.bitcast(scale, FLOAT)), I32)
+        mantissa = b.and_(magnitude, constant((1 << dtype.mantissa_bits) - 1))
+        normal = b.icmp_unsigned("!=", exponent, constant(0))
+        significand = b.or_(mantissa, b.select(normal, constant(1 << dtype.mantissa_bits), constant(0)))
+        power = b.select(normal, exponent, constant(1))
+        scale = b.shl(b.add(power, constant(127 - dtype.bias - dtype.mantissa_bits)), constant(23))
+        value = b.bitcast(b.fmul(b.sitofp(significand, float_type), b.bitcast(scale, float_type)), code.type)
     else:
         value = pure_scale(e, dtype, magnitude, exponent)
     if dtype.inf_code is not None:
-        value = b.select(b.icmp_unsigned("==", magnitude, number(dtype.inf_code)), number(0x7F800000), value)
+        value = b.select(b.icmp_unsigned("==", magnitude, constant(dtype.inf_code)), constant(0x7F800000), value)
     if dtype.nan_start is not None:
-        value = b.select(b.icmp_unsigned(">=", magnitude, number(dtype.nan_start)), number(0x7FC00000), value)
+        value = b.select(b.icmp_unsigned(">=", magnitude, constant(dtype.nan_start)), constant(0x7FC00000), value)
     if dtype.has_sign:
-        sign = b.and_(b.lshr(code, number(dtype.magnitude_bits)), number(1))
-        value = b.or_(value, b.shl(sign, number(31)))
-    return b.bitcast(value, FLOAT)
+        sign = b.and_(b.lshr(code, constant(dtype.magnitude_bits)), constant(1))
+        value = b.or_(value, b.shl(sign, constant(31)))
+    return b.bitcast(value, float_type)
 
 
 def pure_scale(e: Emitter, dtype: DType, magnitude: ir.Value, exponent: ir.Value) -> ir.Value:
     """The bits of a float whose exponent 0 is an ordinary power of two, which may be one of float's subnormals."""
-    b, rebias = e.b, 127 - dtype.bias
-    normal = b.add(b.shl(magnitude, ir.Constant(I32, 23 - dtype.mantissa_bits)), ir.Constant(I32, rebias << 23))
+    b, type, rebias = e.b, magnitude.type, 127 - dtype.bias
+    normal = b.add(b.shl(magnitude, number(type, 23 - dtype.mantissa_bits)), number(type, rebias << 23))
     if rebias > 0:
         return normal
-    significand = b.or_(normal, ir.Constant(I32, 1 << 23))
-    subnormal = b.lshr(significand, ir.Constant(I32, 1))
-    return b.select(b.icmp_unsigned("==", exponent, ir.Constant(I32, 0)), subnormal, normal)
+    significand = b.or_(normal, number(type, 1 << 23))
+    subnormal = b.lshr(significand, number(type, 1))
+    return b.select(b.icmp_unsigned("==", exponent, number(type, 0)), subnormal, normal)
 
 
 # Quick roundings to nearest even
@@ -108,7 +116,7 @@ def pure_scale(e: Emitter, dtype: DType, magnitude: ir.Value, exponent: ir.Value
 def round_to_half(e: Emitter, value: ir.Value) -> ir.Value:
     """A float rounded to half, ties to even."""
     if e.has_half:
-        return e.b.fptrunc(value, HALF)
+        return e.b.fptrunc(value, like(value.type, HALF))
     code = encode_float(e, F16, Significand.of_float(e, value), Mode("nearest_even", None))
     return from_code(e.b, F16, code)
 
@@ -116,18 +124,19 @@ def round_to_half(e: Emitter, value: ir.Value) -> ir.Value:
 def round_to_bfloat(e: Emitter, value: ir.Value) -> ir.Value:
     """A float rounded to the code of bf16, ties to even, in integer arithmetic: AVX512-BF16 flushes subnormals."""
     b = e.b
-    bits = b.bitcast(value, I32)
-    odd = b.and_(b.lshr(bits, ir.Constant(I32, 16)), ir.Constant(I32, 1))
-    rounded = b.lshr(b.add(bits, b.add(odd, ir.Constant(I32, 0x7FFF))), ir.Constant(I32, 16))
-    quiet = b.or_(b.lshr(bits, ir.Constant(I32, 16)), ir.Constant(I32, 0x40))
-    return b.trunc(b.select(b.fcmp_unordered("uno", value, value), quiet, rounded), I16)
+    bits = b.bitcast(value, like(value.type, I32))
+    sixteen = number(bits.type, 16)
+    odd = b.and_(b.lshr(bits, sixteen), number(bits.type, 1))
+    rounded = b.lshr(b.add(bits, b.add(odd, number(bits.type, 0x7FFF))), sixteen)
+    quiet = b.or_(b.lshr(bits, sixteen), number(bits.type, 0x40))
+    return b.trunc(b.select(b.fcmp_unordered("uno", value, value), quiet, rounded), like(value.type, I16))
 
 
 # Casts
 
 
 def cast(e: Emitter, source: DType, target: DType, mode: Mode, element: ir.Value) -> ir.Value:
-    """An element of `source` as an element of `target`."""
+    """An element of `source` as an element of `target`; a vector of them as a vector."""
     if target.is_int:
         if source.is_int:
             return int_to_int(e, source, target, bool(mode.saturate), element)
@@ -146,13 +155,13 @@ def quick_cast(e: Emitter, source: DType, target: DType, mode: Mode, element: ir
     if not exact and mode.rounding != "nearest_even":
         return None
     if target.name in ("f32", "f64"):
-        type = element_type(target)
+        type = like(element.type, element_type(target))
         if source.is_int:
             return e.b.sitofp(element, type) if is_signed(source) else e.b.uitofp(element, type)
         value = widen_float(e, source, element)
         if value.type == type:
             return value
-        return e.b.fpext(value, type) if type == DOUBLE else e.b.fptrunc(value, type)
+        return e.b.fpext(value, type) if target.name == "f64" else e.b.fptrunc(value, type)
     # Two roundings are one where float holds the source exactly, and where all it rounds is beyond half's range.
     once = source.width < 64 and not (source.is_int and source.width == 32)
     if not (target.name == "f16" and (once or source.is_int)) and not (target.name == "bf16" and once):
@@ -179,13 +188,13 @@ def significand(e: Emitter, source: DType, target: DType, mode: Mode, element: i
         return Significand.of_integer(e, resize(e.b, element, I64, is_signed(source)), is_signed(source))
     if source.is_int:
         convert = e.b.sitofp if is_signed(source) else e.b.uitofp
-        value = convert(element, FLOAT)
+        value = convert(element, like(element.type, FLOAT))
     else:
         value = widen_float(e, source, element)
     narrow = target.mantissa_bits <= 10 and target.has_zero and mode.rounding != "stochastic"
-    if value.type == FLOAT and narrow:
+    if scalar_of(value.type) == FLOAT and narrow:
         return Significand.of_float(e, value)
-    return Significand.of_double(e, value if value.type == DOUBLE else e.b.fpext(value, DOUBLE))
+    return Significand.of_double(e, e.b.fpext(value, like(value.type, DOUBLE)))
 
 
 def int_to_int(e: Emitter, source: DType, target: DType, saturate: bool, element: ir.Value) -> ir.Value:
@@ -193,49 +202,58 @@ def int_to_int(e: Emitter, source: DType, target: DType, saturate: bool, element
     type = element_type(target)
     if not saturate:
         return wrap(e.b, target, resize(e.b, element, type, is_signed(source)))
-    wide = element.type if element.type.width >= type.width else type
+    wide = type if type.width > width_of(element.type) else scalar_of(element.type)
     value = resize(e.b, element, wide, is_signed(source))
     kind = "s" if is_signed(source) else "u"
-    most = min(int(target.max), int(source.max))
-    value = e.call(f"llvm.{kind}min.{wide}", wide, value, ir.Constant(wide, most))
+    most = number(value.type, min(int(target.max), int(source.max)))
+    value = e.call(f"llvm.{kind}min.{suffix(value.type)}", value.type, value, most)
     if is_signed(source):
-        least = max(int(target.min), int(source.min))
-        value = e.call(f"llvm.smax.{wide}", wide, value, ir.Constant(wide, least))
+        least = number(value.type, max(int(target.min), int(source.min)))
+        value = e.call(f"llvm.smax.{suffix(value.type)}", value.type, value, least)
     return resize(e.b, value, type, is_signed(source))
 
 
 def float_to_int(e: Emitter, source: DType, target: DType, mode: Mode, element: ir.Value) -> ir.Value:
-    """Rounded by the mode, clamped to the range; NaN becomes 0."""
-    value = round_value(e, mode, widen_float(e, source, element))
-    bits = 32 if target.width < 32 else target.width
-    middle, signed = ir.IntType(bits), is_signed(target) or target.width < 32
-    kind = "s" if signed else "u"
-    suffix = "f64" if value.type == DOUBLE else "f32"
-    whole = e.call(f"llvm.fpto{kind}i.sat.i{bits}.{suffix}", middle, value)
-    if target.width < 32:
-        whole = e.call("llvm.smin.i32", I32, whole, ir.Constant(I32, int(target.max)))
-        whole = e.call("llvm.smax.i32", I32, whole, ir.Constant(I32, int(target.min)))
-    return resize(e.b, whole, element_type(target), signed=True)
+    """Rounded by the mode, clamped to the range; NaN becomes 0.
+
+    Clamped as a float: LLVM takes its saturating conversions of vectors apart, lane by lane.
+    """
+    b, value = e.b, round_value(e, mode, widen_float(e, source, element))
+    least, most = int(target.min), int(target.max)
+    digits = 53 if scalar_of(value.type) == DOUBLE else 24
+    cut = max(0, most.bit_length() - digits)
+    highest = most >> cut << cut  # the largest float that converts
+    low, high = number(value.type, least), number(value.type, highest)
+    raised = b.select(b.fcmp_ordered(">", value, low), value, low)  # NaN becomes low
+    clamped = b.select(b.fcmp_ordered("<", raised, high), raised, high)
+    middle = like(value.type, ir.IntType(max(32, target.width)))
+    convert = b.fptosi if is_signed(target) or target.width < 32 else b.fptoui
+    whole = convert(clamped, middle)
+    if highest < most:
+        whole = b.select(b.fcmp_ordered(">", value, high), number(middle, most), whole)
+    if least:
+        whole = b.select(b.fcmp_unordered("uno", value, value), number(middle, 0), whole)
+    return resize(b, whole, element_type(target), signed=True)
 
 
 def round_value(e: Emitter, mode: Mode, value: ir.Value) -> ir.Value:
     """A float or double rounded to an integer value; a stochastic one as a double, in which the fraction is exact."""
-    suffix = "f64" if value.type == DOUBLE else "f32"
     match mode.rounding:
         case "nearest_even":
-            return e.call(f"llvm.roundeven.{suffix}", value.type, value)
+            return e.call(f"llvm.roundeven.{suffix(value.type)}", value.type, value)
         case "floor":
-            return e.call(f"llvm.floor.{suffix}", value.type, value)
+            return e.call(f"llvm.floor.{suffix(value.type)}", value.type, value)
         case "toward_zero":
             return value
     b = e.b
     assert mode.noise is not None
-    wide = value if value.type == DOUBLE else b.fpext(value, DOUBLE)
-    whole = e.call("llvm.trunc.f64", DOUBLE, wide)
-    rest = e.call("llvm.fabs.f64", DOUBLE, b.fsub(wide, whole))
-    units = e.call("llvm.floor.f64", DOUBLE, b.fmul(rest, ir.Constant(DOUBLE, 2.0**32)))
-    step = b.fcmp_ordered(">", units, b.uitofp(mode.noise, DOUBLE))
-    one = e.call("llvm.copysign.f64", DOUBLE, ir.Constant(DOUBLE, 1.0), wide)
+    double = like(value.type, DOUBLE)
+    wide, name = b.fpext(value, double), suffix(double)
+    whole = e.call(f"llvm.trunc.{name}", double, wide)
+    rest = e.call(f"llvm.fabs.{name}", double, b.fsub(wide, whole))
+    units = e.call(f"llvm.floor.{name}", double, b.fmul(rest, number(double, 2.0**32)))
+    step = b.fcmp_ordered(">", units, b.uitofp(mode.noise, double))
+    one = e.call(f"llvm.copysign.{name}", double, number(double, 1.0), wide)
     return b.select(step, b.fadd(whole, one), whole)
 
 

@@ -1,136 +1,317 @@
-"""The matrix product, register-blocked with explicit vectors, for any shapes.
+"""The matrix product: register blocks of explicit vectors, for any shapes, driven by whoever needs the result.
 
-Both operands are first converted to the accumulator's type, into buffers. The product then runs in blocks of `ROWS`
-rows by up to `VECTORS` vectors of columns, whose sums stay in registers along the inner extent: per step one load of
-each vector of b, and for every row one broadcast of a and a multiply-add per vector. What the full blocks leave over is
-done by narrower and lower blocks of the same form, down to single columns.
+    c[m, n] + sum over k of a[m, k] * b[k, n]
+
+`lower_dot` computes nothing: its tile is a `Product`, and when elements are wanted, by a buffer of its own or by a chain
+of elementwise operations over one or several products (the scaling of an accumulator), `drive` runs the loops. Per block
+of rows and vectors of columns the sums stay in registers along k; then the chain is evaluated on them, and stored.
+
+What one step along k does is an `Instruction` (`instructions`): `depth` rows of b at once, decoded as an atom of that
+many rows, times the same elements of a row of a, which are one word of memory spread over all lanes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
 
-from vmc.backends.cpu import arith, casts
-from vmc.backends.cpu.elements import DOUBLE, FLOAT, I32
-from vmc.backends.cpu.emitter import Emitter
-from vmc.backends.cpu.tiles import Buffer, Tile
+from vmc.backends.cpu import casts, matrices
+from vmc.backends.cpu.emitter import Emitter, can_vector, natural
+from vmc.backends.cpu.instructions import Instruction, instruction_for
+from vmc.backends.cpu.tiles import Buffer, Tile, moved_sources
+from vmc.backends.cpu.vectors import Atom, Place, spot
 from vmc.ir.core import Op
 from vmc.ir.types import DType
 
-ROWS = 8
-VECTORS = 2
 NEAREST = casts.Mode("nearest_even", None)
+MOST_ROWS = 16
+MOST_VECTORS = 4
+CHAINS = 8
+"""Independent sums that hide the latency of a multiply-add."""
+REUSE = 2
+"""Blocks of rows from which on b is converted once, into memory, where that takes more than a few instructions."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Product:
-    """The extents of c[m, n] += a[m, k] @ b[k, n], and the buffers, all of one element type."""
+    """c + a @ b before it is computed: the operands, b converted to what the instruction multiplies."""
 
-    m: int
-    n: int
-    k: int
-    a: Buffer
-    b: Buffer
-    c: Buffer
-    dtype: DType
+    a: Tile
+    b: Tile
+    c: Tile
+    instruction: Instruction
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """m, n, k."""
+        (m, k), n = self.a.shape, self.b.shape[1]
+        return m, n, k
 
 
 def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
-    a, b = e.tile(op.operands[0]), e.tile(op.operands[1])
-    accumulator = op.result.tile
-    left, right = converted(e, a, accumulator.dtype), converted(e, b, accumulator.dtype)
-    target = e.take_over(op.operands[2])
-    (m, k), n = a.shape, b.shape[1]
-    multiply(e, Product(m, n, k, left, right, target, accumulator.dtype))
-    return (e.settled_tile(accumulator.dtype, accumulator.shape, target),)
+    a, b, c = map(e.tile, op.operands)
+    type = op.result.tile
+    instruction = instruction_for(e.machine, a.dtype, b.dtype, type.dtype, b.shape)
+    left, right = (converted(e, tile, instruction.operand(tile.dtype, type.dtype)) for tile in (a, b))
+    if not in_memory(left):
+        e.settle(left)
+    rows = instruction.rows_of_block(a.shape[0])
+    if right.buffer is None and (not can_vector(right) or (rows > REUSE and not instruction.decodes_cheaply)):
+        e.settle(right)
+    tile = Tile(type.dtype, type.shape, product=Product(left, right, c, instruction))
+    tile.sources = {**c.sources, **moved_sources(left), **moved_sources(right)}
+    return (tile,)
 
 
-def converted(e: Emitter, tile: Tile, dtype: DType) -> Buffer:
-    """A buffer with the elements in the accumulator's type, which holds them exactly."""
+def converted(e: Emitter, tile: Tile, dtype: DType) -> Tile:
+    """The tile with elements of the type that is multiplied, which holds them exactly."""
     if tile.dtype == dtype:
-        return e.settle(tile)
+        return tile
     source = tile.dtype
-    return e.settle(e.map(dtype, [tile], lambda element: casts.cast(e, source, dtype, NEAREST, element)))
+    return e.map(dtype, [tile], lambda element: casts.cast(e, source, dtype, NEAREST, element))
 
 
-def multiply(e: Emitter, p: Product) -> None:
-    """Covers c with blocks: the widest columns first, then what is left over."""
-    column = 0
-    for width, vectors in column_blocks(e, p):
-        span = width * vectors
-        count = (p.n - column) // span
-        if count:
-            stop = column + count * span
-            e.each(e.index(column), e.index(stop), lambda j: row_blocks(e, p, j, width, vectors), span)  # noqa: B023
-            column = stop
+def in_memory(tile: Tile) -> bool:
+    """Whether rows of the tile can be read where they are: it has a buffer, or is a slice of memory."""
+    return tile.buffer is not None or (tile.origin is not None and tile.origin.address is not None)
 
 
-def column_blocks(e: Emitter, p: Product) -> list[tuple[int, int]]:
-    """Vector widths, in elements, and how many of them side by side, from wide to narrow."""
-    lanes = e.vector_bytes // (4 if p.c.element in (FLOAT, I32) else 8)
-    blocks = [(lanes, VECTORS)]
-    while lanes >= 1:
-        blocks.append((lanes, 1))
-        lanes //= 2
-    return blocks
+# Driving
 
 
-def row_blocks(e: Emitter, p: Product, j: ir.Value, width: int, vectors: int) -> None:
-    """One stripe of columns from j on, in blocks of rows."""
-    row = 0
-    for rows in (ROWS, 4, 2, 1):
-        count = (p.m - row) // rows
-        if count:
-            stop = row + count * rows
-            e.each(e.index(row), e.index(stop), lambda i: block(e, p, (i, j), rows, (width, vectors)), rows)  # noqa: B023
-            row = stop
+def drive(e: Emitter, buffer: Buffer, root: Tile) -> None:
+    """Writes to a buffer a tile that is made elementwise of products, and of what can be had as vectors."""
+    found = list(dict.fromkeys(products_in(root)))
+    first = found[0].product
+    assert isinstance(first, Product)
+    group = [tile for tile in found if alike(first, tile.product)]
+    for tile in found:
+        if tile not in group:
+            e.settle(tile)
+    prepare(e, root)
+    for tile in group:
+        assert isinstance(tile.product, Product)
+        prepare(e, tile.product.b)
+        prepare(e, tile.product.c)
+    conditions = [condition for tile in (root, *group) for condition in conditions_of(tile)]
+    nest = Nest(e, group, root, buffer)
+    if not conditions:
+        with e.guard(False):
+            nest.run()
+        return
+    whole = conditions[0]
+    for condition in conditions[1:]:
+        whole = e.b.and_(whole, condition)
+    with e.b.if_else(whole) as (then, otherwise):
+        with then, e.guard(False):
+            nest.run()
+        with otherwise, e.guard(True):
+            nest.run()
 
 
-def block(e: Emitter, p: Product, origin: tuple[ir.Value, ir.Value], rows: int, columns: tuple[int, int]) -> None:
-    """c[i : i + rows, j : j + width * vectors] += the product's part."""
-    (i, j), (width, vectors) = origin, columns
-    type = ir.VectorType(p.c.element, width) if width > 1 else p.c.element
-    places = [
-        e.element(p.c, e.add(e.mul(e.add(i, e.index(row)), e.index(p.n)), e.add(j, e.index(vector * width))))
-        for row in range(rows)
-        for vector in range(vectors)
-    ]
-    align = arith.element_bytes(p.c.element)
-    sums = [e.load(p.c.scope, place, type, align) for place in places]
+def products_in(tile: Tile) -> Iterator[Tile]:
+    """The products that a tile's elements are computed from, and that are still to be computed."""
+    if tile.buffer is not None:
+        return
+    if tile.product is not None:
+        yield tile
+    for operand in tile.operands:
+        yield from products_in(operand)
 
-    def step(inner: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
-        base = e.add(e.mul(inner, e.index(p.n)), j)
-        right = [
-            e.load(p.b.scope, e.element(p.b, e.add(base, e.index(vector * width))), type, align)
-            for vector in range(vectors)
+
+def alike(one: Product, other: object) -> bool:
+    """Whether two products can share loops."""
+    return isinstance(other, Product) and (one.shape, one.instruction) == (other.shape, other.instruction)
+
+
+def prepare(e: Emitter, tile: Tile) -> None:
+    """Gives buffers to the tiles of a chain that cannot be had as vectors."""
+    if tile.buffer is not None or tile.product is not None:
+        return
+    if not can_vector(tile):
+        e.settle(tile)
+        return
+    for part in (*tile.operands, *tile.inputs):
+        prepare(e, part)
+
+
+def conditions_of(tile: Tile) -> list[ir.Value]:
+    """When all loads of a chain lie inside their tensors, as i1 values that must all hold."""
+    if tile.buffer is not None:
+        return []
+    own = [tile.whole] if tile.whole is not None else []
+    parts = [*tile.operands, *tile.inputs]
+    if isinstance(tile.product, Product):
+        parts += [tile.product.b, tile.product.c]
+    return list(dict.fromkeys([*own, *(condition for part in parts for condition in conditions_of(part))]))
+
+
+@dataclass(eq=False)
+class Nest:
+    """The loops over the blocks of a group of products, whose sums end in `root`, elementwise, in `buffer`."""
+
+    e: Emitter
+    group: list[Tile]
+    root: Tile
+    buffer: Buffer
+
+    @property
+    def products(self) -> list[Product]:
+        return [tile.product for tile in self.group if isinstance(tile.product, Product)]
+
+    def run(self) -> None:
+        """By tiles, or by vectors: columns outermost, so that a strip of b stays near; the widest vectors first, then
+        what is left over.
+        """
+        step = matrices.step_for(self)
+        if step is not None:
+            matrices.Tiles(self, step).run()
+            return
+        m, n, _ = self.products[0].shape
+        column = 0
+        for lanes in self.widths():
+            rows = min(MOST_ROWS, 1 << (m.bit_length() - 1))
+            for vectors in descending(self.vectors_beside(rows)):
+                span = lanes * vectors
+                count = (n - column) // span
+                if count:
+                    self.columns(column, column + count * span, lanes, vectors)
+                    column += count * span
+
+    def widths(self) -> list[int]:
+        """Lanes of the vectors of sums, from the widest on."""
+        lanes = self.products[0].instruction.lanes
+        if self.products[0].instruction.depth > 1:
+            return [lanes]
+        return [lanes >> shift for shift in range(lanes.bit_length())]
+
+    def vectors_beside(self, rows: int) -> int:
+        """How many vectors of columns a block of so many rows has."""
+        room = self.e.machine.vector_registers // 2 // (rows * len(self.group))
+        return min(MOST_VECTORS, 1 << max(0, room.bit_length() - 1))
+
+    def columns(self, low: int, high: int, lanes: int, vectors: int) -> None:
+        e = self.e
+        e.each(e.index(low), e.index(high), lambda column: self.rows(column, lanes, vectors), lanes * vectors)
+
+    def rows(self, column: ir.Value, lanes: int, vectors: int) -> None:
+        """The blocks of rows of a strip of columns."""
+        e, m, row = self.e, self.products[0].shape[0], 0
+        most = max(1, self.e.machine.vector_registers // 2 // (vectors * len(self.group)))
+        for rows in descending(min(MOST_ROWS, 1 << (most.bit_length() - 1))):
+            count = (m - row) // rows
+            if count:
+                stop = row + count * rows
+                e.each(
+                    e.index(row),
+                    e.index(stop),
+                    lambda place: self.block(Block(place, column, rows, lanes, vectors)),  # noqa: B023
+                    rows,
+                )
+                row = stop
+
+    def block(self, block: Block) -> None:
+        """The sums of one block, and the chain over them."""
+        e = self.e
+        with e.fresh_memo():
+            sums = self.sums(block)
+            for number, (row, vector) in enumerate(block.parts):
+                place, atom = block.place(row, vector), Atom(1, block.lanes)
+                for tile, values in zip(self.group, sums, strict=True):
+                    e.know(tile, place, atom, values[number])
+                self.store(place, atom, e.vector(self.root, place, atom))
+
+    def store(self, place: Place, atom: Atom, value: ir.Value) -> None:
+        e = self.e
+        address = e.element(self.buffer, e.linear(tuple(map(e.spot, place)), self.root.shape))
+        e.store(self.buffer.scope, value, address, natural(self.buffer.element))
+
+    def sums(self, block: Block) -> list[list[ir.Value]]:
+        """For each product the sums of the block's parts, from c on."""
+        e, depth = self.e, self.products[0].instruction.depth
+        k = self.products[0].shape[2]
+        size = block.rows * block.vectors * len(self.group)
+        step = self.step(k)
+        chains = min(2, step // depth) if size < CHAINS else 1
+        start = [
+            e.vector(product.c, block.place(row, vector), Atom(1, block.lanes))
+            for product in self.products
+            for row, vector in block.parts
         ]
-        result = []
-        for row in range(rows):
-            place = e.add(e.mul(e.add(i, e.index(row)), e.index(p.k)), inner)
-            left = splat(e, e.read(p.a, place), width)
-            result += [multiply_add(e, left, right[vector], sums[row * vectors + vector]) for vector in range(vectors)]
-        return result
+        zeros = [ir.Constant(value.type, None) for value in start] * (chains - 1)
 
-    for place, value in zip(places, e.loop(e.index(0), e.index(p.k), sums, step), strict=True):
-        e.store(p.c.scope, value, place, align)
+        def turn(inner: ir.Value, running: Sequence[ir.Value]) -> list[ir.Value]:
+            sums = list(running)
+            for number in range(step // depth):
+                chain = number % chains * size
+                base, offset = spot(inner)
+                self.multiply(block, (base, offset + number * depth), sums, chain)
+            return sums
+
+        whole = k // step * step
+        ends = e.loop(e.index(0), e.index(whole), [*start, *zeros], turn, step)
+        for rest in range(whole, k, depth):
+            ends = list(ends)
+            with e.fresh_memo():
+                self.multiply(block, (None, rest), ends, 0)
+        add = self.products[0].instruction.add
+        totals = [ends[i] if chains == 1 else add(e, ends[i], ends[size + i]) for i in range(size)]
+        parts = len(block.parts)
+        return [totals[i * parts : (i + 1) * parts] for i in range(len(self.group))]
+
+    def step(self, k: int) -> int:
+        """How far along k the body of the inner loop reaches: whole blocks of memory, and enough to be worth a turn."""
+        instruction = self.products[0].instruction
+        period = max(product.instruction.period(product.b) for product in self.products)
+        step = max(period, 4 * instruction.depth)
+        return min(step, max(instruction.depth, k))
+
+    def multiply(self, block: Block, inner: tuple[ir.Value | None, int], sums: list[ir.Value], first: int) -> None:
+        """One step along k of every sum; they are `sums` from `first` on."""
+        e, parts = self.e, block.parts
+        for number, product in enumerate(self.products):
+            instruction = product.instruction
+            right = [
+                e.vector(product.b, (inner, block.column_spot(vector)), Atom(instruction.depth, block.lanes))
+                for vector in range(block.vectors)
+            ]
+            for place, (row, vector) in enumerate(parts):
+                left = instruction.left(e, product.a, (block.row_spot(row), inner), block.lanes)
+                at = first + number * len(parts) + place
+                sums[at] = instruction.combine(e, sums[at], left, right[vector])
 
 
-def splat(e: Emitter, element: ir.Value, width: int) -> ir.Value:
-    """A vector of one element, or the element itself."""
-    if width == 1:
-        return element
-    undefined = ir.Constant(ir.VectorType(element.type, width), ir.Undefined)
-    first = e.b.insert_element(undefined, element, ir.Constant(I32, 0))
-    return e.b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(I32, width), [0] * width))
+@dataclass(frozen=True)
+class Block:
+    """Rows from `row` on, and `vectors` vectors of `lanes` columns from `column` on."""
+
+    row: ir.Value
+    column: ir.Value
+    rows: int
+    lanes: int
+    vectors: int
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """Rows and vectors of the block, by number."""
+        return [(row, vector) for row in range(self.rows) for vector in range(self.vectors)]
+
+    def row_spot(self, row: int) -> tuple[ir.Value | None, int]:
+        base, offset = spot(self.row)
+        return base, offset + row
+
+    def column_spot(self, vector: int) -> tuple[ir.Value | None, int]:
+        base, offset = spot(self.column)
+        return base, offset + vector * self.lanes
+
+    def place(self, row: int, vector: int) -> Place:
+        """Where a part of the block lies in the result."""
+        return (self.row_spot(row), self.column_spot(vector))
 
 
-def multiply_add(e: Emitter, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-    """a * b + c, of floats in one instruction: the sums of `dot` are free in order and rounding."""
-    element = c.type.element if isinstance(c.type, ir.VectorType) else c.type
-    if element not in (FLOAT, DOUBLE):
-        return e.b.add(e.b.mul(a, b), c)
-    width = f"v{c.type.count}" if isinstance(c.type, ir.VectorType) else ""
-    return e.call(f"llvm.fma.{width}{arith.suffix(element)}", c.type, a, b, c)
+def descending(most: int) -> list[int]:
+    """Powers of two from one down to 1."""
+    return [most >> shift for shift in range(most.bit_length())]
+

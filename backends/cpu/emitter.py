@@ -11,11 +11,12 @@ from contextlib import contextmanager
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I64, element_size, element_type, step_to
+from vmc.backends.cpu.elements import I8, I32, I64, element_size, element_type, number, step_to, suffix
 from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.signature import Site
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.tiles import Buffer, Index, Scope, Tensor, Tile, elementwise_sources
+from vmc.backends.cpu.vectors import Atom, Place, Spot, interleaved, shifted, splat
 from vmc.ir.core import Kernel, Op, Value
 from vmc.ir.types import DType
 
@@ -28,16 +29,22 @@ FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums 
 
 
 class Emitter:
-    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own."""
+    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own; in
+    front of them lie `header` and the tensors of `once`, of `scratch_size` bytes (see `once`).
+    """
 
     def __init__(self, module: ir.Module, function: ir.Function, kernel: Kernel, plan: Plan, machine: Machine) -> None:
         self.module, self.function, self.plan = module, function, plan
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
         self.env: dict[Value, Tile | Tensor] = {}
+        self._indices: dict[int, ir.Constant] = {}
         self.arena: ir.Value | None = None
-        self.arena_size = self.stack_size = 0
+        self.arena_size = self.stack_size = self.header_words = 0
+        self.header: ir.Value | None = None
+        self.scratch_size: ir.Value = self.index(0)
         self.symbols: dict[str, ir.Value] = {}
         self.sites: list[Site] = []
+        self.machine = machine
         self.has_half = machine.has_half
         self.vector_bytes = machine.vector_bytes
         self.region = object()
@@ -45,8 +52,9 @@ class Emitter:
         self.status: ir.Value | None = None
         self.printer: ir.Value | None = None
         self.fast: tuple[str, ...] = FAST if kernel.fast else ()
+        self.guarded = False
+        self.tile_shapes: tuple[int, ...] | None = None
         self._memo: dict[tuple[object, ...], ir.Value] = {}
-        self._indices: dict[int, ir.Constant] = {}
         self._scopes: list[Scope] = []
 
     # Numbers
@@ -89,8 +97,9 @@ class Emitter:
         return self.b.udiv(a, self.index(divisor)), self.b.urem(a, self.index(divisor))
 
     def clamp(self, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
-        """A signed i64 brought into [low, high]."""
-        return self.call("llvm.smin.i64", I64, self.call("llvm.smax.i64", I64, value, low), high)
+        """A signed integer, or each lane of a vector, brought into [low, high]."""
+        type, name = value.type, suffix(value.type)
+        return self.call(f"llvm.smin.{name}", type, self.call(f"llvm.smax.{name}", type, value, low), high)
 
     def linear(self, index: Index, shape: Sequence[int]) -> ir.Value:
         """The row-major position of an index."""
@@ -221,6 +230,21 @@ class Emitter:
         yield
         self._memo = saved
 
+    def remembered(self, key: tuple[object, ...], compute: Callable[[], ir.Value]) -> ir.Value:
+        """What was computed under a key where that is still known, else what is computed now."""
+        found = self._memo.get(key)
+        if found is None:
+            found = self._memo[key] = compute()
+        return found
+
+    @contextmanager
+    def guard(self, guarded: bool) -> Iterator[None]:
+        """Code whose vectors of loads may reach outside of their tensors, or are known not to."""
+        saved, self.guarded = self.guarded, guarded
+        with self.fresh_memo():
+            yield
+        self.guarded = saved
+
     # Memory
 
     def slot(self, type: ir.Type, count: int = 1) -> ir.Value:
@@ -314,12 +338,16 @@ class Emitter:
         return self.truth(self.scalar(value))
 
     def truth(self, element: ir.Value) -> ir.Value:
-        """A u1 element as i1."""
-        return self.b.icmp_unsigned("!=", element, ir.Constant(element.type, 0))
+        """A u1 element as i1, a vector of them as a vector of i1."""
+        return self.b.icmp_unsigned("!=", element, number(element.type, 0))
 
     def splat(self, dtype: DType, shape: Sequence[int], element: ir.Value) -> Tile:
         """A tile all of whose elements are one value that is already computed."""
-        return Tile(dtype, tuple(shape), lambda index: element, lambda position: element, cheap=True)
+
+        def lanes(place: Place, atom: Atom) -> ir.Value:
+            return self.remembered(("splat", element, atom.size), lambda: splat(self.b, element, atom.size))
+
+        return Tile(dtype, tuple(shape), lambda index: element, lambda position: element, cheap=True, lanes=lanes)
 
     def settled_tile(self, dtype: DType, shape: Sequence[int], buffer: Buffer) -> Tile:
         """The tile in a buffer."""
@@ -360,8 +388,61 @@ class Emitter:
                     memo[(top, *place)] = compute(top)
         return memo[(tile, *place)]
 
-    def map(self, dtype: DType, tiles: Sequence[Tile], function: Callable[..., ir.Value]) -> Tile:
-        """The tile whose element i is a function of the elements i of others of one shape."""
+    def spot(self, spot: Spot) -> ir.Value:
+        """A coordinate as an i64."""
+        base, offset = spot
+        if base is None:
+            return self.index(offset)
+        return self.remembered(("spot", base, offset), lambda: self.add(base, self.index(offset)))
+
+    def vector(self, tile: Tile, place: Place, atom: Atom) -> ir.Value:
+        """The elements of an atom; `can_vector` must hold."""
+        return self._evaluate(tile, ("lanes", place, atom), lambda one: self._vector(one, place, atom))
+
+    def _vector(self, tile: Tile, place: Place, atom: Atom) -> ir.Value:
+        if tile.buffer is not None:
+            return self.buffer_lanes(tile.buffer, tile.shape, place, atom)
+        if tile.lanes is not None:
+            return tile.lanes(place, atom)
+        rows = [self.gathered(tile, shifted(place, -2, row), atom.columns) for row in range(atom.rows)]
+        return interleaved(self.b, rows)
+
+    def gathered(self, tile: Tile, place: Place, columns: int) -> ir.Value:
+        """Elements of a row, one by one."""
+        elements = [self.at(tile, tuple(map(self.spot, shifted(place, -1, column)))) for column in range(columns)]
+        if columns == 1:
+            return elements[0]
+        result: ir.Value = ir.Constant(ir.VectorType(elements[0].type, columns), ir.Undefined)
+        for column, element in enumerate(elements):
+            result = self.b.insert_element(result, element, ir.Constant(I32, column))
+        return result
+
+    def buffer_lanes(self, buffer: Buffer, shape: Sequence[int], place: Place, atom: Atom) -> ir.Value:
+        """An atom of the tile in a buffer."""
+
+        def line(row: int) -> ir.Value:
+            index = [self.spot(spot) for spot in (shifted(place, -2, row) if row else place)]
+            address = self.element(buffer, self.linear(tuple(index), shape))
+            type = ir.VectorType(buffer.element, atom.columns) if atom.columns > 1 else buffer.element
+            return self.load(buffer.scope, address, type, natural(buffer.element))
+
+        return interleaved(self.b, [line(row) for row in range(atom.rows)])
+
+    def know(self, tile: Tile, place: Place, atom: Atom, value: ir.Value) -> None:
+        """Says what an atom is, for what is computed from here on."""
+        self._memo[(tile, "lanes", place, atom)] = value
+
+    def stacked(self, tile: Tile, place: Place, atom: Atom) -> ir.Value:
+        """An atom from its rows, each asked for alone."""
+        rows = [self.vector(tile, shifted(place, -2, row) if row else place, atom.line) for row in range(atom.rows)]
+        return interleaved(self.b, rows)
+
+    def map(
+        self, dtype: DType, tiles: Sequence[Tile], function: Callable[..., ir.Value], *, liftable: bool = True
+    ) -> Tile:
+        """The tile whose element i is a function of the elements i of others of one shape. `liftable`: the function
+        takes vectors, too.
+        """
 
         def at(index: Index) -> ir.Value:
             return function(*(self.at(tile, index) for tile in tiles))
@@ -369,9 +450,14 @@ class Emitter:
         def flat(position: ir.Value) -> ir.Value:
             return function(*(self.flat(tile, position) for tile in tiles))
 
-        together = all(map(can_flat, tiles))
-        sources = elementwise_sources(tuple(tiles))
-        return Tile(dtype, tiles[0].shape, at, flat if together else None, sources=sources, operands=tuple(tiles))
+        def lanes(place: Place, atom: Atom) -> ir.Value:
+            return function(*(self.vector(tile, place, atom) for tile in tiles))
+
+        result = Tile(dtype, tiles[0].shape, at, operands=tuple(tiles), sources=elementwise_sources(tuple(tiles)))
+        result.flat = flat if all(map(can_flat, tiles)) else None
+        result.lanes = lanes if liftable else None
+        result.period = max(tile.period for tile in tiles)
+        return result
 
     def visit(self, tile: Tile, body: Callable[[ir.Value, ir.Value], None]) -> None:
         """Loops over all elements of a tile; the body gets row-major position and element."""
@@ -382,7 +468,15 @@ class Emitter:
 
     def fill(self, buffer: Buffer, tile: Tile) -> None:
         """Writes a tile to a buffer."""
-        if tile.buffer is not buffer:
+        if tile.buffer is buffer:
+            return
+        from vmc.backends.cpu import dot, filling
+
+        if any(True for _ in dot.products_in(tile)):
+            dot.drive(self, buffer, tile)
+        elif filling.is_better_in_atoms(tile):
+            filling.fill(self, buffer, tile)
+        else:
             self.visit(tile, lambda position, element: self.write(buffer, position, element))
 
     def settle(self, tile: Tile) -> Buffer:
@@ -401,6 +495,8 @@ class Emitter:
             element = self.at(tile, ())
             tile = self.splat(tile.dtype, (), element)
         elif tile.buffer is None and not tile.cheap and value not in self.plan.fused:
+            self.settle(tile)
+        elif tile.product is not None and value not in self.plan.riding:
             self.settle(tile)
         tile.home = tile.home or self.region
         self.env[value] = tile
@@ -438,6 +534,11 @@ _FLOAT_BYTES = {"half": 2, "float": 4, "double": 8}
 def can_flat(tile: Tile) -> bool:
     """Whether the elements can be had by row-major position."""
     return tile.buffer is not None or tile.flat is not None
+
+
+def can_vector(tile: Tile) -> bool:
+    """Whether the elements can be had an atom at a time."""
+    return tile.buffer is not None or tile.lanes is not None
 
 
 def natural(type: ir.Type) -> int:

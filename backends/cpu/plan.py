@@ -10,10 +10,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from vmc.ir.core import Op, Region, Value, walk
+from vmc.ir.core import Op, Region, Value, needed, walk
+from vmc.ir.multiples import Multiples
 
 VIEWS = frozenset({"transpose", "reshape", "slice", "flip", "concat", "relayout"})
 """Operations that hand on elements of their operands, each at most once."""
+
+LIFTED = frozenset({"broadcast", "reshape", "take"})
+"""Operations besides the elementwise ones that are evaluated in atoms."""
+
+MOST_DECODED = 4
+"""Loops that may each decode a value for themselves."""
 
 Anchor = tuple[object, ...]
 Use = tuple[Op, int, Region]
@@ -21,7 +28,8 @@ Use = tuple[Op, int, Region]
 
 class Plan:
     """The analysis of one kernel's body: the `fused` values, the values of a `single` use (in the region that defines
-    them), what defines each, and how many operations of its region (with their regions) still need it.
+    them), what defines each, and how many operations of its region (with their regions) still need it. `driven` values
+    are evaluated in the loops of a matrix product, `riding` are the products that run in the loops of their users.
     """
 
     def __init__(self, body: Region) -> None:
@@ -32,8 +40,13 @@ class Plan:
         self.needs: dict[Op, set[Value]] = {}
         self._uses: dict[Value, list[Use]] = defaultdict(list)
         self._anchors: dict[Value, Anchor] = {}
+        self.driven: set[Value] = set()
+        self.riding: set[Value] = set()
+        self._owners: dict[Region, Op] = {}
+        self.multiples = Multiples(body)
         self._collect(body)
         self._decide(body)
+        self._find_products(body)
 
     def _collect(self, region: Region) -> None:
         for op in region.ops:
@@ -42,6 +55,7 @@ class Plan:
             for position, operand in enumerate(op.operands):
                 self._uses[operand].append((op, position, region))
             for inner in op.regions:
+                self._owners[inner] = op
                 self._collect(inner)
             self.needs[op] = needed(op)
             for value in self.needs[op]:
@@ -69,6 +83,59 @@ class Plan:
         else:
             self._anchors[value] = (value,)
 
+    def _find_products(self, body: Region) -> None:
+        """Marks what is evaluated in the loops of a `dot`: its operands, and where the chain of elementwise operations
+        over it ends as a carried value of a loop, that chain and its other operands.
+        """
+        for op in walk(body):
+            if op.name == "dot":
+                for operand in op.operands[1:]:
+                    self._mark(operand)
+                root = self._root(op.result)
+                if root is not None:
+                    self.riding.add(op.result)
+                    self._mark(root)
+
+    def _root(self, value: Value) -> Value | None:
+        """The end of a chain that only a loop's `yield` uses; None of a product that is used otherwise."""
+        while value in self.fused:
+            ((op, _, region),) = self._uses[value][:1]
+            if op.name == "yield":
+                owner = self._owners.get(region)
+                return value if owner is not None and owner.name == "for" else None
+            if not op.definition.elementwise or len(self._uses[value]) > 1:
+                return None
+            value = op.result
+        return None
+
+    def _mark(self, value: Value) -> None:
+        """Marks a value that is evaluated in atoms, and what it is computed from."""
+        op = self.definer.get(value)
+        if op is None or value in self.driven:
+            return
+        if value not in self.fused:
+            if not self._feeds_products(value):
+                return
+            self.fused.add(value)
+        self.driven.add(value)
+        if op.definition.elementwise or op.name in LIFTED:
+            for operand in op.operands:
+                self._mark(operand)
+
+    def _feeds_products(self, value: Value) -> bool:
+        """Whether products of one region, as their second operands, are all that a value is for: it is decoded in their
+        loops, in each that does not share them.
+        """
+        uses = self._uses[value]
+        regions = {region for _, _, region in uses}
+        return 0 < len(uses) <= MOST_DECODED and len(regions) == 1 and all(self._leads_on(*use[:2]) for use in uses)
+
+    def _leads_on(self, op: Op, position: int) -> bool:
+        if op.name == "dot":
+            return position == 1
+        moves = op.definition.elementwise or (op.name == "take" and position == 1)
+        return moves and len(op.results) == 1 and self._feeds_products(op.result)
+
     def _anchor(self, op: Op, position: int) -> Anchor:
         if len(op.results) != 1:
             return (op, position)
@@ -78,16 +145,3 @@ class Plan:
         if op.name in VIEWS:
             return (*self._anchors[result], op, position)
         return (op, position)
-
-
-def needed(op: Op) -> set[Value]:
-    """The values from outside that an operation and its regions use."""
-    used, defined = set(op.operands), set[Value]()
-    for region in op.regions:
-        defined.update(region.args)
-        for inner in walk(region):
-            used.update(inner.operands)
-            defined.update(inner.results)
-            for nested in inner.regions:
-                defined.update(nested.args)
-    return used - defined

@@ -2,7 +2,7 @@
 
 A number comes as sign, significand and exponent, `sig * 2**(exponent - top)`. It is cut at the type's spacing there;
 the mode and what was cut off decide whether to step up; adding the kept part to the shifted exponent gives the
-magnitude code, since a carry out of the mantissa is a step of the exponent.
+magnitude code, since a carry out of the mantissa is a step of the exponent. All of it holds for vectors, lane by lane.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I1, I32, I64, code_type, resize
+from vmc.backends.cpu.elements import I1, I32, I64, code_type, like, resize, suffix, width_of
 from vmc.backends.cpu.emitter import Emitter
 from vmc.ir.types import DType
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Significand:
-    """`(-1)**negative * sig * 2**(exponent - top)`: i1, two integers of one width, and what the number is."""
+    """`(-1)**negative * sig * 2**(exponent - top)`: i1, two integers of one type, and what the number is."""
 
     negative: ir.Value
     sig: ir.Value
@@ -33,35 +33,36 @@ class Significand:
     nan: ir.Value
 
     @property
-    def type(self) -> ir.IntType:
+    def type(self) -> ir.Type:
         return self.sig.type
 
     @staticmethod
     def of_float(e: Emitter, value: ir.Value) -> Significand:
         """A float, in 32 bits. A subnormal is not normalized: for types whose spacing is no finer than float's."""
-        return _of_bits(e, e.b.bitcast(value, I32), 23, 0)
+        return _of_bits(e, e.b.bitcast(value, like(value.type, I32)), 23, 0)
 
     @staticmethod
     def of_double(e: Emitter, value: ir.Value) -> Significand:
         """A double, in 64 bits, moved up so that even f64 finds bits to cut off."""
-        return _of_bits(e, e.b.bitcast(value, I64), 52, 9)
+        return _of_bits(e, e.b.bitcast(value, like(value.type, I64)), 52, 9)
 
     @staticmethod
     def of_integer(e: Emitter, value: ir.Value, signed: bool) -> Significand:
         """An i64, all 64 bits of it, normalized to bit 63."""
-        b, zero = e.b, ir.Constant(I64, 0)
-        negative = b.icmp_signed("<", value, zero) if signed else ir.Constant(I1, 0)
+        b, type = e.b, value.type
+        zero, never = ir.Constant(type, 0), ir.Constant(like(type, I1), 0)
+        negative = b.icmp_signed("<", value, zero) if signed else never
         magnitude = b.select(negative, b.sub(zero, value), value)
-        leading = e.call("llvm.ctlz.i64", I64, magnitude, ir.Constant(I1, 0))
+        leading = e.call(f"llvm.ctlz.{suffix(type)}", type, magnitude, ir.Constant(I1, 0))
         none = b.icmp_unsigned("==", magnitude, zero)
-        sig = b.shl(magnitude, b.and_(leading, ir.Constant(I64, 63)))
-        exponent = b.select(none, ir.Constant(I64, -2000), b.sub(ir.Constant(I64, 63), leading))
-        return Significand(negative, sig, exponent, 63, none, ir.Constant(I1, 0), ir.Constant(I1, 0))
+        sig = b.shl(magnitude, b.and_(leading, ir.Constant(type, 63)))
+        exponent = b.select(none, ir.Constant(type, -2000), b.sub(ir.Constant(type, 63), leading))
+        return Significand(negative, sig, exponent, 63, none, never, never)
 
 
 def _of_bits(e: Emitter, bits: ir.Value, mantissa: int, up: int) -> Significand:
     b, type = e.b, bits.type
-    width = type.width
+    width = width_of(type)
     bias = (1 << (width - mantissa - 2)) - 1
     infinity = ((1 << (width - mantissa - 1)) - 1) << mantissa
 
@@ -97,7 +98,7 @@ def encode_float(e: Emitter, target: DType, number: Significand, mode: Mode) -> 
             outside = b.or_(outside, number.zero)
         least = 0 if mode.saturate or target.nan_code is None else target.nan_code
         magnitude = b.select(outside, ir.Constant(type, least), magnitude)
-        negative = ir.Constant(I1, 0)
+        negative = ir.Constant(like(type, I1), 0)
     magnitude = b.select(number.nan, ir.Constant(type, target.nan_code or 0), magnitude)
     if target.has_sign:
         if not target.has_nan:
@@ -116,7 +117,7 @@ def _round(e: Emitter, target: DType, number: Significand, mode: Mode) -> ir.Val
         return ir.Constant(type, value)
 
     def larger(value: ir.Value, least: int) -> ir.Value:
-        return e.call(f"llvm.smax.{type}", type, value, constant(least))
+        return e.call(f"llvm.smax.{suffix(type)}", type, value, constant(least))
 
     sig, exponent, least = number.sig, number.exponent, target.min_exponent
     if not target.has_zero:
@@ -125,7 +126,7 @@ def _round(e: Emitter, target: DType, number: Significand, mode: Mode) -> ir.Val
         exponent = larger(exponent, least)
     scale = larger(exponent, least)
     shift = b.add(b.sub(scale, exponent), constant(top - target.mantissa_bits))
-    cut = e.call(f"llvm.smin.{type}", type, shift, constant(type.width - 1))
+    cut = e.call(f"llvm.smin.{suffix(type)}", type, shift, constant(width_of(type) - 1))
     kept = b.lshr(sig, cut)
     rest = b.sub(sig, b.shl(kept, cut))
     offset = least if target.has_zero else least + 1
@@ -148,12 +149,11 @@ def _step(e: Emitter, target: DType, number: Significand, mode: Mode, parts: tup
             return b.and_(b.icmp_unsigned("!=", rest, ir.Constant(type, 0)), number.negative)
         case "stochastic":
             assert mode.noise is not None
-            zero, most = ir.Constant(I64, 0), ir.Constant(I64, 63)
-            thirty_two = ir.Constant(I64, 32)
-            up = e.call("llvm.smax.i64", I64, b.sub(thirty_two, shift), zero)
+            zero, most, thirty_two = (ir.Constant(type, value) for value in (0, 63, 32))
+            up = e.call(f"llvm.smax.{suffix(type)}", type, b.sub(thirty_two, shift), zero)
             down = e.clamp(b.sub(shift, thirty_two), zero, most)
             fraction = b.lshr(b.shl(rest, up), down)
-            return b.icmp_unsigned(">", fraction, b.zext(mode.noise, I64))
+            return b.icmp_unsigned(">", fraction, b.zext(mode.noise, type))
     return None
 
 

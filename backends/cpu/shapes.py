@@ -8,9 +8,11 @@ from math import prod
 from llvmlite import ir
 
 from vmc.backends.cpu.address import constant_table
-from vmc.backends.cpu.elements import I64, code_type, constant, element_type, from_code, resize, step_to
+from vmc.backends.cpu.elements import I32, I64, code_type, constant, element_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import Emitter, can_flat
-from vmc.backends.cpu.tiles import Index, Tile, moved_sources
+from vmc.backends.cpu.lookup import look_up
+from vmc.backends.cpu.tiles import Index, Lanes, Tile, moved_sources
+from vmc.backends.cpu.vectors import Atom, Place, interleaved, repeated, shifted, shuffle, splat, undefined
 from vmc.ir.core import Op, Table, TileType
 from vmc.ir.types import DType
 
@@ -61,7 +63,32 @@ def lower_broadcast(e: Emitter, op: Op) -> tuple[Tile]:
         kept = zip(index[lead:], source.shape, strict=True)
         return e.at(source, tuple(e.index(0) if extent == 1 else place for place, extent in kept))
 
-    return (moved(source, Tile(source.dtype, shape, at)),)
+    result = moved(source, Tile(source.dtype, shape, at))
+    result.lanes, result.inputs = broadcast_lanes(e, source, len(shape)), (source,)
+    return (result,)
+
+
+def broadcast_lanes(e: Emitter, source: Tile, rank: int) -> Lanes:
+    """The recipe for atoms of a broadcast: a line of the source for all rows, or an element of it for all columns."""
+    lead = rank - len(source.shape)
+
+    def lanes(place: Place, atom: Atom) -> ir.Value:
+        kept = zip(place[lead:], source.shape, strict=True)
+        inner = tuple((None, 0) if extent == 1 else spot for spot, extent in kept)
+        if source.shape[-1] == 1:
+            rows = atom.rows if len(source.shape) > 1 and source.shape[-2] > 1 else 1
+            column = e.vector(source, inner, Atom(rows, 1))
+            return splat(e.b, column, atom.size) if rows == 1 else repeated_column(e, column, atom)
+        if len(source.shape) > 1 and source.shape[-2] > 1:
+            return e.vector(source, inner, atom)
+        return repeated(e.b, e.vector(source, inner, atom.line), atom.rows)
+
+    return lanes
+
+
+def repeated_column(e: Emitter, column: ir.Value, atom: Atom) -> ir.Value:
+    """The atom all of whose columns are one."""
+    return shuffle(e.b, column, undefined(column.type), [i for _ in range(atom.columns) for i in range(atom.rows)])
 
 
 def lower_transpose(e: Emitter, op: Op) -> tuple[Tile]:
@@ -92,7 +119,37 @@ def with_ones(e: Emitter, source: Tile, shape: tuple[int, ...]) -> Tile:
         return e.at(source, tuple(e.index(0) if extent == 1 else next(places) for extent in source.shape))
 
     flat = (lambda position: e.flat(source, position)) if can_flat(source) else None
-    return replace(moved(source, Tile(source.dtype, shape, at, flat)), sources=dict(source.sources))
+    result = replace(moved(source, Tile(source.dtype, shape, at, flat)), sources=dict(source.sources))
+    if source.shape[-1:] == shape[-1:] or (shape[-1:] == (1,) and source.shape != ()):
+        result.lanes, result.inputs = with_ones_lanes(e, source, shape), (source,)
+    return result
+
+
+def with_ones_lanes(e: Emitter, source: Tile, shape: tuple[int, ...]) -> Lanes:
+    """The recipe for atoms of a tile under a shape with other extents of 1. Rows are asked for one by one."""
+
+    def line(place: Place, columns: int) -> ir.Value:
+        places = iter([spot for spot, extent in zip(place, shape, strict=True) if extent != 1])
+        inner = tuple((None, 0) if extent == 1 else next(places) for extent in source.shape)
+        return e.vector(source, inner, Atom(1, columns))
+
+    def lanes(place: Place, atom: Atom) -> ir.Value:
+        rows = [line(shifted(place, -2, row) if row else place, atom.columns) for row in range(atom.rows)]
+        return interleaved(e.b, rows) if atom.columns > 1 else gathered(e, rows)
+
+    return lanes
+
+
+def gathered(e: Emitter, elements: list[ir.Value]) -> ir.Value:
+    """A vector of scalars; the scalar itself if it is alone."""
+    if len(elements) == 1:
+        return elements[0]
+    result: ir.Value = undefined(ir.VectorType(elements[0].type, len(elements)))
+    for place, element in enumerate(elements):
+        result = e.b.insert_element(result, element, ir.Constant(I32, place))
+    return result
+
+
 
 
 def reshaped(e: Emitter, source: Tile, shape: tuple[int, ...]) -> Tile:
@@ -161,7 +218,23 @@ def lower_take(e: Emitter, op: Op) -> tuple[Tile]:
 
     tile = Tile(source.dtype, op.result.tile.shape, at)
     tile.sources = {**moved_sources(source), **moved_sources(index)}
+    table = byte_table(e, op)
+    if table is not None and index.dtype.name == f"u{len(table).bit_length() - 1}":
+        tile.lanes = lambda place, atom: look_up(e, table, e.vector(index, place, atom))
+        tile.inputs, tile.period = (index,), index.period
     return (tile,)
+
+
+def byte_table(e: Emitter, op: Op) -> list[int] | None:
+    """The bytes of a constant table of one axis that an operation looks up; None of others."""
+    definer = e.plan.definer.get(op.operands[0])
+    if definer is None or definer.name != "table":
+        return None
+    table = definer.attrs["table"]
+    assert isinstance(table, Table)
+    if len(table.shape) != 1 or table.dtype.width != 8:
+        return None
+    return [int(code) for code in table.array()]
 
 
 def clamped_place(e: Emitter, dtype: DType, element: ir.Value, last: ir.Value) -> ir.Value:

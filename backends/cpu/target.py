@@ -8,15 +8,19 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from vmc.backends.cpu.features import amx_features, enabled_features, host_features
 from vmc.backends.cpu.options import Options
 
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """A processor: LLVM's names for it, and what lowerings ask: bytes of a vector register, conversions of half."""
+    """A processor: LLVM's names for it, and what lowerings ask: bytes of a vector register, conversions of half,
+    features. `flags` is LLVM's list `+x,-y`; `features` are the names, out of `features.PROBES` and AMX's.
+    """
 
     cpu: str
-    features: str
+    flags: str
+    features: frozenset[str]
     opt_level: int
     vector_bytes: int
     has_half: bool
@@ -24,11 +28,17 @@ class Machine:
     data_layout: str
     llvm_machine: Any = field(repr=False)
 
+    @property
+    def vector_registers(self) -> int:
+        """How many vector registers there are."""
+        return 32 if self.vector_bytes == 64 or self.triple.startswith("aarch64") else 16
 
-def host_features() -> str:
+
+def host_flags() -> str:
     """The host's features, which override LLVM's guess of the processor. Wide vectors are wanted where they exist."""
-    features = llvm.get_host_cpu_features()
-    return ",".join([features.flatten(), "-prefer-256-bit"]) if features else ""
+    features = host_features()
+    signed = [f"{'+' if present else '-'}{name}" for name, present in sorted(features.items())]
+    return ",".join([*signed, "-prefer-256-bit"]) if features else ""
 
 
 @lru_cache(maxsize=16)
@@ -37,15 +47,17 @@ def machine(options: Options) -> Machine:
     initialize()
     triple = llvm.get_process_triple()
     cpu = options.cpu or llvm.get_host_cpu_name()
-    own = host_features() if options.cpu is None else ""
+    own = host_flags() if options.cpu is None else ""
     features = ",".join(part for part in (own, options.features) if part)
     built = llvm.Target.from_triple(triple).create_target_machine(
         cpu=cpu, features=features, opt=options.opt_level, reloc="pic", codemodel="small"
     )
-    enabled = enabled_features(built, features)
+    known = host_features() if options.cpu is None and not options.features else {}
+    enabled = enabled_features(built, triple, known) | amx_features(cpu, features)
     vector = 64 if "avx512f" in enabled else 32 if "avx" in enabled else 16
     has_half = not triple.startswith(("x86_64", "i686")) or "f16c" in enabled
-    return Machine(cpu, features, options.opt_level, vector, has_half, triple, str(built.target_data), built)
+    layout = str(built.target_data)
+    return Machine(cpu, features, enabled, options.opt_level, vector, has_half, triple, layout, built)
 
 
 @lru_cache(maxsize=1)
@@ -57,29 +69,6 @@ def initialize() -> None:
         except RuntimeError as error:
             if "deprecated" not in str(error):
                 raise
-
-
-def enabled_features(built: Any, features: str) -> frozenset[str]:
-    """Which of the features that lowerings ask for the machine has."""
-    listed = {part[1:]: part[0] == "+" for part in features.split(",") if part}
-    return frozenset(name for name in ("avx", "f16c", "avx512f") if listed.get(name, probe(built, name)))
-
-
-PROBES = {
-    "avx": ("define <8 x float> @f(<8 x float> %a) { %b = fadd <8 x float> %a, %a ret <8 x float> %b }", "%ymm"),
-    "avx512f": (
-        "define <16 x float> @f(<16 x float> %a) { %b = fadd <16 x float> %a, %a ret <16 x float> %b }",
-        "%zmm",
-    ),
-    "f16c": ("define float @f(half %a) { %b = fpext half %a to float ret float %b }", "vcvtph2ps"),
-}
-"""What a feature changes in the code of a tiny function: LLVM's C interface lists no features of a named processor."""
-
-
-def probe(built: Any, name: str) -> bool:
-    """Whether a machine that was not described by features has one."""
-    text, sign = PROBES[name]
-    return sign in built.emit_assembly(llvm.parse_assembly(text))
 
 
 def optimize(machine: Machine, text: str) -> Any:

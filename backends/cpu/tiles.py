@@ -13,12 +13,14 @@ from math import prod
 
 from llvmlite import ir
 
+from vmc.backends.cpu.vectors import Atom, Place
 from vmc.ir.core import TensorType, Value
 from vmc.ir.types import DType
 
 Index = tuple[ir.Value, ...]
 At = Callable[[Index], ir.Value]
 Flat = Callable[[ir.Value], ir.Value]
+Lanes = Callable[[Place, Atom], ir.Value]
 
 
 @dataclass(eq=False)
@@ -46,7 +48,10 @@ class Tile:
     """One tile. `sources` says what memory evaluating it reads (buffers, and loads not yet made), and whether element i
     of the tile reads element i of it alone. `cheap` recipes cost no more than the load of an element. `home` is the
     execution of a region that the tile belongs to: a buffer made elsewhere might not be there when that goes on.
-    `operands` are the tiles whose elements i an element i is computed from.
+    `operands` are the tiles whose elements i an element i is computed from, `inputs` the others that a recipe reads.
+    `lanes` is the recipe for an atom of elements at once (`vectors`); `whole`, where there is one, says at run time
+    whether the recipe for lanes needs no guard. `product` is what a matrix product is, until it has a buffer. Places whose rows differ by multiples of `period` are decoded
+    alike.
     """
 
     dtype: DType
@@ -59,6 +64,11 @@ class Tile:
     origin: Origin | None = None
     home: object = None
     operands: tuple[Tile, ...] = ()
+    inputs: tuple[Tile, ...] = ()
+    lanes: Lanes | None = None
+    whole: ir.Value | None = None
+    product: object = None
+    period: int = 1
 
     @property
     def size(self) -> int:
@@ -67,12 +77,15 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Where a virtual load reads: the memory's scope, and the operands and attributes that name the slice."""
+    """Where a virtual load reads: the memory's scope, and the operands and attributes that name the slice. `address`
+    tells where an element lies, of a slice whose rows are runs of memory.
+    """
 
     scope: Scope
     starts: tuple[Value, ...]
     sizes: object
     steps: object
+    address: Callable[[Index], ir.Value] | None = None
 
 
 @dataclass(eq=False)

@@ -1,0 +1,159 @@
+"""How the codes of an atom are taken out of a storage: found from its layout, whatever made it.
+
+In a storage that suits vectors, the bits of an atom's elements lie in consecutive bytes, at the same bits of each. Each
+run of bits of an element is then a *field*: one load for the whole atom, a shift and a mask. An odd width has several.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from llvmlite import ir
+
+from vmc.backends.cpu.elements import I8, I16, from_code, step_to
+from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.tiles import Tensor
+from vmc.backends.cpu.vectors import Atom, Place, row_of, splat
+from vmc.ir.core import Storage
+
+ROWS = 4
+"""The rows of the atoms that are decoded at once."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Bits `low` to `low + bits` of each code lie from bit `shift` of a byte on; the first one's byte is `byte`."""
+
+    byte: int
+    shift: int
+    bits: int
+    low: int
+
+
+@lru_cache(maxsize=4096)
+def atom_fields(storage: Storage, width: int, row: int) -> tuple[Field, ...] | None:
+    """The fields of the atom of ROWS rows from a row of a block on, and all of its columns; None if it has none."""
+    from vmc.ir.storage import block_positions
+
+    rows, columns = storage.block
+    places = block_positions(storage, width).reshape(rows, columns, width)[row : row + ROWS]
+    expected = 8 * (np.arange(columns)[None, :] * ROWS + np.arange(ROWS)[:, None])
+    fields: list[Field] = []
+    for bit in range(width):
+        first = int(places[0, 0, bit])
+        if not np.array_equal(places[:, :, bit] - first, expected):
+            return None
+        last = fields[-1] if fields else None
+        if last and last.byte == first // 8 and last.shift + last.bits == first % 8:
+            fields[-1] = Field(last.byte, last.shift, last.bits + 1, last.low)
+        else:
+            fields.append(Field(first // 8, first % 8, 1, bit))
+    return tuple(fields)
+
+
+def is_decodable(storage: Storage, width: int) -> bool:
+    """Whether every atom of a block has fields."""
+    if len(storage.block) != 2 or storage.block[0] % ROWS or storage.block[1] < ROWS or storage.pitch % 8:
+        return False
+    rows = range(0, storage.block[0], ROWS)
+    return width <= 8 and all(atom_fields(storage, width, row) is not None for row in rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """A slice of whole blocks of a decodable storage: the numbers of its first blocks, and of those in each dimension."""
+
+    tensor: Tensor
+    starts: tuple[ir.Value, ir.Value]
+    counts: tuple[ir.Value, ir.Value]
+    fill: int
+
+    def element(self, e: Emitter, place: Place, atom: Atom) -> ir.Value:
+        """The elements of an atom of four rows, or of one."""
+        row = place[0][1]
+        if atom.rows == ROWS and row % ROWS == 0:
+            return self.atom(e, place, atom)
+        whole = e.remembered(
+            ("atom", self, (place[0][0], row // ROWS * ROWS), place[1], atom.columns),
+            lambda: self.atom(e, ((place[0][0], row // ROWS * ROWS), place[1]), Atom(ROWS, atom.columns)),
+        )
+        return row_of(e.b, whole, ROWS, row % ROWS)
+
+    def atom(self, e: Emitter, place: Place, atom: Atom) -> ir.Value:
+        storage, dtype = self.tensor.type.storage, self.tensor.type.dtype
+        assert storage is not None
+        (rows, row), (columns, column) = place
+        fields = atom_fields(storage, dtype.width, row % storage.block[0])
+        assert fields is not None
+        block = (self.number(e, (rows, row), 0), self.number(e, (columns, column), 1))
+        first = column % storage.block[1] * ROWS
+        bytes = ir.VectorType(I8, atom.size)
+        code: ir.Value | None = None
+        for field in fields:
+            part = self.field(e, block, field.byte + first, bytes)
+            part = taken(e, part, field)
+            code = part if code is None else e.b.or_(code, part)
+        assert code is not None
+        if e.guarded:
+            code = e.b.select(self.inside(e, block), code, splat(e.b, ir.Constant(I8, self.fill), atom.size))
+        return from_code(e.b, dtype, code)
+
+    def number(self, e: Emitter, spot: tuple[ir.Value | None, int], axis: int) -> ir.Value:
+        """The number of the block that a coordinate of the tile lies in."""
+        storage = self.tensor.type.storage
+        assert storage is not None
+        base, offset = spot
+        size = storage.block[axis]
+
+        def compute() -> ir.Value:
+            start = e.add(self.starts[axis], e.index(offset // size))
+            return start if base is None else e.add(start, e.divmod(base, size)[0])
+
+        return e.remembered(("block", self, axis, base, offset // size), compute)
+
+    def inside(self, e: Emitter, block: tuple[ir.Value, ir.Value]) -> ir.Value:
+        """Whether the tensor has a block, as i1."""
+        conditions = (e.b.icmp_unsigned("<", number, count) for number, count in zip(block, self.counts, strict=True))
+        return e.remembered(("inside", self, *block), lambda: e.b.and_(*conditions))
+
+    def field(self, e: Emitter, block: tuple[ir.Value, ir.Value], byte: int, type: ir.Type) -> ir.Value:
+        """Bytes of a block; where guarded and there is no such block, of the first one."""
+
+        def load() -> ir.Value:
+            place = step_to(e.b, self.block(e, block), e.index(byte), I8, inbounds=True)
+            return e.load(self.tensor.scope, place, type)
+
+        return e.remembered(("bytes", self, *block, byte, str(type)), load)
+
+    def block(self, e: Emitter, block: tuple[ir.Value, ir.Value]) -> ir.Value:
+        """The address of a block."""
+        storage = self.tensor.type.storage
+        assert storage is not None
+        bytes = storage.pitch // 8
+
+        def compute() -> ir.Value:
+            outer, inner = storage.dimensions
+            number = e.add(e.mul(block[outer], self.counts[inner]), block[inner])
+            offset = e.add(e.mul(number, e.index(bytes)), e.index(self.tensor.bit_offset // 8))
+            if e.guarded:
+                offset = e.b.select(self.inside(e, block), offset, e.index(0))
+            return step_to(e.b, self.tensor.base, offset, I8, inbounds=True)
+
+        return e.remembered(("address", self, *block), compute)
+
+
+def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
+    """The bits of a field in each of the bytes, moved to where the code has them. Shifts of two bytes at a time, since
+    vector units have none of single bytes; the mask takes off what comes in from the neighbour."""
+    if field.bits == 8:
+        return bytes
+    count, distance = bytes.type.count, field.shift - field.low
+    if distance:
+        words = e.b.bitcast(bytes, ir.VectorType(I16, count // 2))
+        amount = splat(e.b, ir.Constant(I16, abs(distance)), count // 2)
+        words = e.b.lshr(words, amount) if distance > 0 else e.b.shl(words, amount)
+        bytes = e.b.bitcast(words, bytes.type)
+    return e.b.and_(bytes, splat(e.b, ir.Constant(I8, ((1 << field.bits) - 1) << field.low), count))
+

@@ -1,0 +1,158 @@
+"""What multiplies: the instructions of each processor that a matrix product is made of.
+
+| depth | a, b -> sums | instruction |
+|---|---|---|
+| 4 | i8, u8 -> i32 | vpdpbusd (AVX512-VNNI, AVX-VNNI), else vpmaddwd twice on halves of the words; usdot on Arm |
+| 1 | any | multiply-add of the sums' own type |
+
+`depth` rows of b meet `depth` consecutive elements of a row of a, which are one word spread over all lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from llvmlite import ir
+
+from vmc.backends.cpu.elements import DOUBLE, FLOAT, I16, I32, element_type
+from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.target import Machine
+from vmc.backends.cpu.tiles import Tile
+from vmc.backends.cpu.vectors import Place, shuffle, splat
+from vmc.ir.types import DType
+
+Combine = Callable[[Emitter, ir.Value, ir.Value, ir.Value], ir.Value]
+ATOM_COLUMNS = 16
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """`combine(e, sums, left, right)` gives new sums. `lanes` are the columns of a vector of sums."""
+
+    name: str
+    depth: int
+    lanes: int
+    combine: Combine
+
+    def operand(self, source: DType, sums: DType) -> DType:
+        """The type that an operand is multiplied in."""
+        return source if self.depth > 1 else sums
+
+    @property
+    def decodes_cheaply(self) -> bool:
+        """Whether b is better decoded again for every block of rows than kept decoded in memory."""
+        return self.depth > 1
+
+    def rows_of_block(self, m: int) -> int:
+        """How many blocks of rows a product of m rows has, at most."""
+        return -(-m // 8)
+
+    def period(self, b: Tile) -> int:
+        """Rows of b after which what an atom's decoding looks like repeats."""
+        return b.period
+
+    def left(self, e: Emitter, a: Tile, place: Place, lanes: int) -> ir.Value:
+        """`depth` elements of a row of a in each lane."""
+        return e.remembered(("left", a, place, lanes), lambda: self._left(e, a, place, lanes))
+
+    def _left(self, e: Emitter, a: Tile, place: Place, lanes: int) -> ir.Value:
+        address, scope = memory_at(e, a, place)
+        element = element_type(a.dtype)
+        if self.depth == 1:
+            return splat(e.b, e.load(scope, address, element), lanes)
+        word = ir.IntType(self.depth * element.width)
+        words = splat(e.b, e.load(scope, address, word), lanes)
+        return e.b.bitcast(words, ir.VectorType(element, self.depth * lanes))
+
+    def add(self, e: Emitter, one: ir.Value, other: ir.Value) -> ir.Value:
+        """The sum of two sums."""
+        return e.b.fadd(one, other) if is_float(one.type) else e.b.add(one, other)
+
+
+def memory_at(e: Emitter, tile: Tile, place: Place) -> tuple[ir.Value, object]:
+    """Where an element of a tile in memory lies, and the memory's scope."""
+    index = tuple(map(e.spot, place))
+    if tile.buffer is not None:
+        return e.element(tile.buffer, e.linear(index, tile.shape)), tile.buffer.scope
+    assert tile.origin is not None and tile.origin.address is not None
+    return tile.origin.address(index), tile.origin.scope
+
+
+@lru_cache(maxsize=256)
+def instruction_for(machine: Machine, a: DType, b: DType, sums: DType, shape: tuple[int, ...]) -> Instruction:
+    """The best instruction for a product with b of a shape [k, n]."""
+    lanes = machine.vector_bytes // (8 if sums.width == 64 else 4)
+    k, n = shape
+    if (a.name, b.name, sums.name) == ("i8", "u8", "i32") and k % 4 == 0 and n % ATOM_COLUMNS == 0:
+        return Instruction("quads", 4, lanes, quads(machine))
+    return Instruction("multiply-add", 1, lanes, multiply_add)
+
+
+def is_float(type: ir.Type) -> bool:
+    element = type.element if isinstance(type, ir.VectorType) else type
+    return element in (FLOAT, DOUBLE)
+
+
+def multiply_add(e: Emitter, sums: ir.Value, left: ir.Value, right: ir.Value) -> ir.Value:
+    """left * right + sums, of floats in one instruction: the sums of `dot` are free in order and rounding."""
+    if not is_float(sums.type):
+        return e.b.add(e.b.mul(left, right), sums)
+    vector = isinstance(sums.type, ir.VectorType)
+    element = sums.type.element if vector else sums.type
+    name = f"{f'v{sums.type.count}' if vector else ''}{'f32' if element == FLOAT else 'f64'}"
+    return e.call(f"llvm.fma.{name}", sums.type, left, right, sums)
+
+
+# Four bytes to a sum
+
+
+def quads(machine: Machine) -> Combine:
+    """Sums of four products of bytes, signed by unsigned."""
+    if "avx512vnni" in machine.features and machine.vector_bytes == 64:
+        return vnni("llvm.x86.avx512.vpdpbusd.512")
+    if "avxvnni" in machine.features and machine.vector_bytes == 32:
+        return vnni("llvm.x86.avx512.vpdpbusd.256")
+    if machine.triple.startswith("aarch64") and "i8mm" in machine.features:
+        return usdot
+    return halves
+
+
+def vnni(name: str) -> Combine:
+    def combine(e: Emitter, sums: ir.Value, left: ir.Value, right: ir.Value) -> ir.Value:
+        return e.call(name, sums.type, sums, right, left)
+
+    return combine
+
+
+def usdot(e: Emitter, sums: ir.Value, left: ir.Value, right: ir.Value) -> ir.Value:
+    return e.call("llvm.aarch64.neon.usdot.v4i32.v16i8", sums.type, sums, right, left)
+
+
+MADD = {16: "llvm.x86.sse2.pmadd.wd", 32: "llvm.x86.avx2.pmadd.wd", 64: "llvm.x86.avx512.pmaddw.d.512"}
+
+
+def halves(e: Emitter, sums: ir.Value, left: ir.Value, right: ir.Value) -> ir.Value:
+    """Even and odd bytes as words of 16 bits, whose products are exact in 32."""
+    count = sums.type.count
+    words = ir.VectorType(I16, 2 * count)
+    b = e.b
+    eight = splat(b, ir.Constant(I16, 8), 2 * count)
+    wide_left, wide_right = b.bitcast(left, words), b.bitcast(right, words)
+    low = splat(b, ir.Constant(I16, 255), 2 * count)
+    even = pairs(e, b.ashr(b.shl(wide_left, eight), eight), b.and_(wide_right, low), sums.type)
+    odd = pairs(e, b.ashr(wide_left, eight), b.lshr(wide_right, eight), sums.type)
+    return b.add(sums, b.add(even, odd))
+
+
+def pairs(e: Emitter, a: ir.Value, c: ir.Value, sums: ir.Type) -> ir.Value:
+    """Sums of the products of two neighbouring words of 16 bits."""
+    name = MADD.get(4 * sums.count) if e.machine.triple.startswith("x86_64") else None
+    if name is not None:
+        return e.call(name, sums, a, c)
+    wide = ir.VectorType(I32, 2 * sums.count)
+    products = e.b.mul(e.b.sext(a, wide), e.b.sext(c, wide))
+    even, odd = (shuffle(e.b, products, products, range(start, 2 * sums.count, 2)) for start in (0, 1))
+    return e.b.add(even, odd)
+

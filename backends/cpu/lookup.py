@@ -1,0 +1,79 @@
+"""Tables of bytes looked up for a whole vector of codes at once, by the byte permutations that a processor has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+from vmc.backends.cpu.elements import I8, I32
+from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.vectors import joined, shuffle, splat, undefined
+
+LINE = 16
+"""Entries that a byte shuffle inside 16 bytes looks up."""
+
+
+def look_up(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
+    """table[code] in every lane. `codes` are bytes below the table's length, a power of two."""
+    count = codes.type.count
+    if "avx512vbmi" in e.machine.features and count in (16, 32, 64):
+        return permuted(e, table, codes)
+    if e.machine.triple.startswith("x86_64") and "avx2" in e.machine.features:
+        return shuffled(e, table, codes)
+    return one_by_one(e, table, codes)
+
+
+def constant(table: Sequence[int], count: int) -> ir.Constant:
+    """`count` bytes of a table, repeated."""
+    return ir.Constant(ir.VectorType(I8, count), [table[i % len(table)] for i in range(count)])
+
+
+def permuted(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
+    """By vpermb, which looks up 64 entries; longer tables are halved by the next bit of the code."""
+    count = codes.type.count
+    if len(table) > 64:
+        half = len(table) // 2
+        return chosen(e, codes, half, permuted(e, table[:half], codes), permuted(e, table[half:], codes))
+    wide = codes
+    while wide.type.count < 64:
+        wide = joined(e.b, wide, undefined(wide.type))
+    found = e.call("llvm.x86.avx512.permvar.qi.512", wide.type, constant(table, 64), wide)
+    return found if count == 64 else shuffle(e.b, found, undefined(found.type), range(count))
+
+
+def shuffled(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
+    """By vpshufb: 16 entries in each 16 bytes."""
+    count = codes.type.count
+    if len(table) > LINE:
+        half = len(table) // 2
+        return chosen(e, codes, half, shuffled(e, table[:half], codes), shuffled(e, table[half:], codes))
+    if count > 32:
+        halves = [shuffle(e.b, codes, undefined(codes.type), range(s, s + count // 2)) for s in (0, count // 2)]
+        return joined(e.b, *(shuffled(e, table, half) for half in halves))
+    low = e.b.and_(codes, splat(e.b, ir.Constant(I8, len(table) - 1), count))
+    wide = low if count >= 16 else shuffle(e.b, low, undefined(low.type), [min(i, count - 1) for i in range(16)])
+    name = "llvm.x86.avx2.pshuf.b" if wide.type.count == 32 else "llvm.x86.ssse3.pshuf.b.128"
+    found = e.call(name, wide.type, constant(table, wide.type.count), wide)
+    return found if count >= 16 else shuffle(e.b, found, undefined(found.type), range(count))
+
+
+def chosen(e: Emitter, codes: ir.Value, bit: int, low: ir.Value, high: ir.Value) -> ir.Value:
+    """`high` where the codes have a bit."""
+    count = codes.type.count
+    masked = e.b.and_(codes, splat(e.b, ir.Constant(I8, bit), count))
+    return e.b.select(e.b.icmp_unsigned("!=", masked, splat(e.b, ir.Constant(I8, 0), count)), high, low)
+
+
+def one_by_one(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
+    """By loads, where there is nothing better."""
+    from vmc.backends.cpu.address import constant_table
+    from vmc.backends.cpu.elements import I64, step_to
+
+    memory = constant_table(e, I8, [entry & 255 for entry in table])
+    result: ir.Value = undefined(codes.type)
+    for lane in range(codes.type.count):
+        place = ir.Constant(I32, lane)
+        code = e.b.zext(e.b.extract_element(codes, place), I64)
+        result = e.b.insert_element(result, e.b.load(step_to(e.b, memory, code, I8), typ=I8, align=1), place)
+    return result
