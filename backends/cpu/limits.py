@@ -22,7 +22,7 @@ import numpy as np
 from vmc.backends.cpu.options import Options
 from vmc.backends.cpu.target import machine, optimize
 
-BANDWIDTH, CLOCK, ISSUED, MULTIPLIED = 10e9, 2.5e9, 4.0, 2.0
+BANDWIDTH, CLOCK, ISSUED, MULTIPLIED, TILES = 10e9, 2.5e9, 4.0, 2.0, 1 / 16
 SECONDS = 0.1
 BUFFER = 256 << 20
 """Bytes that all cores together read: more than most caches hold."""
@@ -32,7 +32,8 @@ CHAINS = 12
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of each core: bytes read from memory a second, cycles a second, instructions and vector multiplications a cycle.
+    """Of each core: bytes read from memory a second, cycles a second, and what a cycle starts: instructions, vector
+    multiplications, and multiplications of tile registers.
 
     `is_measured`: whether `bandwidth` and `multiplications` were measured here; all else is an assumption.
     """
@@ -42,6 +43,7 @@ class Limits:
     clock: float = CLOCK
     instructions: float = ISSUED
     multiplications: float = MULTIPLIED
+    tiles: float = TILES
     is_measured: bool = False
 
     def with_cores(self, count: int) -> Limits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vmc.backends.cpu.assembly.x86 import TILE_BITS
 from vmc.backends.cpu.limits import Limits
 from vmc.explain.explanation import Bound, LoopCost, TensorReport
 from vmc.ir.cost import Work
@@ -30,12 +31,18 @@ def memory(tensors: Sequence[TensorReport], limits: Limits) -> Bound:
 
 
 def products(work: Work, loops: Sequence[LoopCost], limits: Limits) -> Bound:
-    most = max((loop.most_products for loop in loops), default=0)
-    if not most:
-        return Bound("products", None, "no loop has instructions that add up products")
-    rate = most * limits.multiplications * limits.clock * limits.cores
+    rates = [(loop.most_products * started(loop, limits), loop.most_products) for loop in loops if loop.most_products]
+    if not rates:
+        return Bound("products", None, "no loop has instructions that are known to add up products")
+    a_cycle, most = max(rates)
+    rate = a_cycle * limits.clock * limits.cores
     how = f"{work.multiply_adds:,} multiply-adds, {most} an instruction, at {rate / 1e9:,.0f} G/s"
     return Bound("products", work.multiply_adds / rate, how)
+
+
+def started(loop: LoopCost, limits: Limits) -> float:
+    """Multiplications of the loop's registers that a cycle starts."""
+    return limits.tiles if loop.vector_bits == TILE_BITS else limits.multiplications
 
 
 def instructions(tensors: Sequence[TensorReport], work: Work, loops: Sequence[LoopCost], limits: Limits) -> Bound:
@@ -55,7 +62,7 @@ def instructions(tensors: Sequence[TensorReport], work: Work, loops: Sequence[Lo
             missing.append(f"`{tensor.name}`")
     if not turns:
         return Bound("instructions", None, f"elements a turn are not derived: {', '.join(missing) or 'no loop'}")
-    total = sum(times * loop.instructions for loop, times in turns.items())
+    total = sum(times * loop.turn_instructions for loop, times in turns.items())
     rate = limits.instructions * limits.clock * limits.cores
     how = f"{total:,.0f} instructions in {', '.join(loop.label for loop in turns)}, at {rate / 1e9:.1f} G/s"
     return Bound("instructions", total / rate, how + (f"; without {', '.join(missing)}" if missing else ""))
@@ -70,10 +77,10 @@ def least_reads(tensor: TensorReport, work: Work) -> int:
 def best_for_products(loops: Sequence[LoopCost]) -> LoopCost | None:
     """The loop with the fewest instructions for a product."""
     found = [loop for loop in loops if loop.multiply_adds]
-    return min(found, key=lambda loop: loop.instructions / (loop.multiply_adds or 1), default=None)
+    return min(found, key=lambda loop: loop.turn_instructions / (loop.multiply_adds or 1), default=None)
 
 
 def best_for_elements(loops: Sequence[LoopCost], tensor: str) -> LoopCost | None:
     """The loop with the fewest instructions for an element of a tensor."""
     found = [loop for loop in loops if loop.elements(tensor)]
-    return min(found, key=lambda loop: loop.instructions / (loop.elements(tensor) or 1.0), default=None)
+    return min(found, key=lambda loop: loop.turn_instructions / (loop.elements(tensor) or 1.0), default=None)

@@ -50,13 +50,18 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class LoopCost:
-    """An innermost loop of the assembly. `hot`: it uses the widest registers of all loops, or adds up products."""
+    """A loop of the assembly, without what loops inside of it do. `hot`: it adds up products, or is an innermost one
+    that uses the widest registers of all. `turn_instructions` and `multiply_adds` are those of the way through its body
+    that adds up most products.
+    """
 
     function: str
     label: str
     depth: int
+    innermost: bool
     hot: bool
     instructions: int
+    turn_instructions: int
     classes: Mapping[str, int]
     vector_bits: int
     spills: int

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vmc.backends import cpu
 from vmc.backends.cpu import limits as machine_limits
 from vmc.backends.cpu.assembly.report import Access, CodeReport, LoopReport, report
-from vmc.backends.cpu.assembly.text import parse
+from vmc.backends.cpu.assembly.x86 import TILE_BITS
 from vmc.backends.cpu.target import machine
 from vmc.explain.bounds import bounds
 from vmc.explain.explanation import Decision, Explanation, LoopCost, Reading, TensorReport
@@ -39,7 +39,7 @@ def explain(kernel: Kernel, symbols: Mapping[str, int], measure: bool = False) -
     tile = lowered(kernel._tile)
     executable = cpu.compile(tile, options)
     unread = None if host.triple.startswith("x86_64") else f"assembly of {host.triple} is not read"
-    code = CodeReport((), {}) if unread else report(parse(executable.commented_assembly), executable.signature)
+    code = CodeReport((), {}) if unread else report(executable.commented_assembly, executable.signature)
     unbound = tuple(name for name in kernel.symbols if name not in symbols)
     work = None if unbound else count(tile, symbols)
     tensors = tensor_reports(tile, symbols, work, code)
@@ -100,7 +100,7 @@ def tensor_report(
 def loop_costs(tile: TileKernel, code: CodeReport) -> tuple[LoopCost, ...]:
     """The loops of the assembly, with elements of tensors in the place of bytes."""
     bits = {value.name: bits_per_element(value.tensor) for value in tile.params if isinstance(value.type, TensorType)}
-    widest = max((loop.vector_bits for loop in code.loops), default=0)
+    widest = max((loop.vector_bits for loop in code.loops if loop.vector_bits < TILE_BITS), default=0)
     return tuple(loop_cost(loop, bits, widest) for loop in code.loops)
 
 
@@ -109,8 +109,10 @@ def loop_cost(loop: LoopReport, bits: Mapping[str, float], widest: int) -> LoopC
         loop.function,
         loop.label,
         loop.depth,
-        bool(loop.multiply_adds) or (widest > 0 and loop.vector_bits == widest),
+        loop.innermost,
+        loop.multiply_adds != 0 or (loop.innermost and loop.vector_bits == widest > 0),
         loop.instructions,
+        loop.turn_instructions,
         {kind.value: times for kind, times in loop.kinds.items()},
         loop.vector_bits,
         loop.spills,

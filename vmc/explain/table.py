@@ -17,7 +17,7 @@ def table(explanation: Explanation) -> str:
         section("tensors", tensors(explanation)),
         section("operations of a launch, tiles counted whole", operations(explanation)),
         section("decisions of the passes", decisions(explanation)),
-        section("innermost loops", loops(explanation)),
+        section("hot loops", loops(explanation)),
         section("predicted time of a launch, at least", times(explanation)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -112,7 +112,7 @@ def loops(explanation: Explanation) -> Iterator[str]:
             yield "    " + reading_line(loop, reading)
     rest = len(explanation.loops) - len(hot)
     if rest:
-        yield f"and {rest} that use narrower registers (remainders, edges): --json lists them"
+        yield f"and {rest} that only hold loops or use narrower registers (remainders, edges): --json lists them"
     for tensor in explanation.tensors:
         if any(loop.reads(tensor.name) for loop in explanation.loops):
             yield per_element(explanation, tensor)
@@ -121,8 +121,11 @@ def loops(explanation: Explanation) -> Iterator[str]:
 def loop_line(loop: LoopCost) -> str:
     products = NOT_DERIVED if loop.multiply_adds is None else str(loop.multiply_adds)
     register = REGISTERS.get(loop.vector_bits, str(loop.vector_bits))
-    facts = [f"depth {loop.depth}", f"{loop.instructions} instructions", register]
-    facts += [f"{products} multiply-adds"] if loop.multiply_adds != 0 else []
+    place = f"depth {loop.depth}" if loop.innermost else f"depth {loop.depth}, around other loops"
+    facts = [place, f"{loop.instructions} instructions", register]
+    if loop.multiply_adds != 0:
+        way = f" in {loop.turn_instructions} of them" if loop.turn_instructions < loop.instructions else ""
+        facts.append(f"{products} multiply-adds{way}")
     return f"{loop.function} {loop.label}: {', '.join([*facts, f'{loop.spills} spills'])}"
 
 
@@ -164,7 +167,8 @@ def times(explanation: Explanation) -> Iterator[str]:
     yield (
         f"{limits.cores} cores; {kind} of each: {limits.bandwidth / 1e9:.1f} GB/s, "
         f"{limits.multiplications:.3g} vector multiplications a cycle; "
-        f"assumed: {limits.clock / 1e9:.1f} GHz, {limits.instructions:.3g} instructions a cycle"
+        f"assumed: {limits.clock / 1e9:.1f} GHz, {limits.instructions:.3g} instructions a cycle, "
+        f"a multiplication of tiles in {1 / limits.tiles:.3g}"
     )
 
 

@@ -10,13 +10,19 @@ from vmc.backends.cpu.assembly.text import Function
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A natural loop: its header, all its blocks, and those that branch back. `depth` is 1 for an outermost one."""
+    """A natural loop: its header, all its blocks, those that are in no loop inside of it, and those that branch back.
+    `depth` is 1 for an outermost one.
+    """
 
     header: int
     blocks: frozenset[int]
+    own: frozenset[int]
     latches: tuple[int, ...]
     depth: int
-    innermost: bool
+
+    @property
+    def innermost(self) -> bool:
+        return self.own == self.blocks
 
 
 def loops(function: Function) -> tuple[Loop, ...]:
@@ -30,14 +36,14 @@ def loops(function: Function) -> tuple[Loop, ...]:
                 blocks, latches = found.setdefault(header, ({header}, []))
                 latches.append(number)
                 blocks |= reaching(number, header, before, above)
-    bodies = [blocks for blocks, _ in found.values()]
+    bodies = {header: blocks for header, (blocks, _) in found.items()}
     return tuple(
         Loop(
             header,
             frozenset(blocks),
+            frozenset(blocks.difference(*(bodies[other] for other in found if other != header and other in blocks))),
             tuple(sorted(latches)),
-            sum(header in body for body in bodies),
-            not any(other != header and other in blocks for other in found),
+            sum(header in body for body in bodies.values()),
         )
         for header, (blocks, latches) in sorted(found.items())
     )

@@ -1,4 +1,4 @@
-"""What the innermost loops of a compiled kernel do: instructions by class, spills, products, and elements per turn.
+"""What the loops of a compiled kernel do: instructions by class, spills, products, and elements per turn.
 
 **Elements per turn**, the rule. The addresses in a tensor that every turn reads (blocks that a turn may skip do not
 count) are sums of registers that are set before the loop, of registers that the loop advances, and of constants. Reads
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from vmc.backends.cpu.assembly import x86
 from vmc.backends.cpu.assembly.linear import Terms, Value, subtract
-from vmc.backends.cpu.assembly.loops import Loop, dominators, loops
+from vmc.backends.cpu.assembly.loops import Loop, dominators, loops, order
 from vmc.backends.cpu.assembly.pointers import ARENA, ARGUMENTS, CONSTANT, STACK, Abi, Flow, Touch, follow
-from vmc.backends.cpu.assembly.text import Function, Instruction
+from vmc.backends.cpu.assembly.text import Function, Instruction, constants, parse
 from vmc.backends.cpu.assembly.x86 import Kind
 from vmc.backends.cpu.signature import Signature
 
@@ -42,15 +42,20 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class LoopReport:
-    """An innermost loop. `multiply_adds` a turn, None where instructions do not tell, and the most that one instruction
-    adds; `memories` are the tensors by
-    name, `arena` and `stack`, and "?" for addresses that were not followed. `vector_bits`: the widest register.
+    """A loop, without what loops inside of it do.
+
+    A *turn* is the way through the body that adds up most products, with the fewest instructions where several do;
+    `multiply_adds` are its products, None where instructions do not tell. `most_products` is the most that one
+    instruction adds. `vector_bits`: the widest register. `memories` are the tensors by name, `arena` and `stack`, and "?"
+    for addresses that were not followed.
     """
 
     function: str
     label: str
     depth: int
+    innermost: bool
     kinds: Mapping[Kind, int]
+    turn_instructions: int
     vector_bits: int
     spills: int
     multiply_adds: int | None
@@ -64,7 +69,7 @@ class LoopReport:
 
 @dataclass(frozen=True, slots=True)
 class CodeReport:
-    """The innermost loops of a kernel, and the accesses of all its code to each memory."""
+    """The loops of a kernel, and the accesses of all its code to each memory."""
 
     loops: tuple[LoopReport, ...]
     memories: Mapping[str, Access]
@@ -75,32 +80,62 @@ def abi(signature: Signature) -> Abi:
     return Abi(f"{signature.entry}.chunk", {"rdi": ARGUMENTS, "rsi": ARENA}, signature.tensors)
 
 
-def report(functions: Sequence[Function], signature: Signature) -> CodeReport:
-    """The report on the functions of a kernel's assembly."""
-    flows = follow(functions, abi(signature))
-    found = [loop_report(flow, loop) for flow in flows.values() for loop in loops(flow.function) if loop.innermost]
+def report(text: str, signature: Signature) -> CodeReport:
+    """The report on a kernel's assembly."""
+    functions = parse(text)
+    flows, tiles = follow(functions, abi(signature)), configured_tiles(functions, constants(text))
+    found = [loop_report(flow, loop, tiles) for flow in flows.values() for loop in loops(flow.function)]
     touches = [touch for flow in flows.values() for touch in flow.touches]
     return CodeReport(tuple(found), {name: access(group) for name, group in by_memory(touches).items()})
 
 
-def loop_report(flow: Flow, loop: Loop) -> LoopReport:
+def configured_tiles(functions: Sequence[Function], data: Mapping[str, bytes]) -> tuple[x86.TileShape, ...]:
+    """The shapes of tile registers, where one table of constants sets them all."""
+    loaded = [ins.memory for function in functions for ins in function.instructions if ins.mnemonic == "ldtilecfg"]
+    tables = {data.get(memory.symbol) if memory is not None and not memory.index else None for memory in loaded}
+    (table,) = tables if len(tables) == 1 else (None,)
+    return x86.tile_shapes(table) if table is not None and len(table) >= 64 else ()
+
+
+def loop_report(flow: Flow, loop: Loop, tiles: Sequence[x86.TileShape]) -> LoopReport:
     blocks = flow.function.blocks
-    inside = [instruction for number in sorted(loop.blocks) for instruction in blocks[number].instructions]
+    inside = [instruction for number in sorted(loop.own) for instruction in blocks[number].instructions]
     kinds = Counter(map(x86.kind, inside))
-    products = [x86.multiply_adds(instruction) for instruction in inside]
-    certain = [count for count in products if count is not None]
-    touches = [touch for touch in flow.touches if touch.block in loop.blocks]
+    products = {instruction: x86.multiply_adds(instruction, tiles) for instruction in inside}
+    certain = [count for count in products.values() if count is not None]
+    weights = {
+        number: (sum(products[ins] or 0 for ins in blocks[number].instructions), -len(blocks[number].instructions))
+        for number in loop.own
+    }
+    most, fewest = best_turn(flow.function, loop, weights)
     return LoopReport(
         flow.function.name,
         blocks[loop.header].label,
         loop.depth,
+        loop.innermost,
         {kind: kinds[kind] for kind in Kind if kinds[kind]},
+        -fewest,
         max(map(x86.widest, inside), default=0),
         spills(flow.function, inside),
-        sum(certain) if len(certain) == len(products) else None,
+        most if len(certain) == len(products) else None,
         max(certain, default=0),
-        memories(flow, loop, touches),
+        memories(flow, loop, [touch for touch in flow.touches if touch.block in loop.own]),
     )
+
+
+def best_turn(function: Function, loop: Loop, weights: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
+    """The largest sum of weights, in lexicographic order, of a way from the header to a block that goes back to it.
+    Loops inside are gone through once, and weigh nothing.
+    """
+    place = {number: at for at, number in enumerate(order(function)) if number in loop.blocks}
+    best = {loop.header: weights[loop.header]}
+    for number in sorted(place, key=place.__getitem__):
+        for following in function.blocks[number].successors:
+            if number in best and place.get(following, -1) > place[number]:
+                a, b = weights.get(following, (0, 0))
+                found = best[number][0] + a, best[number][1] + b
+                best[following] = max(best.get(following, found), found)
+    return max(best[latch] for latch in loop.latches if latch in best)
 
 
 def spills(function: Function, inside: Sequence[Instruction]) -> int:

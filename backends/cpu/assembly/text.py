@@ -272,3 +272,59 @@ def number(text: str) -> int | None:
         return int(text, 0)
     except ValueError:
         return None
+
+
+# Data
+
+
+def constants(text: str) -> dict[str, bytes]:
+    """The bytes of labelled data, as far as directives of bytes and texts give them."""
+    found: dict[str, bytes] = {}
+    label: str | None = None
+    for line in text.splitlines():
+        code = line.strip() if '"' in line else split_comment(line)[0]
+        name = label_of(code)
+        if name is not None:
+            label = name
+        elif label is not None:
+            data = directive_bytes(code)
+            if data is None:
+                label = None
+            else:
+                found[label] = found.get(label, b"") + data
+    return found
+
+
+def directive_bytes(code: str) -> bytes | None:
+    """The bytes that a directive writes; None for one that ends data, or that is none of bytes."""
+    name, _, rest = code.partition("\t")
+    match name:
+        case ".byte":
+            return bytes(int(value, 0) & 255 for value in rest.split(","))
+        case ".zero":
+            count, _, value = rest.partition(",")
+            return bytes([int(value or "0", 0) & 255]) * int(count, 0)
+        case ".ascii" | ".asciz":
+            return unescaped(rest[rest.index('"') + 1 : rest.rindex('"')]) + b"\0" * (name == ".asciz")
+    return None
+
+
+ESCAPES = {"n": 10, "t": 9, "r": 13, "b": 8, "f": 12}
+
+
+def unescaped(text: str) -> bytes:
+    """The bytes of a text with octal and C's short escapes."""
+    found, place = bytearray(), 0
+    while place < len(text):
+        if text[place] != "\\":
+            found.append(ord(text[place]))
+            place += 1
+            continue
+        digits = text[place + 1 : place + 4]
+        if digits[0] in "01234567":
+            found.append(int(digits, 8))
+            place += 4
+        else:
+            found.append(ESCAPES.get(digits[0], ord(digits[0])))
+            place += 2
+    return bytes(found)

@@ -7,7 +7,8 @@ Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
@@ -161,11 +162,35 @@ def products_per_lane(name: str) -> tuple[int, int] | None:
     return None
 
 
-def multiply_adds(instruction: Instruction) -> int | None:
+@dataclass(frozen=True, slots=True)
+class TileShape:
+    """Rows of a tile register, and bytes of a row."""
+
+    rows: int
+    row_bytes: int
+
+
+def tile_shapes(configuration: bytes) -> tuple[TileShape, ...]:
+    """The shapes that `ldtilecfg` sets: bytes of rows from byte 16 on, rows from byte 48 on (palette 1)."""
+    widths = [int.from_bytes(configuration[16 + 2 * number : 18 + 2 * number], "little") for number in range(8)]
+    return tuple(TileShape(configuration[48 + number], width) for number, width in enumerate(widths))
+
+
+def tile_products(instruction: Instruction, tiles: Sequence[TileShape]) -> int | None:
+    """Products that a tile instruction adds up: those of a row of a for each sum of 32 bits. None without shapes."""
+    numbers = [int(name[3:]) for name in instruction.registers]
+    if len(numbers) != 3 or not all(number < len(tiles) for number in numbers):
+        return None
+    a, c = tiles[numbers[1]], tiles[numbers[2]]
+    element = 1 if instruction.mnemonic.startswith("tdpb") and not instruction.mnemonic.startswith("tdpbf16") else 2
+    return c.rows * (c.row_bytes // 4) * (a.row_bytes // element)
+
+
+def multiply_adds(instruction: Instruction, tiles: Sequence[TileShape] = ()) -> int | None:
     """Products that one execution adds up: 0 for one that adds none, None where another instruction sets its size."""
     name = plain(instruction)
     if name.startswith("tdp"):
-        return None
+        return tile_products(instruction, tiles)
     found = products_per_lane(name)
     if found is None:
         return 0
