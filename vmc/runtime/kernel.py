@@ -26,6 +26,7 @@ from vmc.runtime.parameters import Parameter, parameters_of, parameters_of_ir
 from vmc.runtime.targets import Launcher, prepare
 
 if TYPE_CHECKING:
+    from vmc.explain import Explanation
     from vmc.lang.elaborate.kernels import Elaborated
 
 Array = npt.NDArray[Any]
@@ -249,6 +250,24 @@ class Kernel:
         from vmc.runtime.stages import stage_text
 
         return stage_text(self, stage)
+
+    def explain(self, *, measure: bool = False, **symbols: int) -> Explanation:
+        """What the kernel costs and why: bytes, operations, what passes decided, what the loops of its code do, and the
+        least time of a launch. Symbols that are not given leave totals out. `measure` measures the machine's limits,
+        in about a second, instead of assuming them.
+
+        Raises ArgumentError for symbols that do not fit, TargetError for a target other than the CPU.
+        """
+        from vmc.explain import explain
+
+        for name in symbols:
+            if name not in self.symbols:
+                raise self._checker.unknown(name)
+        values = {name: self._checker.symbol_value(name, value) for name, value in symbols.items()}
+        if all(name in values for name in self.symbols):
+            for parameter in self.parameters:
+                self._checker.extents(parameter, values)
+        return explain(self, values, measure)
 
 
 def as_bytes(data: npt.ArrayLike) -> Array:
