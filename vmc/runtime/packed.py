@@ -6,7 +6,7 @@
     ('u3', (2, 2), 2)
 
 `Packed` is a NumPy array of bytes. What it remembers stays through copies and is dropped by anything that changes the
-number of bytes, and by arithmetic.
+number of bytes, and by arithmetic. Bytes that remember nothing are taken for dense ones.
 """
 
 from __future__ import annotations
@@ -60,8 +60,13 @@ class Packed(np.ndarray[Any, np.dtype[np.uint8]]):
 def labelled(data: Array, element: DType | None, extents: tuple[int, ...], storage: Storage | None = None) -> Packed:
     """The bytes `data` (uint8[bytes]) as a packed tensor; shares the memory."""
     packed = data.view(Packed)
-    packed.element, packed.extents, packed.storage = element, extents, storage
+    packed.element, packed.extents = element, extents
+    packed.storage = None if storage is None else _storages.setdefault(storage, storage)
     return packed
+
+
+_storages: dict[Storage, Storage] = {}
+"""One of all equal storages, since launches compare them and objects are compared by identity first."""
 
 
 def as_patterns(codes: npt.ArrayLike, type: DType) -> Array:
@@ -96,16 +101,24 @@ def pack(codes: npt.ArrayLike, type: str | DType) -> Packed:
 
 
 def unpack(data: npt.ArrayLike, type: str | DType | None = None, shape: int | tuple[int, ...] | None = None) -> Array:
-    """The bit patterns of a dense packed tensor, as the smallest unsigned integers; what `pack` made needs no more.
+    """The bit patterns of a packed tensor, as the smallest unsigned integers; what `pack` made, of vmc or of a kernel,
+    needs no more. Bytes that remember nothing are dense.
 
     Raises TypeError or ValueError where they are not known or do not fit the bytes.
     """
-    if isinstance(data, Packed) and data.element is not None and data.storage is None:
+    storage = None
+    if isinstance(data, Packed) and data.element is not None:
         type = data.element if type is None else type
         shape = data.extents if shape is None else shape
+        storage = data.storage
+        if storage is not None and dtype(type) != data.element:
+            raise TypeError(f"the data are packed {data.element.name}, not {dtype(type).name}")
     if type is None or shape is None:
         raise TypeError("unpack needs the type and the shape of data that does not come from vmc.pack")
-    return unpack_codes(np.asarray(data), type, shape)
+    if storage is None:
+        return unpack_codes(np.asarray(data), type, shape)
+    extents = (shape,) if isinstance(shape, int) else tuple(shape)
+    return unpack_stored(np.asarray(data), TensorType(dtype(type), extents, storage=storage), extents)
 
 
 def pack_stored(codes: npt.ArrayLike, type: TensorType, shape: tuple[int, ...]) -> Packed:
