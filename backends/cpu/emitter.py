@@ -17,25 +17,30 @@ from vmc.backends.cpu.signature import Site
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.tiles import Buffer, Index, Scope, Tensor, Tile, elementwise_sources
 from vmc.ir.core import Kernel, Op, Value
+from vmc.ir.dims import Dim
 from vmc.ir.types import DType
 
 STACK_BUFFER = 2048  # bytes up to which a buffer is an alloca, which LLVM may dissolve into registers,
 STACK = 1 << 16  # as long as all of them together take no more than this
 LINE = 64  # bytes: alignment of buffers
+HEADER = 256  # bytes at the start of a thread's arena that are zeros when a launch begins
 LONG_LOOP = 16  # turns from which a loop has enough for vectors
 SCOPES = 24  # more memory than that shares scopes, since each lists all others
 FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums and rounding by anchors (vmc.ir.math)
 
 
 class Emitter:
-    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own."""
+    """Builds the function that executes blocks. `arena` points to memory of the running thread's own: `arena_size`
+    bytes, and then as many as the extents in `dynamic` say.
+    """
 
     def __init__(self, module: ir.Module, function: ir.Function, kernel: Kernel, plan: Plan, machine: Machine) -> None:
         self.module, self.function, self.plan = module, function, plan
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
         self.env: dict[Value, Tile | Tensor] = {}
         self.arena: ir.Value | None = None
-        self.arena_size = self.stack_size = 0
+        self.arena_size, self.stack_size = HEADER, 0
+        self.dynamic: list[Dim] = []
         self.symbols: dict[str, ir.Value] = {}
         self.sites: list[Site] = []
         self.has_half = machine.has_half

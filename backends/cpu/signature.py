@@ -23,8 +23,8 @@ class Site:
 @dataclass(frozen=True)
 class Signature:
     """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
-    `scalars` name and dtype of the others, in order. `arena` is scratch memory, bytes a thread; `work` estimates the
-    cost of a block in element operations; `serial` forbids several threads.
+    `scalars` name and dtype of the others, in order. `arena` is the constant part of a thread's scratch memory in bytes;
+    `serial` forbids several threads.
     """
 
     entry: str
@@ -32,7 +32,6 @@ class Signature:
     scalars: tuple[tuple[str, str], ...]
     symbols: tuple[str, ...]
     arena: int
-    work: int
     serial: bool
     sites: tuple[Site, ...]
 
@@ -55,7 +54,6 @@ class Signature:
             scalars,
             tuple(data["symbols"]),
             data["arena"],
-            data["work"],
             data["serial"],
             sites,
         )

@@ -7,8 +7,9 @@ kernel(x, packed, scale, y)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from vmc.ir.core import Kernel as TileKernel
 from vmc.runtime.launch import Checker, Plan
-from vmc.runtime.operands import Operand, glance, operand
+from vmc.runtime.operands import Operand, address_of, glance, operand
 from vmc.runtime.packed import Packed, pack_stored, unpack_stored
 from vmc.runtime.parameters import Parameter, parameters_of, parameters_of_ir
 from vmc.runtime.targets import Launcher, prepare
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 MAX_PLANS = 256
+NONE_BOUND: Mapping[str, int] = MappingProxyType({})
 
 
 class Kernel:
@@ -82,21 +84,26 @@ class Kernel:
         Raises ArgumentError, before anything is executed, for arguments that do not fit; ExecutionError for an error of
         the program while it runs.
         """
-        bound: dict[str, int] = {}
+        bound = NONE_BOUND
         values: Sequence[Any] = args
         if named or len(args) != len(self.parameters):
             values, bound = self._checker.arrange(args, named)
         plan, addresses, _keep = self._prepare(values, bound)
         self._checker.check_addresses(plan, addresses)
-        scalars = [self._checker.scalar(parameter, values[place]) for place, parameter in self._scalars]
+        scalars = [self._checker.scalar(p, values[place]) for place, p in self._scalars] if self._scalars else ()
         self._launcher.launch(addresses, plan.sizes, scalars, plan.symbols)
 
-    def _prepare(self, values: Sequence[Any], bound: dict[str, int]) -> tuple[Plan, list[int], Any]:
+    def _prepare(self, values: Sequence[Any], bound: Mapping[str, int]) -> tuple[Plan, list[int], Any]:
         """The plan for arguments of these kinds, the tensors' addresses, and what keeps their memory alive."""
         kinds: list[Any] = [*bound.items()] if bound else []
         addresses: list[int] = []
         for place in self._tensors:
-            seen = glance(values[place])
+            value = values[place]
+            if type(value) is np.ndarray:  # what `glance` would say, without the time that a call takes
+                kinds.append((value.dtype, value.shape, value.flags.num))
+                addresses.append(address_of(value))
+                continue
+            seen = glance(value)
             if seen is None:
                 return self._look(values, bound)
             kinds.append(seen[0])
@@ -110,7 +117,7 @@ class Kernel:
             self._plans[kind] = plan
         return plan, addresses, values
 
-    def _look(self, values: Sequence[Any], bound: dict[str, int]) -> tuple[Plan, list[int], Any]:
+    def _look(self, values: Sequence[Any], bound: Mapping[str, int]) -> tuple[Plan, list[int], Any]:
         """As `_prepare`, for arguments that have to be looked at one by one."""
         found: list[Operand] = []
         seen = list(values)

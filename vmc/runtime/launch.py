@@ -32,13 +32,15 @@ LIMIT = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a launch needs besides addresses and scalars. Of every tensor, in order: `sizes` in bytes and alignment less
-    one, `masks`; `pairs` are the places of two of which one is written, with their sizes.
+    """What a launch needs besides addresses and scalars: the symbols' values and the tensors' sizes in bytes, in order.
+
+    `masks` are the places of tensors that must be aligned, with the alignment less one; `pairs` the places of two of
+    which one is written, with their sizes.
     """
 
-    symbols: dict[str, int]
+    symbols: tuple[int, ...]
     sizes: tuple[int, ...]
-    masks: tuple[int, ...]
+    masks: tuple[tuple[int, int], ...]
     pairs: tuple[tuple[int, int, int, int], ...]
 
 
@@ -107,10 +109,11 @@ class Checker:
             if parameter.access.writable and not found.writable:
                 raise self.read_only(parameter, found)
             bytewise = parameter.format is not None or parameter.is_packed or not sizes[-1]
-            masks.append(0 if bytewise else parameter.dtype.width // 8 - 1)
+            if not bytewise and parameter.dtype.width > 8:
+                masks.append((len(written), parameter.dtype.width // 8 - 1))
             written.append(parameter.access.writable)
         pairs = [(i, j, sizes[i], sizes[j]) for i, j in combinations(range(len(sizes)), 2) if written[i] or written[j]]
-        return Plan(symbols, tuple(sizes), tuple(masks), tuple(pairs))
+        return Plan(tuple(symbols[name] for name in self.symbols), tuple(sizes), tuple(masks), tuple(pairs))
 
     def tensor(self, parameter: Parameter, value: Any) -> Operand:
         """The array given for a tensor, of a fitting element type, in this memory, contiguous. Raises ArgumentError."""
@@ -275,8 +278,8 @@ class Checker:
 
     def check_addresses(self, plan: Plan, addresses: Sequence[int]) -> None:
         """Whether all tensors are aligned, and nothing written shares memory with another. Raises ArgumentError."""
-        for place, mask in enumerate(plan.masks):
-            if mask and addresses[place] & mask:
+        for place, mask in plan.masks:
+            if addresses[place] & mask:
                 raise self.misaligned(place, mask + 1, addresses[place])
         for i, j, size, other in plan.pairs:
             if addresses[i] < addresses[j] + other and addresses[j] < addresses[i] + size:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,14 +24,16 @@ TARGETS = ("cpu", "interp")
 
 
 class Launcher(Protocol):
-    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order."""
+    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order;
+    symbols are in the kernel's order.
+    """
 
     def launch(
         self,
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None: ...
 
 
@@ -72,7 +74,7 @@ class Interpreted:
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None:
         from vmc.backends import interp
 
@@ -80,7 +82,7 @@ class Interpreted:
         numbers = iter(scalars)
         arguments = [next(tensors) if isinstance(p.type, TensorType) else next(numbers) for p in self.kernel.params]
         try:
-            machine = interp.Machine(self.kernel, symbols)
+            machine = interp.Machine(self.kernel, dict(zip(self.kernel.symbols, symbols, strict=True)))
             machine.launch(arguments)
         except interp.ExecutionError as error:
             raise ExecutionError(error.message, error.span) from None
@@ -102,22 +104,23 @@ class Native:
     """
 
     def __init__(self, kernel: Kernel, target: str) -> None:
+        from vmc.backends.cpu import ExecutionError as Failure
+
         self.kernel, self.target = kernel, target
         self.options = options_of(target)
         self.executable = cached(kernel, self.options)
+        self._failure = Failure
 
     def launch(
         self,
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None:
-        from vmc.backends.cpu import ExecutionError as Failure
-
         try:
             self.executable.launch(addresses, scalars, symbols)
-        except Failure as error:
+        except self._failure as error:
             raise ExecutionError(error.message, error.span) from None
 
 
