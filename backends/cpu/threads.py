@@ -28,20 +28,23 @@ def num_threads() -> int:
     """
     if _chosen is not None:
         return _chosen
-    count, given = default_threads()
-    torch = None if given else sys.modules.get("torch")
-    of_torch = getattr(torch, "get_num_threads", None)  # not there while torch is being imported
-    return count if of_torch is None else min(count, int(of_torch()))
+    if asked_threads() is not None:
+        return default_threads()
+    of_torch = getattr(sys.modules.get("torch"), "get_num_threads", None)  # not there while torch is being imported
+    return default_threads() if of_torch is None else min(default_threads(), int(of_torch()))
 
 
 @lru_cache(maxsize=1)
-def default_threads() -> tuple[int, bool]:
-    """The number that the environment gives, and whether VMC_NUM_THREADS gives it."""
-    asked = from_environment("VMC_NUM_THREADS")
-    if asked is not None:
-        return asked, True
+def default_threads() -> int:
+    """The number where neither `set_num_threads` nor torch has another."""
     cores = max(1, min(affinity(), quota()))
-    return min(cores, from_environment("OMP_NUM_THREADS") or cores), False
+    return asked_threads() or min(cores, from_environment("OMP_NUM_THREADS") or cores)
+
+
+@lru_cache(maxsize=1)
+def asked_threads() -> int | None:
+    """The number that VMC_NUM_THREADS asks for."""
+    return from_environment("VMC_NUM_THREADS")
 
 
 def from_environment(name: str) -> int | None:
