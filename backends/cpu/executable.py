@@ -25,7 +25,6 @@ from vmc.ir.core import Kernel
 from vmc.ir.span import Span
 from vmc.ir.types import dtype
 
-
 PRINT = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
 
 _names = itertools.count()
@@ -118,14 +117,17 @@ class Executable:
         Raises ValueError for wrong counts, KeyError for a missing symbol, ExecutionError for an error of the program,
         MemoryError for scratch memory that there is not.
         """
-        if len(pointers) != len(self.signature.tensors) or len(scalars) != len(self._packers):
-            raise self._wrong_counts(pointers, scalars)
-        if not isinstance(symbols, tuple):
-            symbols = tuple([symbols[name] for name in self.signature.symbols])
-        elif len(symbols) != len(self.signature.symbols):
-            raise ValueError(f"this kernel has the symbols {', '.join(self.signature.symbols)}, not {len(symbols)}")
+        signature = self.signature
+        if len(pointers) != len(signature.tensors) or len(scalars) != len(signature.scalars):
+            wanted = f"{len(signature.tensors)} tensors and {len(signature.scalars)} scalars"
+            raise ValueError(f"this kernel takes {wanted}, not {len(pointers)} and {len(scalars)}")
+        if type(symbols) is not tuple:
+            assert isinstance(symbols, Mapping)
+            symbols = tuple([symbols[name] for name in signature.symbols])
+        elif len(symbols) != len(signature.symbols):
+            raise ValueError(f"this kernel has the symbols {', '.join(signature.symbols)}, not {len(symbols)}")
         codes = [pack(value) for pack, value in zip(self._packers, scalars, strict=True)] if scalars else ()
-        limit = 1 if self.signature.serial else at_most(max_threads or threads.num_threads())
+        limit = 1 if signature.serial else at_most(max_threads or threads.num_threads())
         record = self._take_record(limit)
         try:
             self._pack(record.arguments, 0, *pointers, *codes, *symbols, self._printer)
@@ -137,19 +139,14 @@ class Executable:
             site = self.signature.sites[-outcome - 1]
             raise ExecutionError(site.text, site.span)
 
-    def _wrong_counts(self, pointers: Sequence[int], scalars: Sequence[Any]) -> ValueError:
-        wanted = f"{len(self.signature.tensors)} tensors and {len(self.signature.scalars)} scalars"
-        return ValueError(f"this kernel takes {wanted}, not {len(pointers)} and {len(scalars)}")
-
     def _take_record(self, limit: int) -> Record:
         """A record that no launch uses, with room for so many threads."""
-        while self._records:
-            try:
-                record = self._records.pop()
-            except IndexError:  # another thread was faster
-                break
-            if record.limit >= limit:
-                return record
+        try:
+            record = self._records.pop()
+        except IndexError:
+            record = None
+        if record is not None and record.limit >= limit:
+            return record
         return Record(self._blocks, self._worker, self._words, self.signature.arena * limit, limit)
 
     # Print

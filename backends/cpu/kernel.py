@@ -35,6 +35,7 @@ from vmc.backends.cpu.worker import Worker
 from vmc.ir.core import Kernel, Module, Op, Region, TensorType, walk
 from vmc.ir.passes import expand
 
+
 @dataclass(frozen=True)
 class Code:
     """The LLVM text of a kernel and what a launch must know of it."""

@@ -59,8 +59,9 @@ def scheduler() -> Scheduler:
 
 def at_most(threads: int) -> int:
     """How many threads of so many a launch may count on, the caller among them; helpers that are missing are made."""
-    if threads - 1 > _size:
-        grow(min(threads, MOST) - 1)
+    if threads <= _size + 1:
+        return threads
+    grow(min(threads, MOST) - 1)
     return min(threads, _size + 1)
 
 

@@ -6,7 +6,7 @@ of the print callback.
 
     arguments, blocks, worker   addresses of the arguments and of two functions of the kernel
     arena, capacity             scratch memory and its bytes
-    stride, work                the facts that `.blocks` reports: bytes of arena per thread, element operations per block
+    stride, work                the facts that `.blocks` reports: bytes of arena a thread, element operations a block
     total, threads, share       number of blocks, of threads, and blocks of each thread's region
     coarse, fine                blocks that a thread takes at once, at first and in the last quarter of a region
     thread                      number of threads that have begun, changes atomically

@@ -1,19 +1,19 @@
 """Native code that runs a launch on several threads; it is compiled once in a process and never unloaded.
 
     i64 vmc.launch(record, limit)   runs a launch on at most `limit` threads; 0, or the number of the site that failed,
-                                    negative. Runs nothing, and gives the bytes of arena that it takes, if there are fewer
+                                    negative. Runs nothing if the arena is too small, and gives the bytes that it takes
     ptr vmc.helper(ptr)             what a helper thread does for ever
 
-Blocks are divided into a region of consecutive blocks for each thread. A thread takes chunks from its own region, from
-launch to launch the same one, so that it finds in its caches what it left there; then from the others'. A launch is over
-when no chunk is left and no helper is inside: nobody waits for a helper that sleeps or wakes late.
+Blocks are divided into a region of consecutive blocks for each thread. A thread takes chunks from its own region, the
+same one from launch to launch, so that it finds in its caches what it left there; then from the others'. A launch is
+over when no chunk is left and no helper is inside: nobody waits for a helper that sleeps or wakes late.
 
-The pool is one structure in this code's memory. `epoch` counts launches; helpers watch it for a moment and then sleep
-on it (futex(2)). `gate` says who may touch the launch in `worker` and `record`: its upper half is the number of
-helpers that may still enter, the lower one, without the top bit, that of helpers inside; both change in one atomic step.
-Closing the gate takes the upper half away; then the caller watches the lower half for a moment and sleeps on it, having
-set the top bit for the last helper to wake it. `owner` is held by the thread whose launch it is; a launch that finds it
-held runs on its own thread alone.
+The pool is a few variables in this code's memory. `epoch` counts launches; helpers watch it for a moment and then sleep
+on it (futex(2)). `gate` says who may touch the launch that `job` names: its upper half is the number of helpers that
+may still enter, the lower one, without the top bit, that of helpers inside; both change in one atomic step. Closing the
+gate takes the upper half away; then the caller watches the lower half for a moment and sleeps on it, having set the top
+bit for the last helper to wake it. `owner` is held by the thread whose launch it is; a launch that finds it held runs
+on its own thread alone.
 
 The floating-point control register of x86 has its default value while blocks run, whatever the caller has set.
 """

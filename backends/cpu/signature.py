@@ -23,8 +23,8 @@ class Site:
 @dataclass(frozen=True)
 class Signature:
     """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
-    `scalars` name and dtype of the others, in order. `arena` is the constant part of a thread's scratch memory in bytes;
-    `serial` forbids several threads.
+    `scalars` name and dtype of the others, in order. `arena` is the constant part of a thread's scratch memory, in
+    bytes; `serial` forbids several threads.
     """
 
     entry: str

@@ -44,7 +44,7 @@ def loops_within(region: Region, known: set[Value]) -> Iterator[Op]:
 
 
 def emit_work(e: Emitter, region: Region) -> ir.Value:
-    """Element operations of one execution of a region. A loop's turns are counted where its bounds have been emitted."""
+    """Element operations of one execution of a region; loops count with the turns that their bounds in `e.env` give."""
     total: ir.Value = e.index(0)
     for op in region.ops:
         total = at_most(e, MOST, e.add(total, cost(e, op)))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from vmc.ir.core import Kernel as TileKernel
 from vmc.runtime.launch import Checker, Plan
-from vmc.runtime.operands import Operand, address_of, glance, operand
+from vmc.runtime.operands import Operand, glance, header_at, operand
 from vmc.runtime.packed import Packed, pack_stored, unpack_stored
 from vmc.runtime.parameters import Parameter, parameters_of, parameters_of_ir
 from vmc.runtime.targets import Launcher, prepare
@@ -99,9 +99,10 @@ class Kernel:
         addresses: list[int] = []
         for place in self._tensors:
             value = values[place]
-            if type(value) is np.ndarray:  # what `glance` would say, without the time that a call takes
-                kinds.append((value.dtype, value.shape, value.flags.num))
-                addresses.append(address_of(value))
+            if type(value) is np.ndarray and header_at is not None:  # what `glance` would say, in half the time
+                header = header_at(id(value))
+                kinds.append((value.dtype, value.shape, header.flags))
+                addresses.append(header.data)
                 continue
             seen = glance(value)
             if seen is None:

@@ -101,7 +101,9 @@ class Checker:
         for parameter, value in zip(self.parameters, values, strict=True):
             operands.append(None if parameter.is_scalar else self.tensor(parameter, value))
         symbols = self.bind(operands, bound)
-        sizes, masks, written = [], [], []
+        sizes: list[int] = []
+        masks: list[tuple[int, int]] = []
+        written: list[bool] = []
         for parameter, found in zip(self.parameters, operands, strict=True):
             if found is None:
                 continue
