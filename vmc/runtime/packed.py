@@ -11,6 +11,7 @@ number of bytes, and by arithmetic. Bytes that remember nothing are taken for de
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -30,17 +31,22 @@ Array = npt.NDArray[Any]
 
 
 class Packed(np.ndarray[Any, np.dtype[np.uint8]]):
-    """uint8[bytes]: a packed tensor of `element` and `extents`, stored as `storage` says (None: densely)."""
+    """uint8[bytes]: a packed tensor of `element` and `extents`, stored as `storage` says (None: densely).
+
+    `kind` is one object for all arrays that remember the same.
+    """
 
     element: DType | None
     extents: tuple[int, ...]
     storage: Storage | None
+    kind: object
 
     def __array_finalize__(self, source: Any) -> None:
         same = isinstance(source, Packed) and source.shape == self.shape and source.dtype == self.dtype
         self.element = source.element if same else None
         self.extents = source.extents if same else ()
         self.storage = source.storage if same else None
+        self.kind = source.kind if same else None
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return np.asarray(array)[()] if return_scalar else np.asarray(array)
@@ -60,13 +66,15 @@ class Packed(np.ndarray[Any, np.dtype[np.uint8]]):
 def labelled(data: Array, element: DType | None, extents: tuple[int, ...], storage: Storage | None = None) -> Packed:
     """The bytes `data` (uint8[bytes]) as a packed tensor; shares the memory."""
     packed = data.view(Packed)
-    packed.element, packed.extents = element, extents
-    packed.storage = None if storage is None else _storages.setdefault(storage, storage)
+    packed.element, packed.extents, packed.storage = element, extents, storage
+    packed.kind = kind_of(element, extents, storage)
     return packed
 
 
-_storages: dict[Storage, Storage] = {}
-"""One of all equal storages, since launches compare them and objects are compared by identity first."""
+@cache
+def kind_of(element: DType | None, extents: tuple[int, ...], storage: Storage | None) -> object:
+    """What stands for these three where they are compared often: they take long to hash."""
+    return object()
 
 
 def as_patterns(codes: npt.ArrayLike, type: DType) -> Array:

@@ -26,7 +26,8 @@ TARGETS = ("cpu", "interp")
 
 
 class Launcher(Protocol):
-    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order.
+    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order;
+    symbols are in the kernel's order.
 
     `storages` tells how each tensor lies in memory, by name: as declared, or as a pass chose.
     """
@@ -39,7 +40,7 @@ class Launcher(Protocol):
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None: ...
 
 
@@ -84,7 +85,7 @@ class Interpreted:
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None:
         from vmc.backends import interp
 
@@ -92,7 +93,7 @@ class Interpreted:
         numbers = iter(scalars)
         arguments = [next(tensors) if isinstance(p.type, TensorType) else next(numbers) for p in self.kernel.params]
         try:
-            machine = interp.Machine(self.kernel, symbols)
+            machine = interp.Machine(self.kernel, dict(zip(self.kernel.symbols, symbols, strict=True)))
             machine.launch(arguments)
         except interp.ExecutionError as error:
             raise ExecutionError(error.message, error.span) from None
@@ -114,9 +115,12 @@ class Native:
     """
 
     def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
+        from vmc.backends.cpu import ExecutionError as Failure
+
         self.kernel, self.target = kernel, target
         self.options = options_of(target)
         self.executable = cached(kernel, self.options, dense)
+        self._failure = Failure
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
@@ -131,13 +135,11 @@ class Native:
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None:
-        from vmc.backends.cpu import ExecutionError as Failure
-
         try:
             self.executable.launch(addresses, scalars, symbols)
-        except Failure as error:
+        except self._failure as error:
             raise ExecutionError(error.message, error.span) from None
 
 
