@@ -26,7 +26,7 @@ from string import Template
 
 from vmc.backends.cpu.record import COUNTERS, LINE, WORDS
 
-SERIAL_WORK = 1 << 16  # element operations below which waking a thread costs more than it saves
+SERIAL_WORK = 3 << 17  # element operations, 30 to 50 microseconds, below which waking threads saves nothing
 PIECES = 8  # that a thread's region is taken in, so that a thread that is held up leaves its share to the others,
 LAST_PIECES = 32  # and finer ones for the last quarter, so that all end together
 SPINS = 500  # pauses, together 10 to 25 microseconds, before a thread sleeps: what waking it costs

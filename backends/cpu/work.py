@@ -10,11 +10,14 @@ from collections.abc import Iterable, Iterator
 
 from llvmlite import ir
 
+from vmc.backends.cpu.elements import I64, element_size
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.regions import trip_count
 from vmc.ir.core import Op, Region, TileType, Value, walk
 from vmc.ir.passes.effects import is_total
 
+WORD = 4  # bytes of an element whose operation counts as one: a vector has more elements of fewer bytes
+MULTIPLIED = 8  # products that `dot` adds up in the time of one operation
 TURNS = 16  # assumed of a loop whose bounds are not known before a block runs
 MOST_TURNS, MOST = 1 << 20, 1 << 40  # what is beyond makes no difference, and products stay in 64 bits
 
@@ -52,17 +55,18 @@ def emit_work(e: Emitter, region: Region) -> ir.Value:
 
 
 def cost(e: Emitter, op: Op) -> ir.Value:
-    """Element operations of one execution of an operation."""
+    """Element operations of one execution of an operation: operations on 32-bit elements take that long."""
     if op.name == "dot":
         a, b = op.operands[0].tile, op.operands[1].tile
-        return e.index(a.size * b.shape[1] // 8)
+        return e.index(a.size * b.shape[1] * element_size(a.dtype) // (WORD * MULTIPLIED))
     inner: ir.Value = e.index(0)
     for region in op.regions:
         inner = e.add(inner, emit_work(e, region))
     if op.regions:
         return e.add(e.index(1), at_most(e, MOST, e.mul(turns(e, op), inner)))
     values = (*op.results, *op.operands[1:2]) if op.name in ("store", "scatter") else op.results
-    return e.index(1 + sum(value.tile.size for value in values if isinstance(value.type, TileType)))
+    tiles = [value.type for value in values if isinstance(value.type, TileType)]
+    return e.index(1 + sum(tile.size * element_size(tile.dtype) for tile in tiles) // WORD)
 
 
 def turns(e: Emitter, op: Op) -> ir.Value:
@@ -77,4 +81,4 @@ def at_most(e: Emitter, most: int, value: ir.Value) -> ir.Value:
     """The smaller one of a number and a constant; both are not negative, or the number is so large that it seems so."""
     if isinstance(value, ir.Constant):
         return e.index(min(most, value.constant))
-    return e.call("llvm.umin.i64", ir.IntType(64), value, e.index(most))
+    return e.call("llvm.umin.i64", I64, value, e.index(most))
