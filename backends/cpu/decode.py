@@ -61,6 +61,18 @@ def is_decodable(storage: Storage, width: int) -> bool:
     return width <= 8 and all(atom_fields(storage, width, row) is not None for row in rows)
 
 
+AFFINE = {16: "avx", 32: "avx", 64: "avx512f"}
+"""Bytes of a vector whose bits a matrix can move, and what the processor needs for it besides GFNI."""
+
+
+def bit_matrix(field: Field, count: int) -> ir.Constant:
+    """The operand of GF2P8AFFINEQB that moves a field: bit i of a byte is the parity of the byte and row 7 - i."""
+    rows = [0] * 8
+    for bit in range(field.bits):
+        rows[7 - field.low - bit] = 1 << (field.shift + bit)
+    return ir.Constant(ir.VectorType(I8, count), rows * (count // 8))
+
+
 @dataclass(frozen=True, eq=False)
 class Blocks:
     """A slice of whole blocks of a decodable storage: the numbers of its first blocks, and of those in each dimension."""
@@ -145,11 +157,16 @@ class Blocks:
 
 
 def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
-    """The bits of a field in each of the bytes, moved to where the code has them. Shifts of two bytes at a time, since
-    vector units have none of single bytes; the mask takes off what comes in from the neighbour."""
+    """The bits of a field in each of the bytes, moved to where the code has them: by a matrix of bits where there is such
+    an instruction, else by shifts of two bytes at a time, since vector units have none of single bytes, and a mask that
+    takes off what comes in from the neighbour.
+    """
     if field.bits == 8:
         return bytes
     count, distance = bytes.type.count, field.shift - field.low
+    if distance and count in AFFINE and {"gfni", AFFINE[count]} <= e.machine.features:
+        name = f"llvm.x86.vgf2p8affineqb.{8 * count}"
+        return e.call(name, bytes.type, bytes, bit_matrix(field, count), ir.Constant(I8, 0))
     if distance:
         words = e.b.bitcast(bytes, ir.VectorType(I16, count // 2))
         amount = splat(e.b, ir.Constant(I16, abs(distance)), count // 2)

@@ -37,6 +37,7 @@ LOWERINGS: dict[str, Lowering] = {
     "relayout": views.lower_relayout,
     "load": access.lower_load,
     "store": access.lower_store,
+    "prefetch": access.lower_prefetch,
     "alloc": access.lower_alloc,
     "field": access.lower_field,
     "gather": indexed.lower_gather,

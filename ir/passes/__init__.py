@@ -16,6 +16,7 @@ from vmc.ir.passes.integers import integers
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
+from vmc.ir.passes.prefetch import prefetch
 from vmc.ir.passes.relayout import relayout
 from vmc.ir.passes.unroll import unroll
 
@@ -34,12 +35,13 @@ __all__ = [
     "licm",
     "narrow",
     "pipeline",
+    "prefetch",
     "relayout",
     "run",
     "unroll",
 ]
 
-EVERY_PASS = (canonicalize, fold, cse, dce, licm, hoist, unroll, narrow, integers, relayout(), bounds, expand)
+EVERY_PASS = (canonicalize, fold, cse, dce, licm, hoist, prefetch, unroll, narrow, integers, relayout(), bounds, expand)
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""
@@ -56,5 +58,5 @@ def pipeline(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ..
     if target == "interp":
         return ()
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, integers)
-    late = (expand, canonicalize, cse, licm, cse, hoist, cse, bounds, dce, relayout(dense))
+    late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
     return early + late
