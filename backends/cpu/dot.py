@@ -55,7 +55,8 @@ class Product:
 def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
     a, b, c = map(e.tile, op.operands)
     type = op.result.tile
-    instruction = instruction_for(e.machine, a.dtype, b.dtype, type.dtype, b.shape)
+    types = (a.dtype, b.dtype, type.dtype)
+    instruction = instruction_for(e.machine, types, b.shape, op.name == "dot_flushing")
     left, right = (converted(e, tile, instruction.operand(tile.dtype, type.dtype)) for tile in (a, b))
     if not in_memory(left):
         e.settle(left)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I32
+from vmc.backends.cpu.elements import I8, I16, I32
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.vectors import joined, shuffle, splat, undefined
 
@@ -24,21 +24,33 @@ def look_up(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
     return one_by_one(e, table, codes)
 
 
+def look_up_words(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
+    """table[code] in every lane, of 16 bits each: its low bytes and its high bytes, side by side."""
+    low, high = (look_up(e, [word >> place & 255 for word in table], codes) for place in (0, 8))
+    count = codes.type.count
+    bytes = shuffle(e.b, low, high, [lane for i in range(count) for lane in (i, count + i)])
+    return e.b.bitcast(bytes, ir.VectorType(I16, count))
+
+
 def constant(table: Sequence[int], count: int) -> ir.Constant:
     """`count` bytes of a table, repeated."""
     return ir.Constant(ir.VectorType(I8, count), [table[i % len(table)] for i in range(count)])
 
 
 def permuted(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
-    """By vpermb, which looks up 64 entries; longer tables are halved by the next bit of the code."""
+    """By vpermb, which looks up 64 entries, or vpermi2b, which looks up 128; longer tables are halved."""
     count = codes.type.count
-    if len(table) > 64:
+    if len(table) > 128:
         half = len(table) // 2
         return chosen(e, codes, half, permuted(e, table[:half], codes), permuted(e, table[half:], codes))
     wide = codes
     while wide.type.count < 64:
         wide = joined(e.b, wide, undefined(wide.type))
-    found = e.call("llvm.x86.avx512.permvar.qi.512", wide.type, constant(table, 64), wide)
+    if len(table) == 128:
+        low, high = constant(table[:64], 64), constant(table[64:], 64)
+        found = e.call("llvm.x86.avx512.vpermi2var.qi.512", wide.type, low, wide, high)
+    else:
+        found = e.call("llvm.x86.avx512.permvar.qi.512", wide.type, constant(table, 64), wide)
     return found if count == 64 else shuffle(e.b, found, undefined(found.type), range(count))
 
 
