@@ -10,13 +10,22 @@ from vmc.backends.cpu.elements import I8, I16, I32
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.vectors import joined, shuffle, splat, undefined
 
+SIGN = 0x80
 LINE = 16
 """Entries that a byte shuffle inside 16 bytes looks up."""
 
 
 def look_up(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
-    """table[code] in every lane. `codes` are bytes below the table's length, a power of two."""
-    count = codes.type.count
+    """table[code] in every lane. `codes` are bytes below the table's length, a power of two.
+
+    Of a table whose halves are the same, or the same but for the top bit (floats with a sign), half is looked up.
+    """
+    count, half = codes.type.count, len(table) // 2
+    flipped = len(table) == 256 and [entry ^ SIGN for entry in table[:half]] == list(table[half:])
+    if flipped or (len(table) > LINE and table[:half] == table[half:]):
+        low = splat(e.b, ir.Constant(I8, half - 1), count)
+        found = look_up(e, table[:half], e.b.and_(codes, low))
+        return e.b.xor(found, e.b.and_(codes, splat(e.b, ir.Constant(I8, SIGN), count))) if flipped else found
     if "avx512vbmi" in e.machine.features and count in (16, 32, 64):
         return permuted(e, table, codes)
     if e.machine.triple.startswith("x86_64") and "avx2" in e.machine.features:
