@@ -68,7 +68,7 @@ def test_only_the_cpu_is_explained() -> None:
 
 
 def test_an_extent_that_divides_by_zero_is_an_error() -> None:
-    source = "kernel part(x: f32[N // M], y: out f32[M]):\n    for i in grid(M):\n        y[i] = x[0]\n"
+    source = "kernel part(n: f32[N], x: f32[N // M], y: out f32[M]):\n    for i in grid(M):\n        y[i] = x[0]\n"
     with pytest.raises(vmc.ArgumentError, match="division by zero"):
         elaborate(source, "part.vmc", None, "cpu", {}).explain(N=8, M=0)
 
