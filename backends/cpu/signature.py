@@ -24,9 +24,8 @@ class Site:
 class Signature:
     """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
     `storages` how each lies in memory, as the IR's text writes it (None: densely), `scalars` name and dtype of the
-    other parameters, in order. `arena` is scratch memory, bytes a thread, to which `dynamic` adds what the function
-    `.scratch` says of a launch; `work` estimates the cost of a block in element operations; `serial` forbids several
-    threads.
+    other parameters, in order. `arena` is the constant part of a thread's scratch memory, in bytes; `serial` forbids
+    several threads.
     """
 
     entry: str
@@ -35,8 +34,6 @@ class Signature:
     scalars: tuple[tuple[str, str], ...]
     symbols: tuple[str, ...]
     arena: int
-    dynamic: bool
-    work: int
     serial: bool
     sites: tuple[Site, ...]
 
@@ -60,8 +57,6 @@ class Signature:
             scalars,
             tuple(data["symbols"]),
             data["arena"],
-            data["dynamic"],
-            data["work"],
             data["serial"],
             sites,
         )

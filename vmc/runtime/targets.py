@@ -19,6 +19,7 @@ from vmc.ir.core import Kernel, Module, Storage, TensorType
 from vmc.runtime.errors import ExecutionError, TargetError
 
 if TYPE_CHECKING:
+    from vmc.ir.passes import Pass
     from vmc.backends.cpu import Executable, Options
     from vmc.runtime.cache import DiskCache
 
@@ -26,7 +27,8 @@ TARGETS = ("cpu", "interp")
 
 
 class Launcher(Protocol):
-    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order.
+    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order;
+    symbols are in the kernel's order.
 
     `storages` tells how each tensor lies in memory, by name: as declared, or as a pass chose.
     """
@@ -39,7 +41,7 @@ class Launcher(Protocol):
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None: ...
 
 
@@ -84,7 +86,7 @@ class Interpreted:
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None:
         from vmc.backends import interp
 
@@ -92,7 +94,7 @@ class Interpreted:
         numbers = iter(scalars)
         arguments = [next(tensors) if isinstance(p.type, TensorType) else next(numbers) for p in self.kernel.params]
         try:
-            machine = interp.Machine(self.kernel, symbols)
+            machine = interp.Machine(self.kernel, dict(zip(self.kernel.symbols, symbols, strict=True)))
             machine.launch(arguments)
         except interp.ExecutionError as error:
             raise ExecutionError(error.message, error.span) from None
@@ -114,9 +116,12 @@ class Native:
     """
 
     def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
+        from vmc.backends.cpu import ExecutionError as Failure
+
         self.kernel, self.target = kernel, target
         self.options = options_of(target)
         self.executable = cached(kernel, self.options, dense)
+        self._failure = Failure
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
@@ -131,13 +136,11 @@ class Native:
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None:
-        from vmc.backends.cpu import ExecutionError as Failure
-
         try:
             self.executable.launch(addresses, scalars, symbols)
-        except Failure as error:
+        except self._failure as error:
             raise ExecutionError(error.message, error.span) from None
 
 
@@ -168,18 +171,34 @@ def options_of(target: str) -> Options:
     return Options(cpu=name)
 
 
-def lowered(kernel: Kernel, dense: frozenset[str] = frozenset()) -> Kernel:
-    """The kernel after the passes for the CPU, with the tensors `dense` as declared."""
-    from vmc.ir.passes import pipeline, run
+def passes_for(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
+    """The passes for a target, with the tensors `dense` as declared. Raises TargetError."""
+    from vmc.ir.passes import pipeline
 
-    return run(Module((kernel,)), pipeline("cpu", dense)).kernels[0]
+    return pipeline("interp") if target == "interp" else native_passes(options_of(target), dense)
+
+
+def native_passes(options: Options, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
+    """The passes for a processor, with the tensors `dense` as declared."""
+    from vmc.backends.cpu.target import machine
+    from vmc.ir.passes import pipeline
+
+    return pipeline("cpu", dense, machine(options).features)
+
+
+def lowered(kernel: Kernel, options: Options | None = None, dense: frozenset[str] = frozenset()) -> Kernel:
+    """The kernel after the passes for the CPU, the host unless options say otherwise; the tensors `dense` as declared."""
+    from vmc.backends.cpu import Options
+    from vmc.ir.passes import run
+
+    return run(Module((kernel,)), native_passes(options or Options(), dense)).kernels[0]
 
 
 def native(kernel: Kernel, options: Options, dense: frozenset[str] = frozenset()) -> Executable:
     """Freshly compiled code. Raises TargetError for a program that the CPU cannot run."""
     from vmc.backends import cpu
 
-    return cpu.compile(lowered(kernel, dense), options)
+    return cpu.compile(lowered(kernel, options, dense), options)
 
 
 _loaded: dict[str, Executable] = {}
