@@ -15,12 +15,8 @@ from llvmlite import ir
 from vmc.backends.cpu.elements import I8, I16, from_code, step_to
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.tiles import Tensor
-from vmc.backends.cpu.vectors import Atom, Place, row_of, splat
+from vmc.backends.cpu.vectors import ROWS, Atom, Place, rows_of, splat
 from vmc.ir.core import Storage
-
-ROWS = 4
-"""The rows of the atoms that are decoded at once."""
-
 
 @dataclass(frozen=True)
 class Field:
@@ -83,7 +79,7 @@ class Blocks:
     fill: int
 
     def element(self, e: Emitter, place: Place, atom: Atom) -> ir.Value:
-        """The elements of an atom of four rows, or of one."""
+        """The elements of an atom of four rows, or of some of them."""
         row = place[0][1]
         if atom.rows == ROWS and row % ROWS == 0:
             return self.atom(e, place, atom)
@@ -91,7 +87,7 @@ class Blocks:
             ("atom", self, (place[0][0], row // ROWS * ROWS), place[1], atom.columns),
             lambda: self.atom(e, ((place[0][0], row // ROWS * ROWS), place[1]), Atom(ROWS, atom.columns)),
         )
-        return row_of(e.b, whole, ROWS, row % ROWS)
+        return rows_of(e.b, whole, ROWS, range(row % ROWS, row % ROWS + atom.rows))
 
     def atom(self, e: Emitter, place: Place, atom: Atom) -> ir.Value:
         storage, dtype = self.tensor.type.storage, self.tensor.type.dtype

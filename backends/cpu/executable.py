@@ -95,6 +95,18 @@ class Executable:
         assert self._source is not None
         return str(self._source[1].llvm_machine.emit_assembly(module))
 
+    @property
+    def commented_assembly(self) -> str:
+        """The assembly text with LLVM's comments, which tell what was spilled. Raises ValueError as `assembly`."""
+        module = self._optimized()
+        assert self._source is not None
+        machine = self._source[1].llvm_machine
+        machine.set_asm_verbosity(True)
+        try:
+            return str(machine.emit_assembly(module))
+        finally:
+            machine.set_asm_verbosity(False)
+
     def _optimized(self) -> Any:
         if self._source is None:
             raise ValueError("an executable restored from object code has no LLVM text")
