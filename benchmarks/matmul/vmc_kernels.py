@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401 - gives NumPy the name bfloat16
 import numpy as np
 
 import vmc
@@ -60,9 +61,14 @@ def wa16(m: int, shape: Shape) -> dict[str, Any]:
     return wa8(m, shape) | {"BK": shape.group}
 
 
+def of_bf16(m: int, shape: Shape) -> dict[str, Any]:
+    return wa16(m, shape) | {"X": "bf16"}
+
+
 KERNELS = (
     VmcKernel("wa8", "matmul_wa8.vmc", "int8", "float16", TYPES, wa8),
     VmcKernel("wa16", "matmul_wa16.vmc", "f16", "float16", TYPES, wa16),
+    VmcKernel("wa16 bf16", "matmul_wa16.vmc", "bf16", "bfloat16", TYPES, of_bf16),
 )
 
 
@@ -111,7 +117,7 @@ class Stored:
         kernel = compiled(self.kernel, self.weights.element, len(x), self.weights.shape)
         packed, scales = self.weights.packed(kernel), self.weights.scales
         inputs = x.astype(self.kernel.x)
-        y = np.zeros((len(x), self.weights.shape.n), np.float16)
+        y = np.zeros((len(x), self.weights.shape.n), inputs.dtype)
         return [product(kernel, inputs, packed.copy(), scales.copy(), y) for _ in range(copies)]
 
 
