@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from argparse import BooleanOptionalAction
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from minilm.peers import PEERS, Embed, MissingLibraryError
 from minilm.quantize import check_fits
 from minilm.study import ENGINES, Result, Study
-from minilm.weights import MissingWeightsError, find_model, read_model
+from minilm.weights import MissingWeightsError, Model, find_model, read_model
 from vmc.ir.types import UnknownTypeError
 
 TYPES = "u8,u6,u5,u4,u3,u2,f6e3m2,f4e2m1"
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MissingWeightsError, UnknownTypeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    results = _run(Study(model, sentences), types, options)
+    results = _run(Study(model, sentences), types, options, _peers(model, options.peers))
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
     else:
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--group", type=int, default=64, help="weights that share a scale (%(default)s)")
     parser.add_argument("--limit", type=int, help="use only the first LIMIT sentences, at least 7")
     parser.add_argument("--engine", choices=ENGINES, default="vmc", help="what multiplies (%(default)s)")
+    parser.add_argument("--peers", action=BooleanOptionalAction, default=True, help="time f32 by other libraries too")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 
@@ -62,15 +65,26 @@ def _read_sentences(limit: int | None) -> list[str]:
     return sentences[:limit]
 
 
-def _run(study: Study, types: Sequence[str], options: argparse.Namespace) -> list[Result]:
+def _peers(model: Model, wanted: bool) -> dict[str, Embed]:
+    """The peers that are installed; a line on stderr for each that is not."""
+    found = {}
+    for name, encoder in PEERS.items() if wanted else ():
+        try:
+            found[name] = encoder(model)
+        except MissingLibraryError as error:
+            print(f"note: {error}", file=sys.stderr)
+    return found
+
+
+def _run(study: Study, types: Sequence[str], options: argparse.Namespace, peers: Mapping[str, Embed]) -> list[Result]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("f32", total=study.steps(types))
+        task = progress.add_task("f32", total=study.steps(types, list(peers)))
 
         def step(doing: str) -> None:
             progress.update(task, advance=1, description=doing)
 
-        return list(study.run(types, options.group, options.engine, step))
+        return list(study.run(types, options.group, options.engine, step, peers))
 
 
 HEADINGS = ("weights", "MB", "bits", "cosine", "least", "rank", "top 1", "top 5", "setup s", "embed s")
@@ -81,7 +95,7 @@ cosine, least: of a sentence's embedding and its f32 embedding: mean and minimum
 rank: a sentence ranks all others by similarity; Spearman's coefficient of that
       ranking with the one by f32 embeddings, averaged over the sentences
 top 1, top 5: share of the nearest, and of the 5 nearest, that f32 finds too
-setup: quantizing, compiling the kernel, packing    embed: all sentences"""
+setup: quantizing, compiling the kernels, packing   embed: all sentences, median of 3"""
 
 
 def _print_table(results: Sequence[Result], options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from math import gcd
 from pathlib import Path
 
 import numpy as np
+from ml_dtypes import bfloat16
 
 import vmc
 from minilm.quantize import Quantized
@@ -29,15 +30,20 @@ def dense(weights: Mapping[str, F32]) -> Linear:
 
 
 class NumpyLinear:
-    """The kernel's arithmetic in NumPy: weights rounded to f16 after scaling, sums in f32, results rounded to f16."""
+    """The kernel's arithmetic in NumPy: activations rounded to bf16, whole weights, a group's sum times its scale."""
 
     def __init__(self, layers: Mapping[str, Quantized]) -> None:
-        self._weights = {name: _f16_weights(layer) for name, layer in layers.items()}
+        self._layers = dict(layers)
+        self._levels = {name: layer.levels() for name, layer in layers.items()}
         self.weight_bytes = sum(packed_size(layer.codes.size, layer.type) for layer in layers.values())
 
     def __call__(self, x: F32, layer: str) -> F32:
-        product = x.astype(np.float16).astype(np.float32) @ self._weights[layer]
-        return product.astype(np.float16).astype(np.float32)
+        found = self._layers[layer]
+        rounded = x.astype(bfloat16).astype(np.float32)
+        groups = rounded.reshape(len(x), -1, found.group).transpose(1, 0, 2)
+        parts = groups @ self._levels[layer].reshape(-1, found.group, found.codes.shape[1])
+        product: F32 = (parts * found.scales.astype(np.float32)[:, None, :]).sum(axis=0)
+        return product
 
 
 class VmcLinear:
@@ -46,18 +52,13 @@ class VmcLinear:
     def __init__(self, layers: Mapping[str, Quantized]) -> None:
         first = next(iter(layers.values()))
         step = gcd(first.group, 64)
-        self._kernel = vmc.compile(KERNEL, target="cpu", T=first.type, BK=step, G=first.group)
+        self._kernel = vmc.compile(KERNEL, T=first.type, BK=step, G=first.group, X="f32", C="bf16")
         self._scales = {name: layer.scales for name, layer in layers.items()}
         self._packed = {name: self._kernel.pack("w", layer.codes) for name, layer in layers.items()}
         self.weight_bytes = sum(packed.nbytes for packed in self._packed.values())
 
     def __call__(self, x: F32, layer: str) -> F32:
         scales = self._scales[layer]
-        y = np.empty((x.shape[0], scales.shape[1]), np.float16)
-        self._kernel(x.astype(np.float16), self._packed[layer], scales, y)
-        return y.astype(np.float32)
-
-
-def _f16_weights(layer: Quantized) -> F32:
-    values = (layer.type.decode(layer.codes) - layer.type.zero_point).astype(np.float16)
-    return (values * np.repeat(layer.scales, layer.group, axis=0)).astype(np.float32)
+        y = np.empty((x.shape[0], scales.shape[1]), np.float32)
+        self._kernel(x, self._packed[layer], scales, y)
+        return y

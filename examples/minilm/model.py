@@ -1,18 +1,19 @@
 """The encoder of all-MiniLM-L6-v2: BERT (Devlin et al. 2019), the mean over tokens, and normalization.
 
 Sentences need no padding: their tokens lie one after another in the rows of one matrix, which is all that the linear
-layers see, and attention works on runs of sentences of equal length. Everything but the linear layers is NumPy, f32.
+layers see, and attention works on runs of sentences of equal length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
+from minilm.between import NUMPY, Between, Runs, split
 from minilm.linear import Linear
 from minilm.weights import F32, Model
 
@@ -22,19 +23,12 @@ MAX_ROWS = 1024
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Sentences ordered by length. `ids` and `positions` int64 [rows]; `runs` are (sentences, tokens in each)."""
+    """Sentences ordered by length. `ids` and `positions` int64 [rows]; `runs` as of `Runs`."""
 
     sentences: tuple[int, ...]
     ids: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64]
-    runs: tuple[tuple[int, int], ...]
-
-    def split(self, rows: F32) -> Iterator[F32]:
-        """`rows` [rows, width] cut into the runs: [sentences, tokens, width] each."""
-        start = 0
-        for count, length in self.runs:
-            yield rows[start : start + count * length].reshape(count, length, -1)
-            start += count * length
+    runs: Runs
 
 
 def make_batches(token_ids: Sequence[Sequence[int]], max_rows: int = MAX_ROWS) -> list[Batch]:
@@ -60,75 +54,52 @@ def _make_batch(sentences: Sequence[int], token_ids: Sequence[Sequence[int]]) ->
     )
 
 
-def embed(model: Model, linear: Linear, batch: Batch) -> F32:
+def embed(model: Model, linear: Linear, batch: Batch, between: Between = NUMPY) -> F32:
     """The embeddings f32 [sentences, hidden] of `batch`, of length 1, with `linear` for every linear layer."""
-    hidden = _embed_tokens(model, batch)
+    encoder = Encoder(model, linear, between, batch.runs)
+    hidden = encoder.embed_tokens(batch)
     for layer in range(model.config.layers):
-        hidden = _encode(model, linear, batch, hidden, f"encoder.layer.{layer}")
-    pooled = np.concatenate([run.mean(axis=1) for run in batch.split(hidden)])
+        hidden = encoder.encode(hidden, f"encoder.layer.{layer}")
+    pooled = np.concatenate([run.mean(axis=1) for run in split(hidden, batch.runs)])
     embeddings: F32 = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
     return embeddings
 
 
-def _embed_tokens(model: Model, batch: Batch) -> F32:
-    tensors = model.tensors
-    summed = (
-        tensors["embeddings.word_embeddings.weight"][batch.ids]
-        + tensors["embeddings.position_embeddings.weight"][batch.positions]
-        + tensors["embeddings.token_type_embeddings.weight"][0]
-    )
-    return _normalize(model, "embeddings", summed)
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """The layers of `model`; `linear` multiplies, `between` computes the rest. Rows are sentences as in `runs`."""
 
+    model: Model
+    linear: Linear
+    between: Between
+    runs: Runs
 
-def _encode(model: Model, linear: Linear, batch: Batch, hidden: F32, layer: str) -> F32:
-    def project(x: F32, name: str) -> F32:
-        return linear(x, f"{layer}.{name}") + model.tensors[f"{layer}.{name}.bias"]
+    def embed_tokens(self, batch: Batch) -> F32:
+        """The input of the first layer, f32 [rows, hidden]."""
+        words, positions, kinds = (
+            self.model.tensors[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")
+        )
+        return self.normalized("embeddings", words[batch.ids], kinds[0], positions[batch.positions])
 
-    query, key, value = (project(hidden, f"attention.self.{name}") for name in ("query", "key", "value"))
-    runs = zip(batch.split(query), batch.split(key), batch.split(value), strict=True)
-    context = np.concatenate([attention(q, k, v, model.config.heads).reshape(-1, hidden.shape[1]) for q, k, v in runs])
-    hidden = _normalize(model, f"{layer}.attention.output", hidden + project(context, "attention.output.dense"))
-    widened = gelu(project(hidden, "intermediate.dense"))
-    return _normalize(model, f"{layer}.output", hidden + project(widened, "output.dense"))
+    def encode(self, hidden: F32, layer: str) -> F32:
+        """One layer."""
+        names = [f"{layer}.attention.self.{name}" for name in ("query", "key", "value")]
+        projected = [self.linear(hidden, name) for name in names]
+        biases = [self.bias(name) for name in names]
+        context = self.between.attention(projected, biases, self.runs, self.model.config.heads)
+        hidden = self.added(hidden, context, f"{layer}.attention.output")
+        wide = f"{layer}.intermediate.dense"
+        widened = self.between.gelu(self.linear(hidden, wide), self.bias(wide))
+        return self.added(hidden, widened, f"{layer}.output")
 
+    def added(self, hidden: F32, x: F32, block: str) -> F32:
+        """`hidden` plus the block's linear layer of x, normalized."""
+        name = f"{block}.dense"
+        return self.normalized(block, self.linear(x, name), self.bias(name), hidden)
 
-def _normalize(model: Model, name: str, x: F32) -> F32:
-    weight, bias = model.tensors[f"{name}.LayerNorm.weight"], model.tensors[f"{name}.LayerNorm.bias"]
-    return layer_norm(x, weight, bias, model.config.epsilon)
+    def normalized(self, block: str, x: F32, bias: F32, residual: F32) -> F32:
+        weight, shift = (self.model.tensors[f"{block}.LayerNorm.{kind}"] for kind in ("weight", "bias"))
+        return self.between.normalize(x, bias, residual, weight, shift, self.model.config.epsilon)
 
-
-def attention(query: F32, key: F32, value: F32, heads: int) -> F32:
-    """Attention of every token to all of its sentence; arguments and result f32 [sentences, tokens, heads * depth]."""
-    sentences, tokens, width = query.shape
-    depth = width // heads
-    q, k, v = (x.reshape(sentences, tokens, heads, depth).transpose(0, 2, 1, 3) for x in (query, key, value))
-    scores = q @ k.transpose(0, 1, 3, 2) / np.float32(depth**0.5)
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    weights /= weights.sum(axis=-1, keepdims=True)
-    mixed: F32 = (weights @ v).transpose(0, 2, 1, 3).reshape(sentences, tokens, width)
-    return mixed
-
-
-def layer_norm(x: F32, weight: F32, bias: F32, epsilon: float) -> F32:
-    """Rows of `x` shifted and scaled to mean 0 and variance 1, then times `weight` plus `bias`."""
-    centred = x - x.mean(axis=-1, keepdims=True)
-    variance = np.square(centred).mean(axis=-1, keepdims=True)
-    normalized: F32 = centred / np.sqrt(variance + np.float32(epsilon)) * weight + bias
-    return normalized
-
-
-def gelu(x: F32) -> F32:
-    """x * Phi(x), Phi being the normal distribution function (Hendrycks and Gimpel 2016), not its tanh stand-in."""
-    result: F32 = np.float32(0.5) * x * (1 + erf(x * np.float32(0.5**0.5)))
-    return result
-
-
-def erf(x: F32) -> F32:
-    """The error function to 3e-7, by formula 7.1.26 of Abramowitz and Stegun, Handbook of Mathematical Functions."""
-    magnitude = np.abs(x)
-    t = np.float32(1) / (1 + np.float32(0.3275911) * magnitude)
-    series: F32 = np.zeros_like(x)
-    for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
-        series = (series + np.float32(coefficient)) * t
-    result: F32 = np.copysign(1 - series * np.exp(-np.square(magnitude)), x)
-    return result
+    def bias(self, layer: str) -> F32:
+        return self.model.tensors[f"{layer}.bias"]

@@ -35,10 +35,13 @@ class Quantized:
     codes: npt.NDArray[np.uint8]
     scales: npt.NDArray[np.float16]
 
+    def levels(self) -> F32:
+        """f32 [K, N]: the values of the codes less the zero point, in units of the scales."""
+        return np.asarray(self.type.decode(self.codes).astype(np.float32) - np.float32(self.type.zero_point))
+
     def decode(self) -> F32:
-        """The weights f32 [K, N] that the codes stand for, before any rounding of the product to f16."""
-        values = self.type.decode(self.codes).astype(np.float32) - np.float32(self.type.zero_point)
-        return values * np.repeat(self.scales.astype(np.float32), self.group, axis=0)
+        """The weights f32 [K, N] that the codes stand for."""
+        return self.levels() * np.repeat(self.scales.astype(np.float32), self.group, axis=0)
 
 
 def quantize(weight: F32, type_name: str, group: int) -> Quantized:

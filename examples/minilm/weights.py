@@ -41,6 +41,7 @@ class Config:
     layers: int
     heads: int
     hidden: int
+    widened: int
     epsilon: float
     max_tokens: int
 
@@ -83,6 +84,7 @@ def _read_config(folder: Path) -> Config:
         layers=bert["num_hidden_layers"],
         heads=bert["num_attention_heads"],
         hidden=bert["hidden_size"],
+        widened=bert["intermediate_size"],
         epsilon=bert["layer_norm_eps"],
         max_tokens=sentence["max_seq_length"],
     )
