@@ -24,7 +24,8 @@ class Site:
 class Signature:
     """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
     `scalars` name and dtype of the others, in order. `arena` is scratch memory, bytes a thread; `work` estimates the
-    cost of a block in element operations; `serial` forbids several threads.
+    cost of a block in element operations; `serial` forbids several threads. `levels` names those that the object has code
+    for, where it has code for several.
     """
 
     entry: str
@@ -35,6 +36,7 @@ class Signature:
     work: int
     serial: bool
     sites: tuple[Site, ...]
+    levels: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The signature as text, for `from_json`."""
@@ -58,4 +60,5 @@ class Signature:
             data["work"],
             data["serial"],
             sites,
+            tuple(data["levels"]),
         )
