@@ -117,13 +117,17 @@ def processor() -> list[Finding]:
         import llvmlite.binding as llvm
 
         from vmc.backends.cpu import num_threads
+        from vmc.backends.cpu.target import best
         from vmc.backends.cpu.threads import openmp
 
         features = llvm.get_host_cpu_features()
         vector = ", ".join(name for name in FEATURES if features.get(name)) or "no vector features that vmc names"
         native = ".".join(map(str, llvm.llvm_version_info))
+        level = best()
+        highest = f"cpu:{level.name} ({level.example})" if level else "none that vmc names"
         return [
             Finding("cpu", OK, f"{llvm.get_host_cpu_name()}: {vector} (LLVM {native})"),
+            Finding("level", OK, f"{highest} is the highest that the processor can execute"),
             Finding("threads", OK, f"{num_threads()} of {os.cpu_count()} cores; VMC_NUM_THREADS sets another number"),
             Finding(
                 "openmp",
