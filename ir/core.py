@@ -262,3 +262,16 @@ def walk(region: Region) -> Iterator[Op]:
         yield op
         for inner in op.regions:
             yield from walk(inner)
+
+
+def needed(op: Op) -> set[Value]:
+    """The values from outside that an operation and its regions use."""
+    used, defined = set(op.operands), set[Value]()
+    for region in op.regions:
+        defined.update(region.args)
+        for inner in walk(region):
+            used.update(inner.operands)
+            defined.update(inner.results)
+            for nested in inner.regions:
+                defined.update(nested.args)
+    return used - defined

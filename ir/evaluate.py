@@ -56,8 +56,8 @@ class Evaluator(Protocol):
         """Executes a region once per block."""
         ...
 
-    def allocate(self, type: TensorType) -> Memory:
-        """A fresh, never-written tensor of the block's own."""
+    def allocate(self, tensor: Value) -> Memory:
+        """A fresh, never-written tensor of the block's own, with the type and the name of a value."""
         ...
 
     def field(self, memory: Memory, type: TensorType, bit_offset: int) -> Memory:

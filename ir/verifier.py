@@ -4,6 +4,7 @@
 - Attributes, operands and results are what the operation's definition says; regions end in `yield`.
 - A kernel is a pure preamble and one `grid`; its extents mention declared symbols only.
 - A copy is committed and waited for, and its target not read before the first wait.
+- What `once` uses from outside follows from its keys, symbols, constants and inputs.
 - At the access level every tile that has axes has a layout.
 
 `verify` takes time proportional to the number of operations.
@@ -11,9 +12,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from vmc.ir.core import IRError, Kernel, Level, Module, Op, Region, TensorType, TileType, Type, Value, walk
+from vmc.ir.core import (
+    Access,
+    IRError,
+    Kernel,
+    Level,
+    Module,
+    Op,
+    Region,
+    TensorType,
+    TileType,
+    Type,
+    Value,
+    needed,
+    walk,
+)
 from vmc.ir.dims import symbols
 from vmc.ir.opdef import OpDef, check_attrs
 from vmc.ir.ops import OPS
@@ -53,6 +68,7 @@ class KernelVerifier:
         check_shape_of_body(kernel)
         self.check_region(kernel.body, kernel.name, kernel.span)
         check_copies(kernel)
+        check_keys(kernel)
 
     def check_param(self, param: Value) -> None:
         match param.type:
@@ -218,3 +234,38 @@ def accessed(op: Op) -> Iterator[Value]:
     tensors: Iterable[Value] = op.operands[1:2] if op.name == "copy_async" else op.operands[:1]
     if op.definition.reads_memory or op.definition.writes_memory:
         yield from (tensor for tensor in tensors if isinstance(tensor.type, TensorType))
+
+
+def check_keys(kernel: Kernel) -> None:
+    """Raises IRError where `once` uses a value that may differ although its keys are equal."""
+    *preamble, grid, _ = kernel.body.ops
+    common = {*kernel.params, *(result for op in preamble for result in op.results)}
+    definers = {result: op for op in walk(grid.regions[0]) for result in op.results}
+    for op in walk(grid.regions[0]):
+        if op.name == "once":
+            free = undetermined(needed(op), common.union(op.operands), definers)
+            if free is not None:
+                name = free.name or "a value"
+                raise IRError(f"once: its region uses {name}, which its keys do not determine", op.span)
+
+
+def undetermined(values: Iterable[Value], known: set[Value], definers: Mapping[Value, Op]) -> Value | None:
+    """One of the values, or of what they are made from, that does not follow from the known ones; None if all do."""
+    pending, seen = list(values), set(known)
+    while pending:
+        value = pending.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        definer = definers.get(value)
+        if definer is None or not (definer.name == "once" or is_determined(definer)):
+            return value
+        pending.extend(definer.operands)
+    return None
+
+
+def is_determined(op: Op) -> bool:
+    """Whether equal operands give equal results, in every block."""
+    tensors = (value.type for value in op.operands if isinstance(value.type, TensorType))
+    constant = all(type.access is Access.IN for type in tensors)
+    return op.definition.pure and not op.regions and (constant or not op.definition.reads_memory)

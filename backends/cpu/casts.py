@@ -214,16 +214,26 @@ def int_to_int(e: Emitter, source: DType, target: DType, saturate: bool, element
 
 
 def float_to_int(e: Emitter, source: DType, target: DType, mode: Mode, element: ir.Value) -> ir.Value:
-    """Rounded by the mode, clamped to the range; NaN becomes 0."""
-    value = round_value(e, mode, widen_float(e, source, element))
-    bits = 32 if target.width < 32 else target.width
-    middle = like(value.type, ir.IntType(bits))
-    kind = "s" if is_signed(target) or target.width < 32 else "u"
-    whole = e.call(f"llvm.fpto{kind}i.sat.{suffix(middle)}.{suffix(value.type)}", middle, value)
-    if target.width < 32:
-        whole = e.call(f"llvm.smin.{suffix(middle)}", middle, whole, number(middle, int(target.max)))
-        whole = e.call(f"llvm.smax.{suffix(middle)}", middle, whole, number(middle, int(target.min)))
-    return resize(e.b, whole, element_type(target), signed=True)
+    """Rounded by the mode, clamped to the range; NaN becomes 0.
+
+    Clamped as a float: LLVM takes its saturating conversions of vectors apart, lane by lane.
+    """
+    b, value = e.b, round_value(e, mode, widen_float(e, source, element))
+    least, most = int(target.min), int(target.max)
+    digits = 53 if scalar_of(value.type) == DOUBLE else 24
+    cut = max(0, most.bit_length() - digits)
+    highest = most >> cut << cut  # the largest float that converts
+    low, high = number(value.type, least), number(value.type, highest)
+    raised = b.select(b.fcmp_ordered(">", value, low), value, low)  # NaN becomes low
+    clamped = b.select(b.fcmp_ordered("<", raised, high), raised, high)
+    middle = like(value.type, ir.IntType(max(32, target.width)))
+    convert = b.fptosi if is_signed(target) or target.width < 32 else b.fptoui
+    whole = convert(clamped, middle)
+    if highest < most:
+        whole = b.select(b.fcmp_ordered(">", value, high), number(middle, most), whole)
+    if least:
+        whole = b.select(b.fcmp_unordered("uno", value, value), number(middle, 0), whole)
+    return resize(b, whole, element_type(target), signed=True)
 
 
 def round_value(e: Emitter, mode: Mode, value: ir.Value) -> ir.Value:

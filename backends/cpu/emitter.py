@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I64, element_size, element_type, number, step_to, suffix
+from vmc.backends.cpu.elements import I8, I32, I64, element_size, element_type, number, step_to, suffix
 from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.signature import Site
 from vmc.backends.cpu.target import Machine
@@ -29,14 +29,19 @@ FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums 
 
 
 class Emitter:
-    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own."""
+    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own; in
+    front of them lie `header` and the tensors of `once`, of `scratch_size` bytes (see `once`).
+    """
 
     def __init__(self, module: ir.Module, function: ir.Function, kernel: Kernel, plan: Plan, machine: Machine) -> None:
         self.module, self.function, self.plan = module, function, plan
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
         self.env: dict[Value, Tile | Tensor] = {}
+        self._indices: dict[int, ir.Constant] = {}
         self.arena: ir.Value | None = None
-        self.arena_size = self.stack_size = 0
+        self.arena_size = self.stack_size = self.header_words = 0
+        self.header: ir.Value | None = None
+        self.scratch_size: ir.Value = self.index(0)
         self.symbols: dict[str, ir.Value] = {}
         self.sites: list[Site] = []
         self.machine = machine
@@ -50,7 +55,6 @@ class Emitter:
         self.guarded = False
         self.tile_shapes: tuple[int, ...] | None = None
         self._memo: dict[tuple[object, ...], ir.Value] = {}
-        self._indices: dict[int, ir.Constant] = {}
         self._scopes: list[Scope] = []
 
     # Numbers
@@ -398,8 +402,20 @@ class Emitter:
     def _vector(self, tile: Tile, place: Place, atom: Atom) -> ir.Value:
         if tile.buffer is not None:
             return self.buffer_lanes(tile.buffer, tile.shape, place, atom)
-        assert tile.lanes is not None
-        return tile.lanes(place, atom)
+        if tile.lanes is not None:
+            return tile.lanes(place, atom)
+        rows = [self.gathered(tile, shifted(place, -2, row), atom.columns) for row in range(atom.rows)]
+        return interleaved(self.b, rows)
+
+    def gathered(self, tile: Tile, place: Place, columns: int) -> ir.Value:
+        """Elements of a row, one by one."""
+        elements = [self.at(tile, tuple(map(self.spot, shifted(place, -1, column)))) for column in range(columns)]
+        if columns == 1:
+            return elements[0]
+        result: ir.Value = ir.Constant(ir.VectorType(elements[0].type, columns), ir.Undefined)
+        for column, element in enumerate(elements):
+            result = self.b.insert_element(result, element, ir.Constant(I32, column))
+        return result
 
     def buffer_lanes(self, buffer: Buffer, shape: Sequence[int], place: Place, atom: Atom) -> ir.Value:
         """An atom of the tile in a buffer."""

@@ -77,6 +77,7 @@ class Executable:
             library.export_symbol(f"{signature.entry}.{part}")
         self._library = library.link(jit(), f"vmc{next(_names)}")
         self._blocks = BLOCKS(self._library[f"{signature.entry}.blocks"])
+        self._scratch = BLOCKS(self._library[f"{signature.entry}.scratch"])
         self._worker: int = self._library[f"{signature.entry}.worker"]
         self.choice = Choice(signature, self._library) if signature.levels else None
         self._packers = [packer(name) for _, name in signature.scalars]
@@ -118,9 +119,10 @@ class Executable:
         """
         arguments = self._arguments(pointers, scalars, symbols)
         limit = 1 if self.signature.serial else max_threads or threads.num_threads()
-        arena = self._take_arena(limit)
         context = (ctypes.c_int64 * len(CONTEXT))()
         where, words = ctypes.addressof(context), ctypes.addressof(arguments)
+        stride = self.signature.arena + (self._scratch(words, None) if self.signature.dynamic else 0)
+        arena = self._take_arena(limit * stride)
         try:
             total = self._blocks(words, arena.address)
             if total == 0:
@@ -128,7 +130,7 @@ class Executable:
             total = max(1, total)  # an error on the way to the number of blocks: the first block will meet it, too
             count = 1 if total * self.signature.work < SERIAL_WORK else min(limit, total)
             grain = total if count == 1 else max(1, total // (count * CHUNKS))
-            context[:] = [words, 0, total, grain, arena.address, self.signature.arena, 0, 0]
+            context[:] = [words, 0, total, grain, arena.address, stride, 0, 0]
             threads.run(self._worker, where, count)
         finally:
             self._arenas.append(arena)
@@ -151,8 +153,7 @@ class Executable:
         words = [*pointers, *values, *bound, callback or 0]
         return (ctypes.c_int64 * len(words))(*[word - (1 << 64) if word >= 1 << 63 else word for word in words])
 
-    def _take_arena(self, count: int) -> Arena:
-        size = self.signature.arena * count
+    def _take_arena(self, size: int) -> Arena:
         while self._arenas:
             try:
                 arena = self._arenas.pop()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llvmlite import ir
 
@@ -79,6 +80,7 @@ def memory_at(e: Emitter, tile: Tile, place: Place) -> tuple[ir.Value, object]:
     return tile.origin.address(index), tile.origin.scope
 
 
+@lru_cache(maxsize=256)
 def instruction_for(machine: Machine, a: DType, b: DType, sums: DType, shape: tuple[int, ...]) -> Instruction:
     """The best instruction for a product with b of a shape [k, n]."""
     lanes = machine.vector_bytes // (8 if sums.width == 64 else 4)

@@ -1,5 +1,6 @@
-"""From a kernel to an LLVM module of three functions, whose names start with the signature's `entry`.
+"""From a kernel to an LLVM module of four functions, whose names start with the signature's `entry`.
 
+    i64  .scratch(arguments, arena)                            bytes of arena that the tensors of `once` take
     i64  .blocks(arguments, arena)                             the number of blocks of the grid; -1 after an error
     void .chunk(arguments, arena, first, last, status)         executes the blocks first..last-1, or block first alone
     void .worker(context)                                      takes chunks until none is left; one call per thread
@@ -23,15 +24,17 @@ from vmc.backends.cpu import matrices
 from vmc.backends.cpu.address import make_tensor
 from vmc.backends.cpu.elements import I8, I64, POINTER, code_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import LINE, Emitter
-from vmc.backends.cpu.plan import Plan, needed
+from vmc.backends.cpu.once import HEADER, clear_header, place_scratch, scratch
+from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.regions import lower, run_region, settle_before
 from vmc.backends.cpu.signature import Signature
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.work import estimate
-from vmc.ir.core import Kernel, Module, Op, Region, TensorType, Value, walk
+from vmc.ir.core import Kernel, Module, Op, Region, TensorType, Value, needed, walk
 from vmc.ir.passes import expand
+from vmc.ir.text import storage_text
 
-PARTS = ("blocks", "worker")
+PARTS = ("scratch", "blocks", "worker")
 """The functions that a launch calls."""
 
 CONTEXT = ("arguments", "next", "total", "grain", "arena", "stride", "thread", "status")
@@ -59,6 +62,7 @@ def emit(kernel: Kernel, machine: Machine, suffix: str = "") -> tuple[ir.Module,
     module.triple, module.data_layout = machine.triple, machine.data_layout
     preamble, grid = kernel.body.ops[:-2], kernel.body.ops[-2]
     serial = reads_what_it_writes(preamble)
+    emit_scratch(module, entry, kernel, machine)
     blocks = emit_blocks(module, entry, kernel, machine, preamble, grid)
     chunk = emit_chunk(module, entry, kernel, machine, (preamble, grid), serial)
     emit_worker(module, entry, serial)
@@ -67,9 +71,11 @@ def emit(kernel: Kernel, machine: Machine, suffix: str = "") -> tuple[ir.Module,
     signature = Signature(
         entry,
         tuple(value.name for value in tensors),
+        tuple(storage_text(value.tensor.storage) if value.tensor.storage else None for value in tensors),
         tuple((value.name, value.tile.dtype.name) for value in scalars),
         kernel.symbols,
-        max(blocks.arena_size, chunk.arena_size),
+        HEADER + max(blocks.arena_size, chunk.arena_size),
+        bool(scratch(kernel)),
         estimate(grid.regions[0]),
         serial,
         tuple(chunk.sites),
@@ -94,7 +100,7 @@ def start(
     function = ir.Function(module, ir.FunctionType(result, types), name)
     set.add(function.attributes, f'"prefer-vector-width"="{8 * machine.vector_bytes}"')
     e = Emitter(module, function, kernel, Plan(body), machine)
-    arguments, e.arena = function.args[:2]
+    arguments, e.header = function.args[:2]
     words = 0
 
     def word() -> ir.Value:
@@ -114,7 +120,15 @@ def start(
     for value, base in addresses.items():
         pointer = e.b.inttoptr(base, POINTER)
         e.env[value] = make_tensor(e, value.tensor, pointer, None, e.new_scope())
+    e.scratch_size = place_scratch(e, kernel)
+    e.arena = step_to(e.b, e.header, e.add(e.scratch_size, e.index(HEADER)), I8)
     return e
+
+
+def emit_scratch(module: ir.Module, entry: str, kernel: Kernel, machine: Machine) -> None:
+    """The function that measures the tensors of `once`."""
+    e = start(module, f"{entry}.scratch", [POINTER, POINTER], kernel, machine, Region((), kernel.body.ops[-1:]))
+    e.b.ret(e.scratch_size)
 
 
 def emit_blocks(
@@ -168,7 +182,8 @@ def emit_chunk(
             index.insert(0, e.b.urem(number, extent))
             number = e.b.udiv(number, extent)
         dtype = grid.operands[0].tile.dtype
-        run_region(e, grid.regions[0], [e.splat(dtype, (), place) for place in (number, *index)])
+        places = [e.splat(dtype, (), place) for place in (number, *index)]
+        run_region(e, grid.regions[0], places, lambda tiles: None)
 
     if serial:
         e.each(first, last, block)
@@ -200,6 +215,7 @@ def emit_worker(module: ir.Module, entry: str, serial: bool) -> None:
     thread = b.atomic_rmw("add", place("thread"), ir.Constant(I64, 1), "monotonic")
     base = b.inttoptr(word("arena"), POINTER)
     arena = step_to(b, base, b.mul(thread, word("stride")), I8)
+    clear_header(b, arena)
     status, following = place("status"), place("next")
     again, run, done = (function.append_basic_block(name) for name in ("again", "run", "done"))
     b.branch(again)

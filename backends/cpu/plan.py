@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from vmc.ir.core import Op, Region, Value, walk
+from vmc.ir.core import Op, Region, Value, needed, walk
 from vmc.ir.multiples import Multiples
 
 VIEWS = frozenset({"transpose", "reshape", "slice", "flip", "concat", "relayout"})
@@ -18,6 +18,9 @@ VIEWS = frozenset({"transpose", "reshape", "slice", "flip", "concat", "relayout"
 
 LIFTED = frozenset({"broadcast", "reshape", "take"})
 """Operations besides the elementwise ones that are evaluated in atoms."""
+
+MOST_DECODED = 4
+"""Loops that may each decode a value for themselves."""
 
 Anchor = tuple[object, ...]
 Use = tuple[Op, int, Region]
@@ -108,12 +111,30 @@ class Plan:
     def _mark(self, value: Value) -> None:
         """Marks a value that is evaluated in atoms, and what it is computed from."""
         op = self.definer.get(value)
-        if op is None or value in self.driven or value not in self.fused:
+        if op is None or value in self.driven:
             return
+        if value not in self.fused:
+            if not self._feeds_products(value):
+                return
+            self.fused.add(value)
         self.driven.add(value)
         if op.definition.elementwise or op.name in LIFTED:
             for operand in op.operands:
                 self._mark(operand)
+
+    def _feeds_products(self, value: Value) -> bool:
+        """Whether products of one region, as their second operands, are all that a value is for: it is decoded in their
+        loops, in each that does not share them.
+        """
+        uses = self._uses[value]
+        regions = {region for _, _, region in uses}
+        return 0 < len(uses) <= MOST_DECODED and len(regions) == 1 and all(self._leads_on(*use[:2]) for use in uses)
+
+    def _leads_on(self, op: Op, position: int) -> bool:
+        if op.name == "dot":
+            return position == 1
+        moves = op.definition.elementwise or (op.name == "take" and position == 1)
+        return moves and len(op.results) == 1 and self._feeds_products(op.result)
 
     def _anchor(self, op: Op, position: int) -> Anchor:
         if len(op.results) != 1:
@@ -124,16 +145,3 @@ class Plan:
         if op.name in VIEWS:
             return (*self._anchors[result], op, position)
         return (op, position)
-
-
-def needed(op: Op) -> set[Value]:
-    """The values from outside that an operation and its regions use."""
-    used, defined = set(op.operands), set[Value]()
-    for region in op.regions:
-        defined.update(region.args)
-        for inner in walk(region):
-            used.update(inner.operands)
-            defined.update(inner.results)
-            for nested in inner.regions:
-                defined.update(nested.args)
-    return used - defined

@@ -8,6 +8,7 @@ the body overwrites in place is never copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from llvmlite import ir
 
@@ -19,16 +20,19 @@ from vmc.ir.core import Op, Region, Value, walk
 Lowering = Callable[[Emitter, Op], Sequence[Tile | Tensor]]
 
 
-def run_region(e: Emitter, region: Region, args: Sequence[Tile]) -> list[Tile]:
-    """Emits a region; the tiles that it yields."""
+T = TypeVar("T")
+
+
+def run_region(e: Emitter, region: Region, args: Sequence[Tile | Tensor], finish: Callable[[list[Tile]], T]) -> T:
+    """Emits a region, and at its end what is done with the tiles that it yields."""
     outer, e.region = e.region, object()
     for value, tile in zip(region.args, args, strict=True):
         e.env[value] = tile
     for op in region.ops:
         lower(e, op)
-    yielded = [e.tile(value) for value in region.yielded]
+    result = finish([e.tile(value) for value in region.yielded])
     e.region = outer
-    return yielded
+    return result
 
 
 def lower(e: Emitter, op: Op) -> None:
@@ -59,10 +63,10 @@ def settle_before(e: Emitter, op: Op) -> None:
 
 
 def scope_of(e: Emitter, value: Value) -> Scope | None:
-    """The memory of a tensor; None if the tensor is made inside the region to come."""
+    """The memory of a tensor; None if the tensor is made, or an argument, inside the region to come."""
     while value not in e.env:
-        definer = e.plan.definer[value]
-        if definer.name == "alloc":
+        definer = e.plan.definer.get(value)
+        if definer is None or definer.name == "alloc":
             return None
         value = definer.operands[0]
     return e.tensor(value).scope
@@ -122,7 +126,7 @@ def lower_for(e: Emitter, op: Op) -> list[Tile]:
     def body(turn: ir.Value, scalars: Sequence[ir.Value]) -> list[ir.Value]:
         place = e.add(low, e.mul(turn, step))
         index = e.splat(op.operands[0].tile.dtype, (), place)
-        return states.assign(run_region(e, region, [index, *states.tiles(scalars)]))
+        return run_region(e, region, [index, *states.tiles(scalars)], states.assign)
 
     return states.tiles(e.loop(e.index(0), count, states.scalars, body))
 
@@ -146,11 +150,11 @@ def lower_while(e: Emitter, op: Op) -> list[Tile]:
     e.b.position_at_end(test)
     phis = [e.b.phi(value.type) for value in states.scalars]
     with e.fresh_memo():
-        (holds,) = run_region(e, condition, states.tiles(phis))
-        e.b.cbranch(e.truth(e.at(holds, ())), inside, after)
+        holds = run_region(e, condition, states.tiles(phis), lambda tiles: e.truth(e.at(tiles[0], ())))
+        e.b.cbranch(holds, inside, after)
     e.b.position_at_end(inside)
     with e.fresh_memo():
-        following = states.assign(run_region(e, body, states.tiles(phis)))
+        following = run_region(e, body, states.tiles(phis), states.assign)
     for phi, first, later in zip(phis, states.scalars, following, strict=True):
         phi.add_incoming(first, before)
         phi.add_incoming(later, e.b.block)
@@ -164,13 +168,17 @@ def lower_if(e: Emitter, op: Op) -> list[Tile]:
     buffers = [e.allocate(type.dtype, type.size) if type.shape else None for type in types]
     ends: list[tuple[ir.Block, list[ir.Value]]] = []
 
-    def branch(region: Region) -> None:
+    def keep(tiles: Sequence[Tile]) -> list[ir.Value]:
         scalars = []
-        for tile, buffer in zip(run_region(e, region, ()), buffers, strict=True):
+        for tile, buffer in zip(tiles, buffers, strict=True):
             if buffer is None:
                 scalars.append(e.at(tile, ()))
             else:
                 e.fill(buffer, tile)
+        return scalars
+
+    def branch(region: Region) -> None:
+        scalars = run_region(e, region, (), keep)
         ends.append((e.b.block, scalars))
 
     with e.b.if_else(e.condition(op.operands[0])) as (then, otherwise):

@@ -23,16 +23,19 @@ class Site:
 @dataclass(frozen=True)
 class Signature:
     """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
-    `scalars` name and dtype of the others, in order. `arena` is scratch memory, bytes a thread; `work` estimates the
-    cost of a block in element operations; `serial` forbids several threads. `levels` names those that the object has code
-    for, where it has code for several.
+    `storages` how each lies in memory, as the IR's text writes it (None: densely), `scalars` name and dtype of the
+    other parameters, in order. `arena` is scratch memory, bytes a thread, to which `dynamic` adds what the function
+    `.scratch` says of a launch; `work` estimates the cost of a block in element operations; `serial` forbids several
+    threads. `levels` names those that the object has code for, where it has code for several.
     """
 
     entry: str
     tensors: tuple[str, ...]
+    storages: tuple[str | None, ...]
     scalars: tuple[tuple[str, str], ...]
     symbols: tuple[str, ...]
     arena: int
+    dynamic: bool
     work: int
     serial: bool
     sites: tuple[Site, ...]
@@ -54,9 +57,11 @@ class Signature:
         return Signature(
             data["entry"],
             tuple(data["tensors"]),
+            tuple(data["storages"]),
             scalars,
             tuple(data["symbols"]),
             data["arena"],
+            data["dynamic"],
             data["work"],
             data["serial"],
             sites,

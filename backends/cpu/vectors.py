@@ -43,6 +43,8 @@ def spot(value: ir.Value) -> Spot:
 
 def shifted(place: Place, axis: int, distance: int) -> Place:
     """The place `distance` further along an axis, counted from the last if negative."""
+    if not distance:
+        return place
     axis %= len(place)
     base, offset = place[axis]
     return (*place[:axis], (base, offset + distance), *place[axis + 1 :])

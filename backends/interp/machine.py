@@ -171,15 +171,15 @@ class Machine:
             self.region(region, [np.array(index, np.int64) for index in place])
         self.presence.block, self._values = PREAMBLE, preamble
 
-    def allocate(self, type: TensorType) -> Memory:
+    def allocate(self, tensor: Value) -> Memory:
+        type = tensor.tensor
         shape = extents(type, self.symbols)
         data = np.zeros(storage_bytes(type, shape), np.uint8)
         tracker = Tracker(prod(shape), written=False, shared=True)
         if type.storage is not None:
             tracker = Tracker(8 * data.size, written=False, shared=True)
             tracker.refined = True
-        name = self._op.results[0].name if self._op else ""
-        return View(Buffer(name or "the shared tensor", data, tracker, self.presence), type, shape)
+        return View(Buffer(tensor.name or "the shared tensor", data, tracker, self.presence), type, shape)
 
     def field(self, memory: Memory, type: TensorType, bit_offset: int) -> Memory:
         assert isinstance(memory, View)

@@ -138,7 +138,7 @@ class Alloc(OpDef):
         return (type,)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        return (run.allocate(op.result.tensor),)
+        return (run.allocate(op.result),)
 
 
 class Field(OpDef):

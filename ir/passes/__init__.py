@@ -11,9 +11,12 @@ from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
+from vmc.ir.passes.hoist import hoist
+from vmc.ir.passes.integers import integers
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
+from vmc.ir.passes.relayout import relayout
 from vmc.ir.passes.unroll import unroll
 
 __all__ = [
@@ -26,27 +29,32 @@ __all__ = [
     "expand",
     "expansion",
     "fold",
+    "hoist",
+    "integers",
     "licm",
     "narrow",
     "pipeline",
+    "relayout",
     "run",
     "unroll",
 ]
 
-EVERY_PASS = (canonicalize, fold, cse, dce, licm, unroll, narrow, bounds, expand)
+EVERY_PASS = (canonicalize, fold, cse, dce, licm, hoist, unroll, narrow, integers, relayout(), bounds, expand)
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""
 
 
-def pipeline(target: str) -> tuple[Pass, ...]:
+def pipeline(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
     """The passes that prepare a module for a target (`interp`, `cpu`, `cuda:sm_90a`, ...), in order.
+
+    `dense` names the parameters whose order in memory no pass may choose, since their callers have them as declared.
 
     The reference VM executes modules as they are. The composite operations are expanded in the middle, so that what
     their expansions share is merged and what does not change leaves the loops.
     """
     if target == "interp":
         return ()
-    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
-    late = (expand, canonicalize, cse, licm, cse, bounds, dce)
+    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, integers)
+    late = (expand, canonicalize, cse, licm, cse, hoist, cse, bounds, dce, relayout(dense))
     return early + late

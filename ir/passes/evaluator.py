@@ -57,8 +57,8 @@ class ConstantEvaluator:
     def grid(self, region: Region, extents: Sequence[int]) -> None:
         self.refuse(region)
 
-    def allocate(self, type: TensorType) -> Memory:
-        self.refuse(type)
+    def allocate(self, tensor: Value) -> Memory:
+        self.refuse(tensor)
 
     def field(self, memory: Memory, type: TensorType, bit_offset: int) -> Memory:
         self.refuse(memory)

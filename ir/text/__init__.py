@@ -13,8 +13,8 @@
 It knows no operation: names, operands, attributes, result types and regions print alike for all of them.
 """
 
-from vmc.ir.text.parser import parse_module
-from vmc.ir.text.printer import print_kernel, print_module
+from vmc.ir.text.parser import parse_module, parse_storage
+from vmc.ir.text.printer import print_kernel, print_module, storage_text
 from vmc.ir.text.structure import structurally_equal
 
-__all__ = ["parse_module", "print_kernel", "print_module", "structurally_equal"]
+__all__ = ["parse_module", "parse_storage", "print_kernel", "print_module", "storage_text", "structurally_equal"]

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from vmc.ir.core import Attr, IRError, Kernel, Level, Module, Op, Region, TileType, Type, Value, attributes
+from vmc.ir.core import Attr, IRError, Kernel, Level, Module, Op, Region, Storage, TileType, Type, Value, attributes
 from vmc.ir.opdef import OpDef, check_attrs
 from vmc.ir.ops import OPS
 from vmc.ir.span import UNKNOWN, Span
@@ -31,6 +31,15 @@ T = TypeVar("T")
 def parse_module(text: str, file: str = "<text>") -> Module:
     """The module that a text spells. Raises IRError, with the place, where it spells none."""
     return _Parser(text, file).module()
+
+
+def parse_storage(text: str) -> Storage:
+    """The storage that a text spells. Raises IRError where it spells none."""
+    reader = AttributeReader(text, "<storage>")
+    storage = reader.storage()
+    if reader.token.kind != "end":
+        reader.fail(f"expected the end, found {reader.describe()}")
+    return storage
 
 
 class _Parser(AttributeReader):

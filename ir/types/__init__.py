@@ -7,7 +7,7 @@
     array([209,   0], dtype=uint8)
 
 `record` holds the record, `names` the table of types, `decoding`, `rounding` and `encoding` the way from bit patterns
-to values and back, `packing` the dense bit stream.
+to values and back, `packing` the dense bit stream, `moving` what it and other orders of bits are made by.
 """
 
 from vmc.ir.types.names import ALL_DTYPES, ALL_SMALL, UnknownTypeError, dtype

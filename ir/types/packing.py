@@ -1,6 +1,6 @@
 """Dense bit streams: element i occupies bits [i*b, (i+1)*b) of the bytes, least significant bit first.
 
-Eight codes of b <= 8 bits fill exactly b bytes, so both directions go through one 64-bit word per eight codes.
+The fewest codes of b <= 8 bits that fill whole bytes are a row, and all rows are packed alike.
 
     >>> pack([1, 2, 3], "u3")        # 0b011_010_001, then padding
     array([209,   0], dtype=uint8)
@@ -9,11 +9,14 @@ Eight codes of b <= 8 bits fill exactly b bytes, so both directions go through o
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from vmc.ir.types.arrays import Codes, as_codes
+from vmc.ir.types.moving import Move, moved, moves_of
 from vmc.ir.types.names import dtype as named
 from vmc.ir.types.record import DType
 
@@ -32,13 +35,10 @@ def pack(codes: npt.ArrayLike, dtype: str | DType) -> npt.NDArray[np.uint8]:
     flat = as_codes(codes, element.width, element.name).reshape(-1)
     if element.width > 8:
         return flat.astype(flat.dtype.newbyteorder("<")).view(np.uint8)
-    words = np.zeros(-(-flat.size // 8), "<u8")
-    padded = np.zeros((words.size, 8), np.uint64)
-    padded.reshape(-1)[: flat.size] = flat
-    for place in range(8):
-        words |= padded[:, place] << np.uint64(place * element.width)
-    stream = words.view(np.uint8).reshape(-1, 8)[:, : element.width]
-    return np.ascontiguousarray(stream).reshape(-1)[: packed_size(flat.size, element)].copy()
+    row = row_of(element.width)
+    rows = np.zeros((-(-flat.size // row.count), row.count), np.uint8)
+    rows.reshape(-1)[: flat.size] = flat
+    return moved(rows, row.packing, row.bytes).reshape(-1)[: packed_size(flat.size, element)]
 
 
 def unpack(data: npt.ArrayLike, dtype: str | DType, shape: int | tuple[int, ...]) -> Codes:
@@ -59,17 +59,26 @@ def unpack(data: npt.ArrayLike, dtype: str | DType, shape: int | tuple[int, ...]
         raise ValueError(f"{count} codes of {element.name} take {expected} bytes, found {stream.size}")
     if element.width > 8:
         return stream.view(element.code_dtype.newbyteorder("<")).astype(element.code_dtype).reshape(extents)
-    return _spread(stream, element.width, count).reshape(extents)
+    row = row_of(element.width)
+    rows = np.zeros((-(-count // row.count), row.bytes), np.uint8)
+    rows.reshape(-1)[: stream.size] = stream
+    return moved(rows, row.unpacking, row.count).reshape(-1)[:count].reshape(extents)
 
 
-def _spread(stream: npt.NDArray[np.uint8], width: int, count: int) -> npt.NDArray[np.uint8]:
-    groups = -(-count // 8)
-    padded = np.zeros(groups * width, np.uint8)
-    padded[: stream.size] = stream
-    bytes_of_words = np.zeros((groups, 8), np.uint8)
-    bytes_of_words[:, :width] = padded.reshape(groups, width)
-    words = bytes_of_words.reshape(-1).view("<u8")
-    codes = np.empty((groups, 8), np.uint8)
-    for place in range(8):
-        codes[:, place] = (words >> np.uint64(place * width)) & np.uint64((1 << width) - 1)
-    return codes.reshape(-1)[:count]
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`count` codes, the fewest that fill `bytes` whole bytes, and the moves of their bits in both directions."""
+
+    count: int
+    bytes: int
+    packing: tuple[Move, ...]
+    unpacking: tuple[Move, ...]
+
+
+@cache
+def row_of(width: int) -> Row:
+    """The row of codes of at most 8 bits."""
+    count = 8 // math.gcd(8, width)
+    bits = np.arange(width, dtype=np.int64)
+    codes, stream = (np.arange(count)[:, None] * step + bits for step in (8, width))
+    return Row(count, count * width // 8, moves_of(codes, stream), moves_of(stream, codes))

@@ -33,9 +33,9 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = targets.native
 
-    def native(kernel: Any, options: Any) -> Any:
+    def native(kernel: Any, options: Any, dense: frozenset[str]) -> Any:
         names.append(kernel.name)
-        return original(kernel, options)
+        return original(kernel, options, dense)
 
     monkeypatch.setattr(targets, "native", native)
     return names

@@ -19,6 +19,7 @@ from vmc.commands.failure import fail
 from vmc.commands.program import add_program_arguments, assignment, compile_for_sizes, unique
 from vmc.ir.core import Access
 from vmc.ir.dims import Sym, evaluate
+from vmc.runtime.packed import Packed
 
 if TYPE_CHECKING:
     from vmc.runtime.kernel import Kernel
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the kernel. Returns 0; raises Failure, and then no file is written."""
     kernel, warnings = compile_for_sizes(args)
+    prepare(kernel)
     given = unique(args.given, "--arg")
     outputs = output_paths(kernel, unique(args.outputs, "--out"))
     sizes = {name: value for name, value in args.settings if name in kernel.symbols}
@@ -106,14 +108,14 @@ def arguments(
         except ArgumentError as error:
             raise fail(error.code, error.message, error.help) from None
     read = {}
-    for parameter in kernel.parameters:
+    for parameter in kernel.stored:
         array = None if parameter.is_scalar else arrays.read_array(given.get(parameter.name, ""))
         if array is not None:
             read[parameter.name] = arrays.as_argument(parameter, array)
     symbols = symbols_of(kernel, read, sizes)
     rng = np.random.default_rng(seed)
     values = {}
-    for parameter in kernel.parameters:
+    for parameter in kernel.stored:
         if parameter.name in read:
             values[parameter.name] = read[parameter.name]
         else:
@@ -182,12 +184,37 @@ def scalar(parameter: Parameter, how: str, rng: np.random.Generator) -> int | fl
 
 
 def copies(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+    return {name: copied(value) for name, value in values.items()}
+
+
+def copied(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def prepare(kernel: Kernel) -> None:
+    """Generates the kernel's code. Raises Failure."""
+    from vmc.runtime.errors import TargetError
+
+    try:
+        kernel.prepare()
+    except TargetError as error:
+        raise fail(error.code, error.message) from None
+
+
+def repacked(values: Mapping[str, Any], kernel: Kernel, other: Kernel) -> dict[str, Any]:
+    """Copies of a kernel's arguments, packed as another one takes them."""
+    own, wanted = kernel.storages, other.storages
+    return {
+        name: other.pack(name, kernel.unpack(name, value))
+        if isinstance(value, Packed) and own[name] != wanted[name]
+        else copied(value)
+        for name, value in values.items()
+    }
 
 
 def launch(kernel: Kernel, values: Mapping[str, Any], symbols: Mapping[str, int]) -> None:
     """Calls the kernel. Raises Failure."""
-    from vmc.runtime.errors import ArgumentError, ExecutionError, TargetError
+    from vmc.runtime.errors import ArgumentError, ExecutionError
 
     try:
         kernel(**values, **{name: symbols[name] for name in kernel.symbols if name in symbols})
@@ -195,8 +222,6 @@ def launch(kernel: Kernel, values: Mapping[str, Any], symbols: Mapping[str, int]
         raise fail(error.code, error.message, error.help) from None
     except ExecutionError as error:
         raise fail("E0918", error.message, span=error.span) from None
-    except TargetError as error:
-        raise fail(error.code, error.message) from None
 
 
 def check(
@@ -213,7 +238,7 @@ def check(
     from vmc.runtime.compare import compare, tolerance
 
     reference, _ = compile_for_sizes(args, target="interp")
-    expected = copies(fresh)
+    expected = repacked(fresh, kernel, reference)
     launch(reference, expected, symbols)
     bound = tolerance(kernel)
     worst = 0.0

@@ -8,16 +8,20 @@ kernel(x, packed, scale, y)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vmc.ir.core import Kernel as TileKernel
+from vmc.ir.core import Storage
+from vmc.ir.storage import storage_bytes
 from vmc.runtime.launch import Checker, Plan
 from vmc.runtime.operands import Operand, glance, operand
-from vmc.runtime.packed import Packed, pack_stored, unpack_stored
+from vmc.runtime.packed import Packed, labelled, pack_stored, unpack_stored
 from vmc.runtime.parameters import Parameter, parameters_of, parameters_of_ir
 from vmc.runtime.targets import Launcher, prepare
 
@@ -47,6 +51,8 @@ class Kernel:
         self._tile = tile
         self._checker = Checker(tile.name, self.parameters, self.symbols)
         self._plans: dict[Any, Plan] = {}
+        self._variants: dict[frozenset[str], Launcher] = {}
+        self._compiling = Lock()
         self._tensors = tuple(place for place, p in enumerate(self.parameters) if not p.is_scalar)
         self._scalars = tuple((place, p) for place, p in enumerate(self.parameters) if p.is_scalar)
 
@@ -67,7 +73,33 @@ class Kernel:
 
     @cached_property
     def _launcher(self) -> Launcher:
+        """The code for tensors in the storages that the target chose."""
         return prepare(self._tile, self.target)
+
+    @cached_property
+    def stored(self) -> tuple[Parameter, ...]:
+        """The parameters with the storages that `pack` gives them: as declared, or as the target chose."""
+        storages = self._launcher.storages
+        return tuple(
+            parameter
+            if parameter.is_scalar or parameter.format
+            else replace(parameter, storage=storages[parameter.name])
+            for parameter in self.parameters
+        )
+
+    @property
+    def storages(self) -> dict[str, Storage | None]:
+        """How `pack` lays out each tensor: as declared, or as the target chose; None is densely."""
+        return {parameter.name: parameter.storage for parameter in self.stored if not parameter.is_scalar}
+
+    def _variant(self, dense: frozenset[str]) -> Launcher:
+        """The code for some tensors as they were declared, compiled when it is first wanted."""
+        if not dense:
+            return self._launcher
+        with self._compiling:
+            if dense not in self._variants:
+                self._variants[dense] = prepare(self._tile, self.target, dense)
+            return self._variants[dense]
 
     def prepare(self) -> Kernel:
         """Compiles now what would be compiled at the first call. Raises TargetError."""
@@ -89,7 +121,7 @@ class Kernel:
         plan, addresses, _keep = self._prepare(values, bound)
         self._checker.check_addresses(plan, addresses)
         scalars = [self._checker.scalar(parameter, values[place]) for place, parameter in self._scalars]
-        self._launcher.launch(addresses, plan.sizes, scalars, plan.symbols)
+        self._variant(plan.dense).launch(addresses, plan.sizes, scalars, plan.symbols)
 
     def _prepare(self, values: Sequence[Any], bound: dict[str, int]) -> tuple[Plan, list[int], Any]:
         """The plan for arguments of these kinds, the tensors' addresses, and what keeps their memory alive."""
@@ -104,7 +136,7 @@ class Kernel:
         kind = tuple(kinds)
         plan = self._plans.get(kind)
         if plan is None:
-            plan = self._checker.plan(values, bound)
+            plan = self._checker.plan(values, bound, self.stored)
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[kind] = plan
@@ -119,7 +151,7 @@ class Kernel:
             if array is not None:
                 seen[place] = array
                 found.append(array)
-        plan = self._checker.plan(seen, bound)
+        plan = self._checker.plan(seen, bound, self.stored)
         return plan, [array.address for array in found], found
 
     # Packing
@@ -132,7 +164,7 @@ class Kernel:
         return self.parameters[place]
 
     def pack(self, name: str, codes: npt.ArrayLike) -> Packed:
-        """Bit patterns, in the shape of the tensor `name`, as the bytes that this kernel wants for it.
+        """Bit patterns, in the shape of the tensor `name`, as the bytes that this kernel reads fastest for it.
 
         `codes` are integers below 2**bits, or an array whose dtype is the parameter's type. Raises ArgumentError for a
         scalar, a block format, or a shape of another rank or with another fixed extent; TypeError or ValueError for
@@ -143,31 +175,53 @@ class Kernel:
         self._check_shape(parameter, array.shape)
         return pack_stored(array, parameter.memory, array.shape)
 
+    def label(self, name: str, data: npt.ArrayLike, shape: int | tuple[int, ...]) -> Packed:
+        """Bytes that `pack` of an equal kernel made for the tensor `name` of `shape`, and that were kept in a file.
+
+        They say nothing of their order, so it is on the caller that they were made for the same program, bindings,
+        processor and version of vmc. The memory is shared where it is contiguous. Raises ArgumentError as `pack`;
+        TypeError for data that are not uint8, ValueError for another number of bytes.
+        """
+        parameter = self._packable(name)
+        extents = self._extents(parameter, shape)
+        array = as_bytes(data).reshape(-1)
+        size = storage_bytes(parameter.memory, extents)
+        if array.size != size:
+            raise ValueError(f"`{name}` of shape {extents} takes {size} bytes, found {array.size}")
+        return labelled(array, parameter.dtype, extents, parameter.storage)
+
     def unpack(self, name: str, data: npt.ArrayLike, shape: int | tuple[int, ...] | None = None) -> Array:
-        """The bit patterns in the bytes of the tensor `name`; `shape` may be left out for what `pack` made.
+        """The bit patterns in the bytes of the tensor `name`. What `pack` made knows its shape and its order; bytes
+        that know neither are in the order of the declaration, and need `shape`.
 
         Raises ArgumentError as `pack`; TypeError or ValueError for bytes that do not fit.
         """
-        parameter = self._packable(name)
-        if shape is None and isinstance(data, Packed) and data.element is not None:
-            shape = data.extents
+        self._packable(name)
+        parameter = self.parameter(name)
+        if isinstance(data, Packed) and data.element is not None:
+            if data.element != parameter.dtype:
+                raise self._checker.error("E0909", f"expected {parameter}, got {operand(data)}", name)
+            parameter = replace(parameter, storage=data.storage)
+            shape = data.extents if shape is None else shape
         if shape is None:
             raise TypeError(f"unpack needs the shape of `{name}`, which the bytes do not tell")
-        extents = (shape,) if isinstance(shape, int) else tuple(shape)
-        self._check_shape(parameter, extents)
-        array = np.asarray(data)
-        if array.dtype != np.uint8:
-            raise TypeError(f"packed data must be uint8, not {array.dtype}")
-        return unpack_stored(array, parameter.memory, extents)
+        return unpack_stored(as_bytes(data), parameter.memory, self._extents(parameter, shape))
 
     def _packable(self, name: str) -> Parameter:
+        """The parameter in the storage that `pack` gives it. Raises ArgumentError for what is not packed."""
         parameter = self.parameter(name)
         if parameter.is_scalar:
             raise self._checker.error("E0909", "is a scalar, which is not packed", name)
         if parameter.format is not None:
             message = f"has the block format {parameter.format.name}; its bytes are made by a quantizer of that format"
             raise self._checker.error("E0909", message, name)
-        return parameter
+        return self.stored[self._checker.places[name]]
+
+    def _extents(self, parameter: Parameter, shape: int | tuple[int, ...]) -> tuple[int, ...]:
+        """A shape as a tuple. Raises ArgumentError for one that the parameter cannot have."""
+        extents = (shape,) if isinstance(shape, int) else tuple(shape)
+        self._check_shape(parameter, extents)
+        return extents
 
     def _check_shape(self, parameter: Parameter, shape: tuple[int, ...]) -> None:
         dims = parameter.dims or ()
@@ -195,3 +249,11 @@ class Kernel:
         from vmc.runtime.stages import stage_text
 
         return stage_text(self, stage)
+
+
+def as_bytes(data: npt.ArrayLike) -> Array:
+    """Contiguous uint8 bytes, without what a `Packed` remembers. Raises TypeError for other elements."""
+    array = np.asarray(data)
+    if array.dtype != np.uint8:
+        raise TypeError(f"packed data must be uint8, not {array.dtype}")
+    return np.ascontiguousarray(array)

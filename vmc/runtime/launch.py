@@ -33,13 +33,15 @@ LIMIT = 1 << 62
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a launch needs besides addresses and scalars. Of every tensor, in order: `sizes` in bytes and alignment less
-    one, `masks`; `pairs` are the places of two of which one is written, with their sizes.
+    one, `masks`; `pairs` are the places of two of which one is written, with their sizes. `dense` names the tensors
+    that lie as declared where the kernel's code has another storage for them: it needs the variant that takes them so.
     """
 
     symbols: dict[str, int]
     sizes: tuple[int, ...]
     masks: tuple[int, ...]
     pairs: tuple[tuple[int, int, int, int], ...]
+    dense: frozenset[str]
 
 
 class Checker:
@@ -93,14 +95,22 @@ class Checker:
 
     # Tensors
 
-    def plan(self, values: Sequence[Any], bound: Mapping[str, int]) -> Plan:
-        """Checks element types, devices, contiguity, shapes and access of all tensors. Raises ArgumentError."""
+    def plan(self, values: Sequence[Any], bound: Mapping[str, int], stored: Sequence[Parameter]) -> Plan:
+        """Checks element types, devices, contiguity, shapes and access of all tensors. Raises ArgumentError.
+
+        `stored` are the parameters with the storages of the kernel's code; a tensor may lie so, or as declared.
+        """
         operands: list[Operand | None] = []
-        for parameter, value in zip(self.parameters, values, strict=True):
-            operands.append(None if parameter.is_scalar else self.tensor(parameter, value))
+        given: list[Parameter] = []
+        for parameter, chosen, value in zip(self.parameters, stored, values, strict=True):
+            found = None if parameter.is_scalar else self.array(parameter, value)
+            operands.append(found)
+            given.append(chosen if found is not None and has_storage(found, chosen) else parameter)
+            if found is not None:
+                self.check_tensor(given[-1], found)
         symbols = self.bind(operands, bound)
         sizes, masks, written = [], [], []
-        for parameter, found in zip(self.parameters, operands, strict=True):
+        for parameter, found in zip(given, operands, strict=True):
             if found is None:
                 continue
             sizes.append(self.match(parameter, found, self.extents(parameter, symbols), symbols))
@@ -110,10 +120,11 @@ class Checker:
             masks.append(0 if bytewise else parameter.dtype.width // 8 - 1)
             written.append(parameter.access.writable)
         pairs = [(i, j, sizes[i], sizes[j]) for i, j in combinations(range(len(sizes)), 2) if written[i] or written[j]]
-        return Plan(symbols, tuple(sizes), tuple(masks), tuple(pairs))
+        dense = frozenset(p.name for p, chosen in zip(given, stored, strict=True) if p.storage != chosen.storage)
+        return Plan(symbols, tuple(sizes), tuple(masks), tuple(pairs), dense)
 
-    def tensor(self, parameter: Parameter, value: Any) -> Operand:
-        """The array given for a tensor, of a fitting element type, in this memory, contiguous. Raises ArgumentError."""
+    def array(self, parameter: Parameter, value: Any) -> Operand:
+        """The array given for a tensor, in this memory. Raises ArgumentError."""
         name = parameter.name
         found = value if isinstance(value, Operand) else operand(value)
         if found is None:
@@ -122,11 +133,14 @@ class Checker:
             raise self.error("E0909", f"is on {found.device}; this target takes arrays in the CPU's memory", name)
         if found.problem is not None:
             raise self.error("E0909", f"cannot be used: {found.problem}", name)
+        return found
+
+    def check_tensor(self, parameter: Parameter, found: Operand) -> None:
+        """Whether an array has a fitting element type and is contiguous. Raises ArgumentError."""
         self.check_element(parameter, found)
         if not found.contiguous:
             message = f"must be C-contiguous (row-major), got a strided {found}"
-            raise self.error("E0910", message, name, hints.contiguous(parameter, found))
-        return found
+            raise self.error("E0910", message, parameter.name, hints.contiguous(parameter, found))
 
     def check_element(self, parameter: Parameter, found: Operand) -> None:
         name, type = parameter.name, parameter.dtype
@@ -295,6 +309,11 @@ class Checker:
     def error(self, code: str, message: str, parameter: str | None = None, help: str | None = None) -> ArgumentError:
         about = f"{self.kernel}: argument `{parameter}`: " if parameter else f"{self.kernel}: "
         return ArgumentError(code, about + message, parameter, help)
+
+
+def has_storage(found: Operand, parameter: Parameter) -> bool:
+    """Whether an array is packed in the storage of a parameter."""
+    return found.packed is not None and parameter.format is None and found.packed[2] == parameter.storage
 
 
 def blocks_shape(shape: tuple[int, ...], rank: int, elements: int, nbytes: int) -> tuple[int, ...] | None:

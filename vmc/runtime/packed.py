@@ -17,11 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vmc.ir.blocks import pack_blocks, unpack_blocks
 from vmc.ir.core import Storage, TensorType
-from vmc.ir.storage import block_counts, block_numbers, block_positions, storage_bytes
+from vmc.ir.storage import storage_bytes
 from vmc.ir.types import DType, dtype
 from vmc.ir.types import pack as pack_codes
 from vmc.ir.types import unpack as unpack_codes
+from vmc.ir.types.arrays import as_codes
+from vmc.ir.types.moving import aligned_zeros
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +44,14 @@ class Packed(np.ndarray[Any, np.dtype[np.uint8]]):
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return np.asarray(array)[()] if return_scalar else np.asarray(array)
+
+    def copy(self, order: Any = "C") -> Packed:
+        """A copy that remembers the same, and begins at a cache line as what `pack` makes."""
+        if self.element is None:
+            return super().copy(order)
+        memory = aligned_zeros(self.nbytes)
+        memory[:] = np.asarray(self).reshape(-1)
+        return labelled(memory.reshape(self.shape), self.element, self.extents, self.storage)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return labelled, (np.asarray(self), self.element, self.extents, self.storage)
@@ -102,12 +113,8 @@ def pack_stored(codes: npt.ArrayLike, type: TensorType, shape: tuple[int, ...]) 
     patterns = as_patterns(codes, type.dtype)
     if type.storage is None:
         return labelled(pack_codes(patterns, type.dtype), type.dtype, shape)
-    size = storage_bytes(type, shape)
-    bits = np.zeros(8 * size, np.uint8)
-    shifts = np.arange(type.dtype.width, dtype=type.dtype.code_dtype)
-    values = patterns.astype(type.dtype.code_dtype)[..., None] >> shifts & type.dtype.code_dtype.type(1)
-    bits[bit_positions(type, shape)] = values.astype(np.uint8)
-    return labelled(np.packbits(bits, bitorder="little"), type.dtype, shape, type.storage)
+    checked = as_codes(patterns, type.dtype.width, type.dtype.name)
+    return labelled(pack_blocks(checked, type.storage, type.dtype.width), type.dtype, shape, type.storage)
 
 
 def unpack_stored(data: Array, type: TensorType, shape: tuple[int, ...]) -> Array:
@@ -118,21 +125,4 @@ def unpack_stored(data: Array, type: TensorType, shape: tuple[int, ...]) -> Arra
     if data.size != size:
         message = f"{prod(shape)} codes of {type.dtype.name} take {size} bytes in this layout"
         raise ValueError(f"{message}, found {data.size}")
-    bits = np.unpackbits(np.ascontiguousarray(data).reshape(-1), bitorder="little")[bit_positions(type, shape)]
-    shifts = np.arange(type.dtype.width, dtype=type.dtype.code_dtype)
-    words = bits.astype(type.dtype.code_dtype) << shifts
-    return np.asarray(np.bitwise_or.reduce(words, axis=-1).astype(type.dtype.code_dtype))
-
-
-def bit_positions(type: TensorType, shape: tuple[int, ...]) -> Array:
-    """The bit offset of every bit of every element of a tensor with a storage: int64[*shape, width]."""
-    assert type.storage is not None
-    block = type.storage.block
-    index = np.indices(shape, dtype=np.int64)
-    inside = np.zeros(shape, np.int64)
-    for place, size in zip(index, block, strict=True):
-        inside = inside * size + place % size
-    blocks = tuple(place // size for place, size in zip(index, block, strict=True))
-    outside = block_numbers(type.storage, blocks, block_counts(type.storage, shape))
-    table = block_positions(type.storage, type.dtype.width)
-    return np.asarray(outside[..., None] * type.storage.pitch + table[inside])
+    return unpack_blocks(data, type.storage, shape, type.dtype.width, np.dtype(type.dtype.code_dtype))

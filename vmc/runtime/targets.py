@@ -10,18 +10,20 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from vmc.ir.core import Kernel, Module, TensorType
+from vmc.ir.core import Kernel, Module, Storage, TensorType
 from vmc.runtime.errors import ExecutionError, TargetError
 
 if TYPE_CHECKING:
     from vmc.backends.cpu import Executable, Generated, Options
     from vmc.backends.cpu.levels import Level
+    from vmc.runtime.cache import DiskCache
 
 TARGETS = ("cpu", "interp")
 PORTABLE = "portable"
@@ -30,7 +32,13 @@ FORCED = "VMC_CPU_LEVEL"
 
 
 class Launcher(Protocol):
-    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order."""
+    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order.
+
+    `storages` tells how each tensor lies in memory, by name: as declared, or as a pass chose.
+    """
+
+    @property
+    def storages(self) -> Mapping[str, Storage | None]: ...
 
     def launch(
         self,
@@ -62,12 +70,12 @@ def check_target(target: str) -> None:
     raise TargetError("E0904", f"unknown target `{target}`; {hint}")
 
 
-def prepare(kernel: Kernel, target: str) -> Launcher:
-    """Something that launches the kernel on a target. Raises TargetError."""
+def prepare(kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> Launcher:
+    """Something that launches the kernel on a target, and takes the tensors `dense` as declared. Raises TargetError."""
     check_target(target)
     if target == "interp":
         return Interpreted(kernel)
-    return Native(kernel, target)
+    return Native(kernel, target, dense)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +84,10 @@ class Interpreted:
 
     kernel: Kernel
     unwritten: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def storages(self) -> Mapping[str, Storage | None]:
+        return {p.name: p.tensor.storage for p in self.kernel.params if isinstance(p.type, TensorType)}
 
     def launch(
         self,
@@ -111,13 +123,21 @@ class Native:
     Raises TargetError for a processor that the host is not.
     """
 
-    def __init__(self, kernel: Kernel, target: str) -> None:
+    def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
         check_host(target)
         self.kernel, self.target = kernel, target
         self.options = options_of(target)
-        self.executable = cached(kernel, self.options)
+        self.executable = cached(kernel, self.options, dense)
         if self.executable.choice is not None:
             self.executable.choice.force(forced_level(self.options.levels))
+
+    @property
+    def storages(self) -> Mapping[str, Storage | None]:
+        from vmc.ir.text import parse_storage
+
+        signature = self.executable.signature
+        texts = zip(signature.tensors, signature.storages, strict=True)
+        return {name: parse_storage(text) if text is not None else None for name, text in texts}
 
     def launch(
         self,
@@ -178,18 +198,18 @@ def forced_level(levels: tuple[str, ...]) -> str | None:
     return name
 
 
-def lowered(kernel: Kernel) -> Kernel:
-    """The kernel after the passes for the CPU."""
+def lowered(kernel: Kernel, dense: frozenset[str] = frozenset()) -> Kernel:
+    """The kernel after the passes for the CPU, with the tensors `dense` as declared."""
     from vmc.ir.passes import pipeline, run
 
-    return run(Module((kernel,)), pipeline("cpu")).kernels[0]
+    return run(Module((kernel,)), pipeline("cpu", dense)).kernels[0]
 
 
-def native(kernel: Kernel, options: Options) -> Executable:
+def native(kernel: Kernel, options: Options, dense: frozenset[str] = frozenset()) -> Executable:
     """Freshly compiled code. Raises TargetError for a program that the CPU cannot run."""
     from vmc.backends import cpu
 
-    return cpu.compile(lowered(kernel), options)
+    return cpu.compile(lowered(kernel, dense), options)
 
 
 def generated(kernel: Kernel, target: str) -> Generated:
@@ -202,20 +222,21 @@ def generated(kernel: Kernel, target: str) -> Generated:
 _loaded: dict[str, Executable] = {}
 
 
-def cached(kernel: Kernel, options: Options) -> Executable:
+def cached(kernel: Kernel, options: Options, dense: frozenset[str] = frozenset()) -> Executable:
     """Code from this process, from the cache on disk, or freshly compiled and then kept in both."""
     from vmc.runtime.cache import DiskCache, cache_directory, key_of
 
-    key = key_of(dependencies(kernel, options))
+    key = key_of(dependencies(kernel, options, dense))
     executable = _loaded.get(key)
     if executable is None:
         directory = cache_directory()
-        executable = from_disk(DiskCache(directory), key, kernel, options) if directory else native(kernel, options)
+        make = partial(native, kernel, options, dense)
+        executable = from_disk(DiskCache(directory), key, make) if directory else make()
         _loaded[key] = executable
     return executable
 
 
-def from_disk(disk: Any, key: str, kernel: Kernel, options: Options) -> Executable:
+def from_disk(disk: DiskCache, key: str, make: Callable[[], Executable]) -> Executable:
     """The entry of the cache, or fresh code that becomes one."""
     from vmc.backends import cpu
 
@@ -226,12 +247,12 @@ def from_disk(disk: Any, key: str, kernel: Kernel, options: Options) -> Executab
             return cpu.load(code, cpu.Signature.from_json(json.dumps(header)))
         except (ValueError, KeyError, TypeError, RuntimeError):
             pass
-    executable = native(kernel, options)
+    executable = make()
     disk.store(key, json.loads(executable.signature.to_json()), executable.object)
     return executable
 
 
-def dependencies(kernel: Kernel, options: Options) -> dict[str, Any]:
+def dependencies(kernel: Kernel, options: Options, dense: frozenset[str] = frozenset()) -> dict[str, Any]:
     """All that generated code depends on. The IR is the one before the passes, which the fingerprint stands for."""
     import llvmlite
     import llvmlite.binding as llvm
@@ -251,4 +272,5 @@ def dependencies(kernel: Kernel, options: Options) -> dict[str, Any]:
         "options": asdict(options),
         "ir": print_kernel(kernel, locations=True),
         "fast": kernel.fast,
+        "dense": sorted(dense),
     }

@@ -1,0 +1,96 @@
+"""The right factor of a product as unsigned bytes above its least number.
+
+The factor is `(low + n) * 2**-shift`, and what n is made of follows from the table of its numbers by code, not
+from the operations that made it:
+
+    n = code for all codes            the stored codes
+    n = code ^ 2**(bits - 1)          the stored codes with the sign bit inverted: i4 is -8 + n
+    anything else                     a table of bytes; two, for the upper and the lower byte, of up to 16 bits
+    no function of one small tile     computed from the tile itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import gcd
+
+from vmc.ir.core import Value
+from vmc.ir.passes.integers.exact import Exact, integers_of
+from vmc.ir.passes.integers.facts import Facts
+from vmc.ir.passes.integers.functions import Function
+
+BYTE = 0xFF
+WIDEST_SPAN = 0xFFFF
+
+
+class Form(Enum):
+    """What the unsigned integers of a right factor are made of."""
+
+    CODES = "the codes of {source}"
+    FLIPPED = "the codes of {source} with their sign inverted"
+    TABLE = "a table by the codes of {source}"
+    COMPUTED = "its elements"
+
+
+@dataclass(frozen=True, eq=False)
+class Unsigned:
+    """A tile whose elements are (low + n) * 2**-shift, 0 <= n <= span; `offsets` are the n by code of a function."""
+
+    value: Value
+    shift: int
+    low: int
+    span: int
+    form: Form
+    function: Function | None = None
+    offsets: tuple[int, ...] = ()
+
+    @property
+    def exact(self) -> Exact:
+        """What the elements are."""
+        return Exact(self.shift, self.low, self.low + self.span)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes an n takes."""
+        return 1 if self.span <= BYTE else 2
+
+    def __str__(self) -> str:
+        source = self.function.source.tile.dtype.name if self.function else ""
+        return self.form.value.format(source=source)
+
+
+def unsigned(value: Value, facts: Facts, reduced: bool) -> Unsigned | None:
+    """The tile as a right factor of at most two bytes, or None; `reduced` takes out common powers of two."""
+    function = facts.function(value)
+    if function is not None:
+        return of_function(value, function, reduced)
+    exact = facts.exact(value)
+    if exact is None or exact.high - exact.low > WIDEST_SPAN:
+        return None
+    return Unsigned(value, exact.shift, exact.low, exact.high - exact.low, Form.COMPUTED)
+
+
+def of_function(value: Value, function: Function, reduced: bool) -> Unsigned | None:
+    found = integers_of(value.tile.dtype.to_values(function.table))
+    if found is None:
+        return None
+    shift, integers = found
+    if reduced and any(integers):
+        factor = gcd(*integers)
+        twos = (factor & -factor).bit_length() - 1
+        shift, integers = shift - twos, tuple(number >> twos for number in integers)
+    low, span = min(integers), max(integers) - min(integers)
+    if span > WIDEST_SPAN:
+        return None
+    offsets = tuple(number - low for number in integers)
+    return Unsigned(value, shift, low, span, form_of(offsets), function, offsets)
+
+
+def form_of(offsets: Sequence[int]) -> Form:
+    """How the offsets by code are had from the codes."""
+    sign = len(offsets) // 2
+    if all(offset == code for code, offset in enumerate(offsets)):
+        return Form.CODES
+    return Form.FLIPPED if all(offset == code ^ sign for code, offset in enumerate(offsets)) else Form.TABLE

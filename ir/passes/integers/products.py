@@ -1,0 +1,178 @@
+"""Bit-width selection of matrix products: floats that provably are small integers are multiplied as bytes.
+
+    f32(q) @ (f32(w) - 8)    becomes    f32(q @ w - 8 * rowsum(q)),  i8 @ u8 -> i32        q: i8, w: u4
+
+The proof is an interval of exact numbers for each factor. The sum of the products of the integers is exact, so the
+float is rounded at most once, which `dot` always allows; where every partial sum fits the float's significand, the
+float product was exact, too, and no bit changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vmc.ir.core import Kernel, Module, Note, Op, Value, walk
+from vmc.ir.passes.effects import is_pinned
+from vmc.ir.passes.integers import digits
+from vmc.ir.passes.integers.emission import F32, I8, I32, U8, Emission
+from vmc.ir.passes.integers.exact import Exact
+from vmc.ir.passes.integers.factors import Unsigned, unsigned
+from vmc.ir.passes.integers.facts import Facts
+from vmc.ir.passes.manager import Pass
+from vmc.ir.passes.rewrite import Rewriter, each_kernel
+from vmc.ir.types import DType
+
+LARGEST_SUM = (1 << 31) - 1
+LARGEST_SCALE = 96
+"""2**-96 and 2**96 times any sum are normal numbers of f32."""
+
+
+def select_integers(module: Module) -> Module:
+    """Needs: a well-formed module; merged casts help. Guarantees: a `dot` whose left factor provably is, up to a power
+    of two, an integer of i8, and whose right factor is one of an interval of at most 16 bits, takes an i8 and a u8 (two
+    such dots for more than 8 bits) and sums in i32, unless the sums of a float product might overflow there; the least
+    number of the right factor is folded into what the sums start from. In `fast` kernels a float `dot` with any left
+    factor, and at most 8 bits on the right, is three such dots, with |error| <= 2^-21 max|a| sum|b| for each row of a
+    and column of b (see `digits`). Each product has a note with the proof. Idempotent. Keeps: everything else; in other
+    kernels the bits of every result where the sums fit the significand, but for the sign of a zero, and else the bound
+    of `dot`; the casts, for `dce` to remove.
+    """
+    return each_kernel(module, select_in)
+
+
+def select_in(kernel: Kernel) -> Kernel:
+    if not any(op.name == "dot" for op in walk(kernel.body)):
+        return kernel
+    selector = _Selector(kernel.fast)
+    selected = selector.kernel(kernel)
+    return selected.noted(*selector.notes) if selector.notes else selected
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The factors of a product along an inner extent, and what follows for its sums."""
+
+    extent: int
+    left: Exact
+    right: Unsigned
+
+    @property
+    def largest_sum(self) -> int:
+        """No partial sum of the bytes' products, the correction included, is larger in magnitude."""
+        return self.extent * self.left.most * (self.right.span + abs(self.right.low))
+
+    @property
+    def largest_product(self) -> int:
+        """No partial sum of the float product is larger in magnitude, in units of 2**-shift."""
+        return self.extent * self.left.most * self.right.exact.most
+
+    @property
+    def shift(self) -> int:
+        """The sums are multiples of 2**-shift."""
+        return self.left.shift + self.right.shift
+
+    @property
+    def holds(self) -> bool:
+        """Whether i32 has all sums, and f32 what the factors and the sums are scaled by."""
+        scales = (self.left.shift, self.right.shift, self.shift)
+        return self.largest_sum <= LARGEST_SUM and all(abs(scale) <= LARGEST_SCALE for scale in scales)
+
+
+class _Selector(Rewriter):
+    """Gathers facts in program order, and rewrites the products that they allow to."""
+
+    def __init__(self, fast: bool) -> None:
+        super().__init__(lambda op, _: self.visit_op(op))
+        self.fast = fast
+        self.facts = Facts(self.producer)
+        self.emission = Emission(self, self.facts)
+        self.notes: list[Note] = []
+
+    def visit_op(self, op: Op) -> Sequence[Value] | None:
+        if op.name != "dot" or is_pinned(op):
+            self.facts.visit(op)
+            return None
+        a, b, _ = op.operands
+        if (a.tile.dtype, b.tile.dtype) == (I8, U8):
+            return None
+        right = unsigned(b, self.facts, reduced=op.result.tile.dtype.is_float)
+        if right is None:
+            return None
+        left = self.facts.exact(a)
+        if left is not None and left.low >= -128 and left.high <= 127:
+            return self.exact_product(op, Proof(a.tile.shape[1], left, right))
+        return self.product_of_digits(op, right)
+
+    # The integers themselves
+
+    def exact_product(self, op: Op, proof: Proof) -> Sequence[Value] | None:
+        type = op.result.tile.dtype
+        if type != I32 and not proof.holds:
+            return None
+        left = self.emission.signed_bytes(op.operands[0], proof.left.shift)
+        right = self.emission.unsigned_bytes(proof.right)
+        start = op.operands[2]
+        self.notes.append(Note("integers", exact_text(op, proof), op.span))
+        if type == I32:
+            return (self.emission.product(left, right, proof.right.low, None if self.is_zero(start) else start),)
+        sums = self.emission.cast(self.emission.product(left, right, proof.right.low), type)
+        return (self.sum(start, self.emission.scaled(sums, -proof.shift)),)
+
+    def sum(self, start: Value, product: Value) -> Value:
+        return product if self.is_zero(start) else self.emit("add", start, product)
+
+    def is_zero(self, value: Value) -> bool:
+        """Whether a value is the constant 0, of floats +0."""
+        producer = self.producer(value)
+        return producer is not None and producer.name == "constant" and producer.attrs["code"] == 0
+
+    # The licence of `fast`
+
+    def product_of_digits(self, op: Op, right: Unsigned) -> Sequence[Value] | None:
+        a, _, start = op.operands
+        proof = Proof(a.tile.shape[1], Exact(0, -digits.LARGEST_DIGIT, digits.LARGEST_DIGIT - 1), right)
+        if not self.fast or op.result.tile.dtype != F32 or right.bytes > 1 or not proof.holds:
+            return None
+        planes = self.emission.unsigned_bytes(right)
+        self.notes.append(Note("integers", digits_text(op, proof), op.span))
+        return (self.sum(start, digits.product(self.emission, a, planes, right.low, right.shift)),)
+
+
+def exact_text(op: Op, proof: Proof) -> str:
+    """The note on a product whose factors are integers: their ranges and forms, and why the sums are right."""
+    return f"{heading(op)}: left {proof.left}, {right_text(proof.right)}; {sums_text(op.result.tile.dtype, proof)}"
+
+
+def digits_text(op: Op, proof: Proof) -> str:
+    """The note on a product of digits, with what it may be off by."""
+    return (
+        f"{heading(op)}, three times: each row on the left as three digits (`fast`), {right_text(proof.right)}; "
+        f"sums <= {proof.largest_sum} < 2^31; off by at most 2^-21 of the row's largest |a| times the column's sum |b|"
+    )
+
+
+def heading(op: Op) -> str:
+    a, b = (operand.tile for operand in op.operands[:2])
+    return f"{a} @ {b} as i8 @ u8 -> i32"
+
+
+def right_text(right: Unsigned) -> str:
+    count = "" if right.bytes == 1 else ", in two bytes"
+    return f"right {right.exact} from {right}{count}"
+
+
+def sums_text(type: DType, proof: Proof) -> str:
+    """Why the exact sum in i32 may stand for the sum in the type of the result."""
+    if type == I32:
+        return "the same sums modulo 2^32"
+    sums = f"sums <= {proof.largest_sum} < 2^31"
+    if type.is_int:
+        return sums
+    bits = type.mantissa_bits + 1
+    if proof.largest_product <= 1 << bits:
+        return f"{sums}; float sums <= {proof.largest_product} <= 2^{bits}, exact in any order"
+    return f"{sums}; rounded to {type.name} once, within the bound of dot"
+
+
+integers = Pass("integers", select_integers)
