@@ -101,7 +101,8 @@ ENTRIES = (
     Entry(
         "E0914",
         "target that is not installed",
-        "The target needs packages or a device that this machine lacks. `vmc doctor` says what, and how to get it.",
+        "The target needs packages, a device, or features of the processor that this machine lacks. `vmc doctor` says "
+        "what, and how to get it.",
         "vmc run add.vmc --target cuda:sm_90a\n",
         "vmc run add.vmc --target cpu\n",
     ),
