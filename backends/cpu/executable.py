@@ -96,6 +96,11 @@ class Executable:
         """The assembly text. Raises ValueError for an executable restored from its object code."""
         return self._generated().assembly
 
+    @property
+    def commented_assembly(self) -> str:
+        """The assembly text with LLVM's comments, which tell what was spilled. Raises ValueError as `assembly`."""
+        return self._generated().commented_assembly
+
     def _generated(self) -> Generated:
         if self._source is None:
             raise ValueError("an executable restored from object code has no LLVM text")

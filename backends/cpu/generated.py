@@ -32,6 +32,15 @@ class Generated:
         """The assembly text."""
         return str(self.machine.llvm_machine.emit_assembly(self._optimized()))
 
+    @cached_property
+    def commented_assembly(self) -> str:
+        """The assembly text with LLVM's comments, which tell what was spilled."""
+        self.machine.llvm_machine.set_asm_verbosity(True)
+        try:
+            return str(self.machine.llvm_machine.emit_assembly(self._optimized()))
+        finally:
+            self.machine.llvm_machine.set_asm_verbosity(False)
+
     def object_code(self) -> bytes:
         """The object file."""
         return bytes(self.machine.llvm_machine.emit_object(self._optimized()))
