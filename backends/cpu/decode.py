@@ -72,7 +72,7 @@ def bit_matrix(field: Field, count: int) -> ir.Constant:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """A slice of whole blocks of a decodable storage: the numbers of its first blocks, and of those in each dimension."""
+    """A slice of whole blocks of a decodable storage: numbers of its first blocks, and how many there are by dimension."""
 
     tensor: Tensor
     starts: tuple[ir.Value, ir.Value]
@@ -157,9 +157,9 @@ class Blocks:
 
 
 def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
-    """The bits of a field in each of the bytes, moved to where the code has them: by a matrix of bits where there is such
-    an instruction, else by shifts of two bytes at a time, since vector units have none of single bytes, and a mask that
-    takes off what comes in from the neighbour.
+    """The bits of a field in each of the bytes, moved to where the code has them: by a matrix of bits where there is
+    such an instruction, else by shifts of two bytes at a time, since vector units have none of single bytes, and a mask
+    that takes off what comes in from the neighbour.
     """
     if field.bits == 8:
         return bytes

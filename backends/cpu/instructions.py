@@ -30,8 +30,8 @@ ATOM_COLUMNS = 16
 
 @dataclass(frozen=True)
 class Instruction:
-    """`combine(e, sums, left, right)` gives new sums, in about `length` instructions. `lanes` are the columns of a vector of
-    sums.
+    """`combine(e, sums, left, right)` gives new sums, in about `length` instructions. `lanes` are the columns of a vector
+    of sums.
     """
 
     name: str
