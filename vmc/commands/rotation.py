@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ class Arguments:
         self.kernel = kernel
         self.values, self.symbols = arguments(kernel, given, sizes, seed)
         self._packed = {storages(kernel): self.values}
+        self._sets: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
     def of(self, variant: Kernel) -> dict[str, Any]:
         """A copy of the arguments for a variant of the kernel."""
@@ -40,9 +41,12 @@ class Arguments:
         return {name: values[name] for name in written(variant)}
 
     def lane(self, variant: Kernel, cold: bool) -> Lane:
-        """Calls of a variant that take turns with the copies."""
-        sets = [self.of(variant) for _ in range(copies_for(self.size, cold))]
-        return Lane([call(variant, values, self.symbols) for values in sets])
+        """Calls of a variant that take turns with the copies, which variants that want the same packing share."""
+        key = storages(variant), cold
+        if key not in self._sets:
+            self._sets[key] = [self.of(variant) for _ in range(copies_for(self.size, cold))]
+        form = caller(variant, self._sets[key][0], self.symbols)
+        return Lane([form(values) for values in self._sets[key]])
 
     @property
     def size(self) -> int:
@@ -55,13 +59,15 @@ def storages(kernel: Kernel) -> str:
     return repr(sorted(kernel.storages.items(), key=lambda item: item[0]))
 
 
-def call(kernel: Kernel, values: Mapping[str, Any], symbols: Mapping[str, int]) -> partial[None]:
-    """The call as a program would write it: without the symbols where shapes tell them, which is checked by calling."""
+def caller(
+    kernel: Kernel, values: Mapping[str, Any], symbols: Mapping[str, int]
+) -> Callable[[Mapping[str, Any]], partial[None]]:
+    """How to call the kernel as a program would: without the symbols if the arguments tell them, which is tried."""
     from vmc.runtime.errors import ArgumentError
 
-    bare = partial(kernel, *values.values())
     try:
-        bare()
+        kernel(*values.values())
     except ArgumentError:
-        return partial(kernel, **values, **{name: symbols[name] for name in kernel.symbols})
-    return bare
+        named = {name: symbols[name] for name in kernel.symbols}
+        return lambda values: partial(kernel, **values, **named)
+    return lambda values: partial(kernel, *values.values())

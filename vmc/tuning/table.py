@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -132,7 +132,7 @@ def is_count(value: Any) -> bool:
 
 
 def is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def is_date(value: Any) -> bool:
@@ -142,11 +142,11 @@ def is_date(value: Any) -> bool:
         return False
 
 
-def is_map(value: Any, fits: Any) -> bool:
+def is_map(value: Any, fits: Callable[[Any], bool]) -> bool:
     return isinstance(value, dict) and all(map(fits, value.values()))
 
 
-CHECKS = {
+CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "machine": is_text,
     "threads": lambda value: is_whole(value) and value > 0,
     "kernel": is_text,
