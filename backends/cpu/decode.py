@@ -72,7 +72,7 @@ def bit_matrix(field: Field, count: int) -> ir.Constant:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """A slice of whole blocks of a decodable storage: numbers of its first blocks, and how many there are by dimension."""
+    """A slice of whole blocks of a decodable storage: numbers of its first blocks, and how many by dimension."""
 
     tensor: Tensor
     starts: tuple[ir.Value, ir.Value]
