@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.generators.ir_arguments import random_arguments, random_memory, same_memory
+from tests.generators.stored import stored
 from vmc.backends import interp
 from vmc.ir.core import Kernel, Module, TensorType, walk
 from vmc.ir.dims import evaluate
@@ -47,8 +48,9 @@ def run_cpu(kernel: Kernel, arguments: list[Any], symbols: Mapping[str, int]) ->
 
     lowered = run_passes(Module((kernel,)), pipeline("cpu"), verify=True).kernels[0]
     executable = cpu.compile(lowered, cpu.Options())
-    pointers = [a.ctypes.data for a in arguments if isinstance(a, np.ndarray)]
-    scalars = [a for a in arguments if not isinstance(a, np.ndarray)]
+    given = stored(kernel, lowered, arguments, symbols)
+    pointers = [a.ctypes.data for a in given if isinstance(a, np.ndarray)]
+    scalars = [a for a in given if not isinstance(a, np.ndarray)]
     executable.launch(pointers, scalars, symbols)
 
 

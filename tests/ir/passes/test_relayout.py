@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Access, Kernel, Module, TensorType, TileType, Value
 from vmc.ir.passes import run
-from vmc.ir.passes.relayout import ATOM, COLUMNS, PLANES, ROWS, cuts, relayout, storage_of
+from vmc.ir.passes.relayout import ATOM, COLUMNS, PLANES, ROWS, Cut, cuts, relayout, storage_of
 from vmc.ir.storage import block_positions
 from vmc.ir.types import dtype
 
@@ -55,7 +55,7 @@ def test_every_bit_of_a_block_is_used_at_most_once_and_all_are_where_the_planes_
 
 
 @given(st.sampled_from([(width, cut) for width in WIDTHS for cut in cuts(width, 32)]), st.data())
-def test_a_bit_lies_where_the_module_says(case: tuple[int, object], data: st.DataObject) -> None:
+def test_a_bit_lies_where_the_module_says(case: tuple[int, Cut], data: st.DataObject) -> None:
     """Plane p of row 4a + r, column c: vector a // (8 / p), byte 4c + r, from bit p * (a % (8 / p)) on."""
     width, cut = case
     row, column = data.draw(st.integers(0, cut.rows - 1)), data.draw(st.integers(0, COLUMNS - 1))
