@@ -74,8 +74,9 @@ class Ahead:
 
     def of(self, load: Op) -> list[Op]:
         """The operations that prefetch what a load reads in a later turn; none where that is of no use."""
-        hinted = any(op.name == "prefetch" and op.operands[0] is load.operands[0] for op in self.loop.regions[0].ops)
-        if hinted or not self.is_small(load) or not any(self.depends(start, self.index) for start in load.operands[1:]):
+        if not self.is_small(load) or not any(self.depends(start, self.index) for start in load.operands[1:]):
+            return []
+        if any(op.name == "prefetch" and op.operands[0] is load.operands[0] for op in self.loop.regions[0].ops):
             return []
         step = self.constant(self.loop.operands[2])
         if step is None or not all(map(self.is_clonable, load.operands[1:])):

@@ -14,7 +14,7 @@ from tests.generators.ir_arguments import differences
 from tests.generators.shared_work import arguments, kernels
 from tests.ir.passes.test_hoist import lowered, matmul
 from vmc.backends import cpu, interp
-from vmc.backends.cpu import executable as launching
+from vmc.backends.cpu import kernel as generator
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Access, Kernel, Module, Space, TensorType, TileType, Value
 from vmc.ir.dims import Sym, binary
@@ -28,7 +28,7 @@ I64 = TileType(dtype("i64"))
 
 @pytest.fixture(autouse=True)
 def small_launches_use_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launching, "SERIAL_WORK", 0)
+    monkeypatch.setattr(generator, "emit_work", lambda e, region: e.index(1 << 20))
 
 
 def scratch(type: str | DType, *shape: Any) -> TensorType:
@@ -212,11 +212,3 @@ def test_launches_at_once_keep_apart() -> None:
     for worker in workers:
         worker.join()
     assert not any(differences(kernel, symbols, expected, found) for expected, found in problems)
-
-
-def test_the_signature_says_whether_scratch_depends_on_the_launch() -> None:
-    dynamic = cpu.compile(row_kernel(dtype("f32")), QUICK).signature
-    assert dynamic.dynamic
-    assert cpu.Signature.from_json(dynamic.to_json()) == dynamic
-    plain = grid("empty", [], (), [1], lambda build, block: None)
-    assert not cpu.compile(plain, QUICK).signature.dynamic
