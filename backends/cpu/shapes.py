@@ -12,7 +12,18 @@ from vmc.backends.cpu.elements import I32, I64, code_type, constant, element_typ
 from vmc.backends.cpu.emitter import Emitter, can_flat
 from vmc.backends.cpu.lookup import can_look_up, look_up, look_up_words
 from vmc.backends.cpu.tiles import Index, Lanes, Tile, moved_sources
-from vmc.backends.cpu.vectors import ROWS, Atom, Place, interleaved, repeated, rows_of, shifted, shuffle, splat, undefined
+from vmc.backends.cpu.vectors import (
+    ROWS,
+    Atom,
+    Place,
+    interleaved,
+    repeated,
+    rows_of,
+    shifted,
+    shuffle,
+    splat,
+    undefined,
+)
 from vmc.ir.core import Op, Table, TileType
 from vmc.ir.types import DType
 
@@ -148,8 +159,6 @@ def gathered(e: Emitter, elements: list[ir.Value]) -> ir.Value:
     for place, element in enumerate(elements):
         result = e.b.insert_element(result, element, ir.Constant(I32, place))
     return result
-
-
 
 
 def reshaped(e: Emitter, source: Tile, shape: tuple[int, ...]) -> Tile:

@@ -5,8 +5,8 @@
       %s = load %scale, %g, %n          -->         %g = floordiv %k, 32                       loop, where the next
                                                     %s = load %scale, %g, %n                   block begins
 
-A processor fetches ahead by itself what lies in a row. The scales of quantized weights do not: each group's are a row of
-their own, and the wait for one is as long as the work on a group.
+A processor fetches ahead by itself what lies in a row. The scales of quantized weights do not: each group's are a row
+of their own, and the wait for one is as long as the work on a group.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CLONED = frozenset({"add", "sub", "mul", "floordiv", "mod", "neg", "min", "max",
 
 
 def prefetch_small(module: Module) -> Module:
-    """Needs: a well-formed module. Guarantees: a small slice of an input that a counted loop of a constant step loads in
-    every turn, at a place that depends on the loop's index, is preceded by a `prefetch` of a later turn's, or of the
+    """Needs: a well-formed module. Guarantees: a small slice of an input that a counted loop of a constant step loads
+    in every turn, at a place that depends on the loop's index, is preceded by a `prefetch` of a later turn's, or of the
     next block's first ones. Idempotent. Keeps: everything else.
     """
     return each_kernel(module, prefetch_in)

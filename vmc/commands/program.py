@@ -23,7 +23,9 @@ Setting = tuple[str, int | float | bool | str]
 def add_program_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """FILE[:KERNEL], --target and --set, the latter perhaps with several values."""
     parser.add_argument("program", metavar="FILE[:KERNEL]", help="the file, and the kernel where it has several")
-    parser.add_argument("--target", default="cpu", metavar="NAME", help="cpu (default), cpu:x86-64-v3, or interp")
+    parser.add_argument(
+        "--target", default="cpu", metavar="NAME", help="cpu (default), cpu:LEVEL, cpu:portable, or interp"
+    )
     parser.add_argument(
         "--set",
         dest="settings",
