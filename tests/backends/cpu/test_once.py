@@ -24,6 +24,7 @@ from vmc.ir.types import ALL_DTYPES, DType, dtype
 from vmc.ir.verifier import verify
 
 I64 = TileType(dtype("i64"))
+DENSE = frozenset({"w"})
 
 
 @pytest.fixture(autouse=True)
@@ -66,14 +67,14 @@ def assert_launches_agree(kernel: Kernel, given: list[Any], symbols: dict[str, i
 
 @pytest.mark.parametrize("type", ["u4", "u3", "u1", "i8", "f4e2m1"])
 def test_products_with_activations_quantized_once_agree_with_the_reference(type: str) -> None:
-    kernel = lowered(matmul(T=type, BM=4, BN=8, G=16))
+    kernel = lowered(matmul(T=type, BM=4, BN=8, G=16), dense=DENSE)
     for seed, (m, k, n) in enumerate([(1, 16, 8), (5, 33, 9), (9, 7, 17), (13, 64, 40), (4, 0, 8), (0, 16, 8)]):
         symbols = {"M": m, "K": k, "N": n}
         assert_launches_agree(kernel, arguments(kernel, symbols, seed), symbols)
 
 
 def test_a_product_of_the_usual_blocks_agrees_with_the_reference() -> None:
-    kernel, symbols = lowered(matmul(T="u4")), {"M": 33, "K": 300, "N": 200}
+    kernel, symbols = lowered(matmul(T="u4"), dense=DENSE), {"M": 33, "K": 300, "N": 200}
     assert_launches_agree(kernel, arguments(kernel, symbols, 1), symbols)
 
 
@@ -193,7 +194,7 @@ def test_once_in_a_loop_and_several_of_them_keep_apart() -> None:
 
 
 def test_launches_at_once_keep_apart() -> None:
-    kernel = lowered(matmul(T="u4", BM=4, BN=8, G=16))
+    kernel = lowered(matmul(T="u4", BM=4, BN=8, G=16), dense=DENSE)
     symbols = {"M": 16, "K": 64, "N": 64}
     executable = cpu.compile(kernel, QUICK)
     problems = []
