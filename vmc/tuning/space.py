@@ -1,7 +1,7 @@
 """What a search tries: values of a kernel's integer parameters, and their combinations, the likeliest first.
 
-Nothing here knows what a parameter means. One that an argument's extent mentions (`G` in `scale: f16[cdiv(K, G), N]`) is
-part of the interface and stays; whether others change results is seen by comparing. One that the kernel divides an
+Nothing here knows what a parameter means. One that an argument's extent mentions (`G` in `scale: f16[cdiv(K, G), N]`)
+is part of the interface and stays; whether others change results is seen by comparing. One that the kernel divides an
 extent by (`cdiv(M, BM)`, `range(0, K, BK)`) needs to be no larger than that extent.
 """
 
