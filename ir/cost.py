@@ -19,8 +19,8 @@ from math import prod
 import numpy as np
 
 from vmc.ir.core import Kernel, Op, Region, TensorType, TileType, Value, walk
-from vmc.ir.ops.linear import DOTS
 from vmc.ir.dims import Dim
+from vmc.ir.ops.linear import DOTS
 from vmc.ir.passes.evaluator import NotConstantError, evaluate
 from vmc.ir.storage import extents, storage_bytes
 

@@ -30,12 +30,15 @@ ATOM_COLUMNS = 16
 
 @dataclass(frozen=True)
 class Instruction:
-    """`combine(e, sums, left, right)` gives new sums. `lanes` are the columns of a vector of sums."""
+    """`combine(e, sums, left, right)` gives new sums, in about `length` instructions. `lanes` are the columns of a vector of
+    sums.
+    """
 
     name: str
     depth: int
     lanes: int
     combine: Combine
+    length: int = 1
 
     def operand(self, source: DType, sums: DType) -> DType:
         """The type that an operand is multiplied in."""
@@ -95,7 +98,8 @@ def instruction_for(
     if pairs and k % 2 == 0 and n % ATOM_COLUMNS == 0:
         return Instruction("pairs", 2, lanes, float_pairs)
     if (a.name, b.name, sums.name) == ("i8", "u8", "i32") and k % 4 == 0 and n % ATOM_COLUMNS == 0:
-        return Instruction("quads", 4, lanes, quads(machine))
+        combine = quads(machine)
+        return Instruction("quads", 4, lanes, combine, 8 if combine is halves else 1)
     return Instruction("multiply-add", 1, lanes, multiply_add)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I16, I32
+from vmc.backends.cpu.elements import I8, I16
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.vectors import joined, shuffle, splat, undefined
 
@@ -28,9 +28,12 @@ def look_up(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
         return e.b.xor(found, e.b.and_(codes, splat(e.b, ir.Constant(I8, SIGN), count))) if flipped else found
     if "avx512vbmi" in e.machine.features and count in (16, 32, 64):
         return permuted(e, table, codes)
-    if e.machine.triple.startswith("x86_64") and "avx2" in e.machine.features:
-        return shuffled(e, table, codes)
-    return one_by_one(e, table, codes)
+    return shuffled(e, table, codes)
+
+
+def can_look_up(e: Emitter) -> bool:
+    """Whether the processor looks up bytes of a whole vector at once; AVX brings vpshufb."""
+    return "avx" in e.machine.features
 
 
 def look_up_words(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
@@ -69,7 +72,7 @@ def shuffled(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
     if len(table) > LINE:
         half = len(table) // 2
         return chosen(e, codes, half, shuffled(e, table[:half], codes), shuffled(e, table[half:], codes))
-    if count > 32:
+    if count > (32 if "avx2" in e.machine.features else 16):
         halves = [shuffle(e.b, codes, undefined(codes.type), range(s, s + count // 2)) for s in (0, count // 2)]
         return joined(e.b, *(shuffled(e, table, half) for half in halves))
     low = e.b.and_(codes, splat(e.b, ir.Constant(I8, len(table) - 1), count))
@@ -84,17 +87,3 @@ def chosen(e: Emitter, codes: ir.Value, bit: int, low: ir.Value, high: ir.Value)
     count = codes.type.count
     masked = e.b.and_(codes, splat(e.b, ir.Constant(I8, bit), count))
     return e.b.select(e.b.icmp_unsigned("!=", masked, splat(e.b, ir.Constant(I8, 0), count)), high, low)
-
-
-def one_by_one(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
-    """By loads, where there is nothing better."""
-    from vmc.backends.cpu.address import constant_table
-    from vmc.backends.cpu.elements import I64, step_to
-
-    memory = constant_table(e, I8, [entry & 255 for entry in table])
-    result: ir.Value = undefined(codes.type)
-    for lane in range(codes.type.count):
-        place = ir.Constant(I32, lane)
-        code = e.b.zext(e.b.extract_element(codes, place), I64)
-        result = e.b.insert_element(result, e.b.load(step_to(e.b, memory, code, I8), typ=I8, align=1), place)
-    return result

@@ -10,7 +10,7 @@ from llvmlite import ir
 from vmc.backends.cpu.address import constant_table
 from vmc.backends.cpu.elements import I32, I64, code_type, constant, element_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import Emitter, can_flat
-from vmc.backends.cpu.lookup import look_up, look_up_words
+from vmc.backends.cpu.lookup import can_look_up, look_up, look_up_words
 from vmc.backends.cpu.tiles import Index, Lanes, Tile, moved_sources
 from vmc.backends.cpu.vectors import ROWS, Atom, Place, interleaved, repeated, rows_of, shifted, shuffle, splat, undefined
 from vmc.ir.core import Op, Table, TileType
@@ -219,7 +219,7 @@ def lower_take(e: Emitter, op: Op) -> tuple[Tile]:
     tile = Tile(source.dtype, op.result.tile.shape, at)
     tile.sources = {**moved_sources(source), **moved_sources(index)}
     table = constant_entries(e, op)
-    if table is not None and index.dtype.name == f"u{len(table).bit_length() - 1}":
+    if table is not None and can_look_up(e) and index.dtype.name == f"u{len(table).bit_length() - 1}":
         tile.lanes, tile.inputs, tile.period = take_lanes(e, tile, index, table), (index,), index.period
     return (tile,)
 

@@ -11,7 +11,7 @@ from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
-from vmc.ir.passes.halves import halves
+from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
 from vmc.ir.passes.integers import integers
 from vmc.ir.passes.licm import licm
@@ -66,7 +66,7 @@ def pipeline(
     """
     if target == "interp":
         return ()
-    select = (integers, halves) if features & MULTIPLIES_BF16 else (integers,)
+    select = (halving(whole_tiles=True), integers, halves) if features & MULTIPLIES_BF16 else (integers,)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)
     late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
     return early + late

@@ -28,23 +28,31 @@ BF16, F16, F32 = map(dtype, ("bf16", "f16", "f32"))
 LARGEST_INTEGER = 256
 LARGEST_SCALE = 60
 """Factors between 2**-60 and 2**60 have products and sums far from the ends of f32."""
+MATRIX_ROWS = 16
+"""Rows of a matrix unit's tile."""
 LONGEST = 256
 """Inner extents up to which the sums of two products stay within the bound of one (see `split`)."""
 
 
-def select_halves(module: Module) -> Module:
-    """Needs: a well-formed module. Guarantees: a `dot` into f32 is one of bf16, if its left factor provably is small
-    integers times a power of two, and the right one a function of codes of at most 8 bits whose values bf16 has; or two
-    such, if the left factor is of f16. Each has a note. Idempotent. Keeps: everything else; exact factors, and the
-    bound of `dot`.
-    """
-    return each_kernel(module, select_in)
+def halving(whole_tiles: bool) -> Pass:
+    """The pass `halves`; if `whole_tiles`, for products alone whose left factor is of bf16 and fills a matrix unit."""
+
+    def select_halves(module: Module) -> Module:
+        """Needs: a well-formed module. Guarantees: a `dot` into f32 is one of bf16, if its left factor is of bf16 or
+        provably is small integers times a power of two, and the right one a function of codes of at most 8 bits whose
+        values bf16 has; or two such, if the left factor is of f16. Each has a note. Idempotent. Keeps: everything else;
+        exact factors, and the bound of `dot`, but that in `fast` kernels factors of bf16 below the normal range may be
+        taken as 0 (others are left alone).
+        """
+        return each_kernel(module, lambda kernel: select_in(kernel, whole_tiles))
+
+    return Pass("halves", select_halves)
 
 
-def select_in(kernel: Kernel) -> Kernel:
+def select_in(kernel: Kernel, whole_tiles: bool) -> Kernel:
     if not any(op.name == "dot" for op in walk(kernel.body)):
         return kernel
-    selector = _Selector()
+    selector = _Selector(kernel.fast, whole_tiles)
     selected = selector.kernel(kernel)
     return selected.noted(*selector.notes) if selector.notes else selected
 
@@ -52,8 +60,9 @@ def select_in(kernel: Kernel) -> Kernel:
 class _Selector(Rewriter):
     """Gathers facts in program order, and rewrites the products that they allow to."""
 
-    def __init__(self) -> None:
+    def __init__(self, fast: bool, whole_tiles: bool) -> None:
         super().__init__(lambda op, _: self.visit_op(op))
+        self.fast, self.whole_tiles = fast, whole_tiles
         self.facts = Facts(self.producer)
         self.emission = Emission(self, self.facts)
         self.notes: list[Note] = []
@@ -79,6 +88,10 @@ class _Selector(Rewriter):
 
     def terms(self, a: Value) -> list[Value]:
         """The left factor as a sum of bf16; none where it is not known to be one."""
+        if self.fast and a.tile.dtype == BF16:
+            return [a] if a.tile.shape[0] >= MATRIX_ROWS or not self.whole_tiles else []
+        if self.whole_tiles:
+            return []
         exact = self.facts.exact(a)
         if exact is not None and exact.most <= LARGEST_INTEGER and abs(exact.shift) <= LARGEST_SCALE:
             return [self.narrowed(a)]
@@ -141,4 +154,4 @@ def text(op: Op, function: Function, terms: int) -> str:
     return f"{a} @ {b} as bf16 @ bf16 -> f32{count}; bf16 has all {len(function.table)} values of {source}"
 
 
-halves = Pass("halves", select_halves)
+halves = halving(whole_tiles=False)

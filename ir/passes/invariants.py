@@ -90,7 +90,9 @@ class Invariants:
         return all(op.name in ALWAYS_AT_HAND or not works_on_tiles(op) for op in self.behind([value]))
 
     def is_worth_keeping(self, value: Value) -> bool:
-        """Whether a value costs more to make than to load."""
+        """Whether a value costs more to make than to load, or is a product's first factor that must be made at all."""
+        if value in self.factors and not all(map(is_in_place, self.behind([value]))):
+            return True
         ops = [op for op in self.behind([value]) if works_on_tiles(op)]
         loaded = sum(bits(op.result) for outer in ops for op in within(outer) if op.definition.reads_memory)
         small = not loaded or bits(value) <= GROWTH * loaded
@@ -118,6 +120,11 @@ def within(op: Op) -> Iterable[Op]:
 def works_on_tiles(op: Op) -> bool:
     """Whether an operation has to do with more than scalars."""
     return bool(op.regions) or any(size(value) > 1 for value in (*op.operands, *op.results))
+
+
+def is_in_place(op: Op) -> bool:
+    """Whether an operation gives what can be read in memory as it lies: a slice inside its tensor, or a scalar."""
+    return not works_on_tiles(op) or (op.name == "load" and all(op.attrs["inbounds"]))
 
 
 def is_heavy(op: Op) -> bool:
