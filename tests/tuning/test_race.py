@@ -29,7 +29,7 @@ def test_the_fastest_wins_and_slow_ones_leave_after_one_short_block() -> None:
     lanes = [Fake(1.0), Fake(3.0), Fake(0.5), Fake(0.9), Fake(2.0)]
     runners = race(lanes, Plan(), NEVER)
     assert winner(runners) == 2
-    assert [runner.left for runner in runners] == [None, 0, None, 1, 0] or runners[3].left == 0
+    assert [runner.left for runner in runners] == [None, 0, None, 0, 0]
     assert len(lanes[1].blocks) == len(lanes[4].blocks) == 1
     assert len(lanes[2].blocks) == Plan().rounds and lanes[2].blocks == sorted(lanes[2].blocks)
 
@@ -78,7 +78,7 @@ def test_a_block_times_a_few_calls_at_least_and_takes_turns(monkeypatch: pytest.
     monkeypatch.setattr(timing, "timed", lambda call: (call(), 0.01)[1])
     lane = timing.Lane([lambda: calls.append("a"), lambda: calls.append("b")])
     assert lane.block(0.0) == [0.01] * timing.FEWEST
-    assert lane.block(0.05) == [0.01] * 5 or len(lane.block(0.05)) == 6
+    assert lane.block(0.045) == [0.01] * 5
     assert calls[:4] == ["a", "b", "a", "b"]
     assert len(timing.Lane([lambda: None]).block(1e9)) == timing.MOST
 
