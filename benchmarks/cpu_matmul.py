@@ -38,7 +38,6 @@ LIBRARIES: tuple[Callable[[int], list[Contender]], ...] = (
     onnx_runtime.contenders,
     openvino_runtime.contenders,
 )
-"""torch comes first: vmc joins the OpenMP runtime that is loaded."""
 
 RESULTS = Path(__file__).resolve().parent / "results"
 MOST_COLD = 2 << 30

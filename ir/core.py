@@ -76,6 +76,10 @@ class Storage:
         """`order`, written out."""
         return self.order or tuple(range(len(self.block)))
 
+    def __hash__(self) -> int:
+        """Without the layout, whose hash would be the most of a launch's look at its arguments."""
+        return hash((self.block, self.pitch, self.order))
+
 
 @dataclass(frozen=True, slots=True)
 class TileType:

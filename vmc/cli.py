@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "report every mistake in files",
     "run": "compile a kernel and run it",
     "show": "print a kernel at any stage of compilation",
+    "explain": "tell what a kernel costs on the CPU, and why",
     "explain-error": "explain the code of a diagnostic",
     "layout": "print or draw a layout",
     "formats": "list number types and block formats",

@@ -87,12 +87,15 @@ class Blocks:
         (rows, row), (columns, column) = place
         fields = atom_fields(storage, dtype.width, row % storage.block[0])
         assert fields is not None
+        inner: ir.Value = e.index(column % storage.block[1] * ROWS)
+        if columns is not None and atom.columns < storage.block[1]:  # a loop may step by less than a block
+            columns, column = e.spot((columns, column)), 0
+            inner = e.mul(e.divmod(columns, storage.block[1])[1], e.index(ROWS))
         block = (self.number(e, (rows, row), 0), self.number(e, (columns, column), 1))
-        first = column % storage.block[1] * ROWS
         bytes = ir.VectorType(I8, atom.size)
         code: ir.Value | None = None
         for field in fields:
-            part = self.field(e, block, field.byte + first, bytes)
+            part = self.field(e, block, e.add(inner, e.index(field.byte)), bytes)
             part = taken(e, part, field)
             code = part if code is None else e.b.or_(code, part)
         assert code is not None
@@ -118,11 +121,11 @@ class Blocks:
         conditions = (e.b.icmp_unsigned("<", number, count) for number, count in zip(block, self.counts, strict=True))
         return e.remembered(("inside", self, *block), lambda: e.b.and_(*conditions))
 
-    def field(self, e: Emitter, block: tuple[ir.Value, ir.Value], byte: int, type: ir.Type) -> ir.Value:
+    def field(self, e: Emitter, block: tuple[ir.Value, ir.Value], byte: ir.Value, type: ir.Type) -> ir.Value:
         """Bytes of a block; where guarded and there is no such block, of the first one."""
 
         def load() -> ir.Value:
-            place = step_to(e.b, self.block(e, block), e.index(byte), I8, inbounds=True)
+            place = step_to(e.b, self.block(e, block), byte, I8, inbounds=True)
             return e.load(self.tensor.scope, place, type)
 
         return e.remembered(("bytes", self, *block, byte, str(type)), load)

@@ -20,13 +20,14 @@ from llvmlite import ir
 from vmc.backends.cpu import casts, matrices
 from vmc.backends.cpu.emitter import Emitter, can_vector, natural
 from vmc.backends.cpu.instructions import Instruction, instruction_for
-from vmc.backends.cpu.tiles import Buffer, Tile, moved_sources
+from vmc.backends.cpu.tiles import Buffer, Tensor, Tile, moved_sources
 from vmc.backends.cpu.vectors import Atom, Place, spot
 from vmc.ir.core import Op
 from vmc.ir.types import DType
 
 NEAREST = casts.Mode("nearest_even", None)
 MOST_ROWS = 16
+FEW_ROWS = 4
 MOST_VECTORS = 4
 CHAINS = 8
 """Independent sums that hide the latency of a multiply-add."""
@@ -42,6 +43,7 @@ class Product:
     b: Tile
     c: Tile
     instruction: Instruction
+    store: Op | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -60,7 +62,7 @@ def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
     rows = instruction.rows_of_block(a.shape[0])
     if right.buffer is None and (not can_vector(right) or (rows > REUSE and not instruction.decodes_cheaply)):
         e.settle(right)
-    tile = Tile(type.dtype, type.shape, product=Product(left, right, c, instruction))
+    tile = Tile(type.dtype, type.shape, product=Product(left, right, c, instruction, e.plan.rows_wanted.get(op.result)))
     tile.sources = {**c.sources, **moved_sources(left), **moved_sources(right)}
     return (tile,)
 
@@ -95,8 +97,8 @@ def drive(e: Emitter, buffer: Buffer, root: Tile) -> None:
         assert isinstance(tile.product, Product)
         prepare(e, tile.product.b)
         prepare(e, tile.product.c)
-    conditions = [condition for tile in (root, *group) for condition in conditions_of(tile)]
-    nest = Nest(e, group, root, buffer)
+    conditions = list(dict.fromkeys(condition for tile in (root, *group) for condition in conditions_of(tile)))
+    nest = Nest(e, group, root, buffer, rows_wanted(e, first))
     if not conditions:
         with e.guard(False):
             nest.run()
@@ -109,6 +111,18 @@ def drive(e: Emitter, buffer: Buffer, root: Tile) -> None:
             nest.run()
         with otherwise, e.guard(True):
             nest.run()
+
+
+def rows_wanted(e: Emitter, product: Product) -> ir.Value | None:
+    """How many rows of a product lie inside of the tensor that they are for; None if all do, or it is not known yet."""
+    op = product.store
+    if op is None or op.attrs["sizes"][0] is None or op.attrs["steps"][0] != 1 or op.attrs["inbounds"][0]:
+        return None
+    target, start = e.env.get(op.operands[0]), e.env.get(op.operands[2])
+    if not isinstance(target, Tensor) or not isinstance(start, Tile):
+        return None
+    left = e.sub(target.extents[0], e.at(start, ()))
+    return e.clamp(left, e.index(0), e.index(product.shape[0]))
 
 
 def products_in(tile: Tile) -> Iterator[Tile]:
@@ -150,34 +164,53 @@ def conditions_of(tile: Tile) -> list[ir.Value]:
 
 @dataclass(eq=False)
 class Nest:
-    """The loops over the blocks of a group of products, whose sums end in `root`, elementwise, in `buffer`."""
+    """The loops over the blocks of a group of products, whose sums end in `root`, elementwise, in `buffer`. No more
+    rows than `wanted` are of use.
+    """
 
     e: Emitter
     group: list[Tile]
     root: Tile
     buffer: Buffer
+    wanted: ir.Value | None
 
     @property
     def products(self) -> list[Product]:
         return [tile.product for tile in self.group if isinstance(tile.product, Product)]
 
     def run(self) -> None:
-        """By tiles, or by vectors: columns outermost, so that a strip of b stays near; the widest vectors first, then
-        what is left over.
-        """
+        """By tiles, or by vectors. Where few rows may be wanted, there is code for few, with more columns at a time."""
+        m = self.products[0].shape[0]
+        if self.wanted is None or m <= FEW_ROWS:
+            self.all_rows()
+            return
+        few = self.e.b.icmp_signed("<=", self.wanted, self.e.index(FEW_ROWS))
+        with self.e.b.if_else(few) as (then, otherwise):
+            with then, self.e.fresh_memo():
+                self.by_vectors(FEW_ROWS)
+            with otherwise, self.e.fresh_memo():
+                self.all_rows()
+
+    def all_rows(self) -> None:
         step = matrices.step_for(self)
         if step is not None:
             matrices.Tiles(self, step).run()
-            return
+        else:
+            self.by_vectors(MOST_ROWS)
+
+    def by_vectors(self, most: int) -> None:
+        """Blocks of at most so many rows. Columns outermost, so that a strip of b stays near; the widest vectors first,
+        then what is left over.
+        """
         m, n, _ = self.products[0].shape
+        rows = min(most, 1 << (m.bit_length() - 1))
         column = 0
         for lanes in self.widths():
-            rows = min(MOST_ROWS, 1 << (m.bit_length() - 1))
             for vectors in descending(self.vectors_beside(rows)):
                 span = lanes * vectors
                 count = (n - column) // span
                 if count:
-                    self.columns(column, column + count * span, lanes, vectors)
+                    self.columns(column, column + count * span, (rows, lanes, vectors))
                     column += count * span
 
     def widths(self) -> list[int]:
@@ -192,25 +225,20 @@ class Nest:
         room = self.e.machine.vector_registers // 2 // (rows * len(self.group))
         return min(MOST_VECTORS, 1 << max(0, room.bit_length() - 1))
 
-    def columns(self, low: int, high: int, lanes: int, vectors: int) -> None:
-        e = self.e
-        e.each(e.index(low), e.index(high), lambda column: self.rows(column, lanes, vectors), lanes * vectors)
+    def columns(self, low: int, high: int, size: tuple[int, int, int]) -> None:
+        e, (_, lanes, vectors) = self.e, size
+        e.each(e.index(low), e.index(high), lambda column: self.rows(column, size), lanes * vectors)
 
-    def rows(self, column: ir.Value, lanes: int, vectors: int) -> None:
-        """The blocks of rows of a strip of columns."""
-        e, m, row = self.e, self.products[0].shape[0], 0
-        most = max(1, self.e.machine.vector_registers // 2 // (vectors * len(self.group)))
-        for rows in descending(min(MOST_ROWS, 1 << (most.bit_length() - 1))):
-            count = (m - row) // rows
-            if count:
-                stop = row + count * rows
-                e.each(
-                    e.index(row),
-                    e.index(stop),
-                    lambda place: self.block(Block(place, column, rows, lanes, vectors)),  # noqa: B023
-                    rows,
-                )
-                row = stop
+    def rows(self, column: ir.Value, size: tuple[int, int, int]) -> None:
+        """The blocks of rows of a strip of columns, the highest first."""
+        e, (most, lanes, vectors) = self.e, size
+        end = e.index(self.products[0].shape[0]) if self.wanted is None else self.wanted
+        row: ir.Value = e.index(0)
+        for rows in descending(most):
+            left = e.sub(end, row)
+            stop = e.add(row, e.sub(left, e.divmod(left, rows)[1]))
+            e.each(row, stop, lambda place: self.block(Block(place, column, rows, lanes, vectors)), rows)  # noqa: B023
+            row = stop
 
     def block(self, block: Block) -> None:
         """The sums of one block, and the chain over them."""

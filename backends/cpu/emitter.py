@@ -23,6 +23,7 @@ from vmc.ir.types import DType
 STACK_BUFFER = 2048  # bytes up to which a buffer is an alloca, which LLVM may dissolve into registers,
 STACK = 1 << 16  # as long as all of them together take no more than this
 LINE = 64  # bytes: alignment of buffers
+HEADER = 256  # bytes at the start of a thread's arena that are zeros when a launch begins
 LONG_LOOP = 16  # turns from which a loop has enough for vectors
 SCOPES = 24  # more memory than that shares scopes, since each lists all others
 FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums and rounding by anchors (vmc.ir.math)

@@ -17,20 +17,17 @@ import numpy as np
 from vmc.backends.cpu import threads
 from vmc.backends.cpu.dispatch import EXPORTS, Choice
 from vmc.backends.cpu.generated import Generated, generated
-from vmc.backends.cpu.kernel import CONTEXT, PARTS
+from vmc.backends.cpu.kernel import PARTS
 from vmc.backends.cpu.options import Options
+from vmc.backends.cpu.pool import at_most, scheduler
+from vmc.backends.cpu.record import Record
 from vmc.backends.cpu.signature import Signature, Site
 from vmc.backends.cpu.target import machine
 from vmc.ir.core import Kernel
 from vmc.ir.span import Span
 from vmc.ir.types import dtype
 
-SERIAL_WORK = 1 << 16  # element operations below which waking a thread costs more than it saves
-CHUNKS = 8  # pieces per thread, so that a thread that is held up leaves its share to the others
-LINE = 64
-
 PRINT = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
-BLOCKS = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 
 _names = itertools.count()
 
@@ -76,13 +73,15 @@ class Executable:
         for part in (*PARTS, *(EXPORTS if signature.levels else ())):
             library.export_symbol(f"{signature.entry}.{part}")
         self._library = library.link(jit(), f"vmc{next(_names)}")
-        self._blocks = BLOCKS(self._library[f"{signature.entry}.blocks"])
-        self._scratch = BLOCKS(self._library[f"{signature.entry}.scratch"])
-        self._worker: int = self._library[f"{signature.entry}.worker"]
+        self._blocks, self._worker = (self._library[f"{signature.entry}.{part}"] for part in PARTS)
         self.choice = Choice(signature, self._library) if signature.levels else None
         self._packers = [packer(name) for _, name in signature.scalars]
-        self._arenas: list[Arena] = []
         self._print = PRINT(self._show) if any(site.shown or site.text for site in signature.sites) else None
+        self._printer = ctypes.cast(self._print, ctypes.c_void_p).value or 0 if self._print is not None else 0
+        form = struct.Struct(f"={len(signature.tensors) + len(signature.scalars)}Q{len(signature.symbols)}qQ")
+        self._words, self._pack = form.size // 8, form.pack_into
+        self._launch = scheduler().launch
+        self._records: list[Record] = []
         self.emit: Callable[[str], None] = print
 
     # What was generated
@@ -97,6 +96,11 @@ class Executable:
         """The assembly text. Raises ValueError for an executable restored from its object code."""
         return self._generated().assembly
 
+    @property
+    def commented_assembly(self) -> str:
+        """The assembly text with LLVM's comments, which tell what was spilled. Raises ValueError as `assembly`."""
+        return self._generated().commented_assembly
+
     def _generated(self) -> Generated:
         if self._source is None:
             raise ValueError("an executable restored from object code has no LLVM text")
@@ -108,60 +112,47 @@ class Executable:
         self,
         pointers: Sequence[int],
         scalars: Sequence[Any] = (),
-        symbols: Mapping[str, int] | Sequence[int] = (),
+        symbols: Mapping[str, int] | tuple[int, ...] = (),
         *,
         max_threads: int | None = None,
     ) -> None:
         """Executes the kernel. `pointers` are the addresses of the tensors, `scalars` numbers, both in the order of the
         kernel's parameters; `symbols` by name or in the kernel's order. A tensor that is written overlaps no other.
 
-        Raises ValueError for wrong counts, KeyError for a missing symbol, ExecutionError for an error of the program.
+        Raises ValueError for wrong counts, KeyError for a missing symbol, ExecutionError for an error of the program,
+        MemoryError for scratch memory that there is not.
         """
-        arguments = self._arguments(pointers, scalars, symbols)
-        limit = 1 if self.signature.serial else max_threads or threads.num_threads()
-        context = (ctypes.c_int64 * len(CONTEXT))()
-        where, words = ctypes.addressof(context), ctypes.addressof(arguments)
-        stride = self.signature.arena + (self._scratch(words, None) if self.signature.dynamic else 0)
-        arena = self._take_arena(limit * stride)
-        try:
-            total = self._blocks(words, arena.address)
-            if total == 0:
-                return
-            total = max(1, total)  # an error on the way to the number of blocks: the first block will meet it, too
-            count = 1 if total * self.signature.work < SERIAL_WORK else min(limit, total)
-            grain = total if count == 1 else max(1, total // (count * CHUNKS))
-            context[:] = [words, 0, total, grain, arena.address, stride, 0, 0]
-            threads.run(self._worker, where, count)
-        finally:
-            self._arenas.append(arena)
-        if context[-1]:
-            site = self.signature.sites[context[-1] - 1]
-            raise ExecutionError(site.text, site.span)
-
-    def _arguments(
-        self, pointers: Sequence[int], scalars: Sequence[Any], symbols: Mapping[str, int] | Sequence[int]
-    ) -> Any:
         signature = self.signature
         if len(pointers) != len(signature.tensors) or len(scalars) != len(signature.scalars):
             wanted = f"{len(signature.tensors)} tensors and {len(signature.scalars)} scalars"
             raise ValueError(f"this kernel takes {wanted}, not {len(pointers)} and {len(scalars)}")
-        bound = [symbols[name] for name in signature.symbols] if isinstance(symbols, Mapping) else list(symbols)
-        if len(bound) != len(signature.symbols):
-            raise ValueError(f"this kernel has the symbols {', '.join(signature.symbols)}, not {len(bound)}")
-        values = [pack(value) for pack, value in zip(self._packers, scalars, strict=True)]
-        callback = ctypes.cast(self._print, ctypes.c_void_p).value if self._print is not None else 0
-        words = [*pointers, *values, *bound, callback or 0]
-        return (ctypes.c_int64 * len(words))(*[word - (1 << 64) if word >= 1 << 63 else word for word in words])
+        if type(symbols) is not tuple:
+            assert isinstance(symbols, Mapping)
+            symbols = tuple([symbols[name] for name in signature.symbols])
+        elif len(symbols) != len(signature.symbols):
+            raise ValueError(f"this kernel has the symbols {', '.join(signature.symbols)}, not {len(symbols)}")
+        codes = [pack(value) for pack, value in zip(self._packers, scalars, strict=True)] if scalars else ()
+        limit = 1 if signature.serial else at_most(max_threads or threads.num_threads())
+        record = self._take_record(limit)
+        try:
+            self._pack(record.arguments, 0, *pointers, *codes, *symbols, self._printer)
+            while (outcome := self._launch(record.address, limit)) > 0:
+                record.grow(outcome)
+        finally:
+            self._records.append(record)
+        if outcome:
+            site = self.signature.sites[-outcome - 1]
+            raise ExecutionError(site.text, site.span)
 
-    def _take_arena(self, size: int) -> Arena:
-        while self._arenas:
-            try:
-                arena = self._arenas.pop()
-            except IndexError:  # another thread was faster
-                break
-            if arena.size >= size:
-                return arena
-        return Arena(size)
+    def _take_record(self, limit: int) -> Record:
+        """A record that no launch uses, with room for so many threads."""
+        try:
+            record = self._records.pop()
+        except IndexError:
+            record = None
+        if record is not None and record.limit >= limit:
+            return record
+        return Record(self._blocks, self._worker, self._words, self.signature.arena * limit, limit)
 
     # Print
 
@@ -170,15 +161,6 @@ class Executable:
         pointers = (ctypes.c_void_p * max(1, len(site.shown))).from_address(addresses)
         self.emit(shown_line(site, [pointers[place] or 0 for place in range(len(site.shown))]))
         sys.stdout.flush()
-
-
-class Arena:
-    """Scratch memory for the threads of one launch, aligned to a cache line."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.memory = np.empty(size + LINE, np.uint8)
-        self.address = -(-self.memory.ctypes.data // LINE) * LINE
 
 
 def shown_line(site: Site, addresses: Sequence[int]) -> str:

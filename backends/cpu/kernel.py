@@ -1,43 +1,44 @@
-"""From a kernel to an LLVM module of four functions, whose names start with the signature's `entry`.
+"""From a kernel to an LLVM module of three functions, whose names start with the signature's `entry`.
 
-    i64  .scratch(arguments, arena)                            bytes of arena that the tensors of `once` take
-    i64  .blocks(arguments, arena)                             the number of blocks of the grid; -1 after an error
+    i64  .blocks(arguments, arena, facts)                      the number of blocks of the grid; -1 after an error
     void .chunk(arguments, arena, first, last, status)         executes the blocks first..last-1, or block first alone
-    void .worker(context)                                      takes chunks until none is left; one call per thread
+    void .worker(record, start)                                what each thread runs, which begins in region `start`
+
+`arguments` are 8-byte words: addresses of the tensors, bits of the scalars, symbols, address of the print callback.
+`facts` are two words that `.blocks` writes: the bytes of arena that a thread needs, and an estimate of the element
+operations of a block. `record` is described in `record.py`, regions in `scheduler.py`.
+
+A thread has its part of the arena for the whole of a launch: `HEADER` bytes, zeros when it begins, then the tensors of
+`once` (`once.py`), then what the compiler placed.
 
 A chunk is one block, and the preamble is repeated for each: LLVM's loop passes take far longer over loops that lie in
 one around them all. Only where the preamble reads what blocks write is there a loop over all blocks, in one chunk.
-
-`arguments` are 8-byte words: addresses of the tensors, bits of the scalars, symbols, address of the print callback. The
-context is words too: arguments, next block, number of blocks, blocks per chunk, arena, bytes of arena per thread, next
-thread number, status. Next block, thread number and status are shared and change atomically.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
 from vmc.backends.cpu import matrices
 from vmc.backends.cpu.address import make_tensor
 from vmc.backends.cpu.elements import I8, I64, POINTER, code_type, from_code, resize, step_to
-from vmc.backends.cpu.emitter import LINE, Emitter
-from vmc.backends.cpu.once import HEADER, clear_header, place_scratch, scratch
+from vmc.backends.cpu.emitter import HEADER, LINE, Emitter
+from vmc.backends.cpu.once import place_scratch
 from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.regions import lower, run_region, settle_before
 from vmc.backends.cpu.signature import Signature
 from vmc.backends.cpu.target import Machine
-from vmc.backends.cpu.work import estimate
-from vmc.ir.core import Kernel, Module, Op, Region, TensorType, Value, needed, walk
+from vmc.backends.cpu.work import emit_work, known_before, loops_within
+from vmc.backends.cpu.worker import Worker
+from vmc.ir.core import Kernel, Module, Op, Region, TensorType, needed, walk
 from vmc.ir.passes import expand
 from vmc.ir.text import storage_text
 
-PARTS = ("scratch", "blocks", "worker")
+PARTS = ("blocks", "worker")
 """The functions that a launch calls."""
-
-CONTEXT = ("arguments", "next", "total", "grain", "arena", "stride", "thread", "status")
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,9 @@ def emit(kernel: Kernel, machine: Machine, suffix: str = "") -> tuple[ir.Module,
     module.triple, module.data_layout = machine.triple, machine.data_layout
     preamble, grid = kernel.body.ops[:-2], kernel.body.ops[-2]
     serial = reads_what_it_writes(preamble)
-    emit_scratch(module, entry, kernel, machine)
-    blocks = emit_blocks(module, entry, kernel, machine, preamble, grid)
     chunk = emit_chunk(module, entry, kernel, machine, (preamble, grid), serial)
-    emit_worker(module, entry, serial)
+    blocks = emit_blocks(module, entry, kernel, machine, (preamble, grid), chunk)
+    Worker(module, f"{entry}.worker", chunk.function, serial)
     tensors = [value for value in kernel.params if isinstance(value.type, TensorType)]
     scalars = [value for value in kernel.params if not isinstance(value.type, TensorType)]
     signature = Signature(
@@ -74,9 +74,7 @@ def emit(kernel: Kernel, machine: Machine, suffix: str = "") -> tuple[ir.Module,
         tuple(storage_text(value.tensor.storage) if value.tensor.storage else None for value in tensors),
         tuple((value.name, value.tile.dtype.name) for value in scalars),
         kernel.symbols,
-        HEADER + max(blocks.arena_size, chunk.arena_size),
-        bool(scratch(kernel)),
-        estimate(grid.regions[0]),
+        HEADER + blocks.arena_size,
         serial,
         tuple(chunk.sites),
     )
@@ -93,10 +91,10 @@ def reads_what_it_writes(preamble: tuple[Op, ...]) -> bool:
 
 
 def start(
-    module: ir.Module, name: str, types: list[ir.Type], kernel: Kernel, machine: Machine, body: Region
+    module: ir.Module, name: str, result: ir.Type, more: list[ir.Type], kernel: Kernel, machine: Machine, body: Region
 ) -> Emitter:
-    """A new function (void, or i64 where it has two arguments) and its emitter, with the kernel's parameters bound."""
-    result = I64 if len(types) == 2 else ir.VoidType()
+    """A new function of arguments, arena and `more`, and its emitter, with the kernel's parameters bound."""
+    types = [POINTER, POINTER, *more]
     function = ir.Function(module, ir.FunctionType(result, types), name)
     set.add(function.attributes, f'"prefer-vector-width"="{8 * machine.vector_bytes}"')
     e = Emitter(module, function, kernel, Plan(body), machine)
@@ -125,31 +123,49 @@ def start(
     return e
 
 
-def emit_scratch(module: ir.Module, entry: str, kernel: Kernel, machine: Machine) -> None:
-    """The function that measures the tensors of `once`."""
-    e = start(module, f"{entry}.scratch", [POINTER, POINTER], kernel, machine, Region((), kernel.body.ops[-1:]))
-    e.b.ret(e.scratch_size)
-
-
 def emit_blocks(
-    module: ir.Module, entry: str, kernel: Kernel, machine: Machine, preamble: tuple[Op, ...], grid: Op
+    module: ir.Module,
+    entry: str,
+    kernel: Kernel,
+    machine: Machine,
+    ops: tuple[tuple[Op, ...], Op],
+    chunk: Emitter,
 ) -> Emitter:
-    """The function that counts blocks, from the part of the preamble that the grid's extents need."""
-    wanted: set[Value] = set(grid.operands)
-    kept: list[Op] = []
-    for op in reversed(preamble):
-        if wanted.intersection(op.results):
-            wanted |= needed(op)
-            kept.insert(0, op)
-    e = start(module, f"{entry}.blocks", [POINTER, POINTER], kernel, machine, Region((), (*kept, grid)))
+    """The function that counts blocks and reports facts, from the part of the preamble that the grid's extents need and
+    what the bounds of loops need. Its emitter's `arena_size` is the constant part of a thread's arena.
+    """
+    kept, sink = counting(kernel, *ops)
+    e = start(module, f"{entry}.blocks", I64, [POINTER], kernel, machine, Region((), (*kept, sink)))
     e.exit, e.status = e.function.append_basic_block("exit"), e.slot(I64)
     for op in kept:
         lower(e, op)
-    e.b.ret(block_count(e, grid))
+    total, work = block_count(e, ops[1]), emit_work(e, ops[1].regions[0])
+    e.arena_size = max(whole_lines(e.arena_size), chunk.arena_size)
+    bytes = e.add(e.index(HEADER + e.arena_size), e.scratch_size)
+    for place, fact in enumerate((bytes, work)):
+        e.b.store(fact, step_to(e.b, e.function.args[2], e.index(place), I64), align=8)
+    e.b.ret(total)
     e.b.position_at_end(e.exit)
     e.b.ret(e.index(-1))
     e.close_scopes()
     return e
+
+
+def counting(kernel: Kernel, preamble: tuple[Op, ...], grid: Op) -> tuple[list[Op], Op]:
+    """The operations that `.blocks` executes, and one that stands for what uses their results."""
+    scalars = [value for value in kernel.params if not isinstance(value.type, TensorType)]
+    early = known_before(scalars, [Region((), preamble), *grid.regions])
+    known = {*scalars, *(result for op in early for result in op.results)}
+    bounds = [value for loop in loops_within(grid.regions[0], known) for value in loop.operands[:3]]
+    sink = replace(grid, operands=(*grid.operands, *bounds), regions=())
+    wanted = set(sink.operands)
+    kept: list[Op] = []
+    outer = set(preamble)
+    for op in reversed([*preamble, *(op for op in early if op not in outer)]):
+        if wanted.intersection(op.results):
+            wanted |= needed(op)
+            kept.insert(0, op)
+    return kept, sink
 
 
 def block_count(e: Emitter, grid: Op) -> ir.Value:
@@ -165,8 +181,7 @@ def emit_chunk(
 ) -> Emitter:
     """The function that executes the blocks of a range if `serial`, else one block."""
     preamble, grid = ops
-    types = [POINTER, POINTER, I64, I64, POINTER]
-    e = start(module, f"{entry}.chunk", types, kernel, machine, kernel.body)
+    e = start(module, f"{entry}.chunk", ir.VoidType(), [I64, I64, POINTER], kernel, machine, kernel.body)
     e.function.attributes.add("noinline")
     first, last, e.status = e.function.args[2:]
     e.exit = e.function.append_basic_block("exit")
@@ -194,58 +209,10 @@ def emit_chunk(
     matrices.release(e)
     e.b.ret_void()
     e.close_scopes()
-    e.arena_size = -(-e.arena_size // LINE) * LINE
+    e.arena_size = whole_lines(e.arena_size)
     return e
 
 
-def emit_worker(module: ir.Module, entry: str, serial: bool) -> None:
-    """The function that each thread runs: it takes the next chunk until there is none, or a block has failed."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), f"{entry}.worker")
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    (context,) = function.args
-
-    def place(name: str) -> ir.Value:
-        return step_to(b, context, ir.Constant(I64, CONTEXT.index(name)), I64)
-
-    def word(name: str) -> ir.Value:
-        return b.load(place(name), typ=I64, align=8)
-
-    arguments = b.inttoptr(word("arguments"), POINTER)
-    total, grain = word("total"), word("grain")
-    thread = b.atomic_rmw("add", place("thread"), ir.Constant(I64, 1), "monotonic")
-    base = b.inttoptr(word("arena"), POINTER)
-    arena = step_to(b, base, b.mul(thread, word("stride")), I8)
-    clear_header(b, arena)
-    status, following = place("status"), place("next")
-    again, run, done = (function.append_basic_block(name) for name in ("again", "run", "done"))
-    b.branch(again)
-    b.position_at_end(again)
-    first = b.atomic_rmw("add", following, grain, "monotonic")
-    failed = b.icmp_signed("!=", b.load_atomic(status, "monotonic", 8, typ=I64), ir.Constant(I64, 0))
-    over = b.icmp_signed(">=", first, total)
-    b.cbranch(b.or_(failed, over), done, run)
-    b.position_at_end(run)
-    beyond = b.add(first, grain)
-    last = b.select(b.icmp_signed("<", beyond, total), beyond, total)
-    run_range(b, module.globals[f"{entry}.chunk"], (arguments, arena, first, last, status), serial)
-    b.branch(again)
-    b.position_at_end(done)
-    b.ret_void()
-
-
-def run_range(b: ir.IRBuilder, chunk: ir.Function, operands: tuple[ir.Value, ...], serial: bool) -> None:
-    """Calls the chunk for a range of at least one block: once if `serial`, else for each block."""
-    if serial:
-        b.call(chunk, operands)
-        return
-    arguments, arena, first, last, status = operands
-    before, turn, after = b.block, *(b.function.append_basic_block(name) for name in ("block", "ran"))
-    b.branch(turn)
-    b.position_at_end(turn)
-    number = b.phi(I64)
-    following = b.add(number, ir.Constant(I64, 1))
-    b.call(chunk, (arguments, arena, number, following, status))
-    number.add_incoming(first, before)
-    number.add_incoming(following, turn)
-    b.cbranch(b.icmp_signed("<", following, last), turn, after)
-    b.position_at_end(after)
+def whole_lines(bytes: int) -> int:
+    """Bytes rounded up to cache lines."""
+    return -(-bytes // LINE) * LINE

@@ -14,14 +14,10 @@ from llvmlite import ir
 
 from vmc.backends.cpu.address import is_plain, make_tensor
 from vmc.backends.cpu.elements import I8, I64, step_to
-from vmc.backends.cpu.emitter import LINE, Emitter
+from vmc.backends.cpu.emitter import HEADER, LINE, Emitter
 from vmc.backends.cpu.regions import run_region
 from vmc.backends.cpu.tiles import Tensor
 from vmc.ir.core import Kernel, Op, Value, walk
-
-HEADER = 256
-"""Bytes of the header."""
-
 
 def scratch(kernel: Kernel) -> list[Value]:
     """The tensors that a kernel's `once` operations give, in the order in which they lie in the arena."""
@@ -85,9 +81,3 @@ def header_words(e: Emitter, count: int) -> list[ir.Value]:
     assert e.header is not None
     first, e.header_words = e.header_words, e.header_words + count
     return [step_to(e.b, e.header, e.index(first + number), I64) for number in range(count)]
-
-
-def clear_header(b: ir.IRBuilder, arena: ir.Value) -> None:
-    """Forgets what was kept."""
-    zeros = ir.Constant(ir.VectorType(I64, HEADER // 8), None)
-    b.store(zeros, arena, align=LINE)

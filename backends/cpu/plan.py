@@ -19,6 +19,7 @@ VIEWS = frozenset({"transpose", "reshape", "slice", "flip", "concat", "relayout"
 LIFTED = frozenset({"broadcast", "reshape", "take"})
 """Operations besides the elementwise ones that are evaluated in atoms."""
 
+MOST_FOLLOWED = 64
 MOST_DECODED = 4
 """Loops that may each decode a value for themselves."""
 
@@ -29,7 +30,8 @@ Use = tuple[Op, int, Region]
 class Plan:
     """The analysis of one kernel's body: the `fused` values, the values of a `single` use (in the region that defines
     them), what defines each, and how many operations of its region (with their regions) still need it. `driven` values
-    are evaluated in the loops of a matrix product, `riding` are the products that run in the loops of their users.
+    are evaluated in the loops of a matrix product, `riding` are the products that run in the loops of their users,
+    and `rows_wanted` tells for some the store at whose edge their rows may end.
     """
 
     def __init__(self, body: Region) -> None:
@@ -42,6 +44,7 @@ class Plan:
         self._anchors: dict[Value, Anchor] = {}
         self.driven: set[Value] = set()
         self.riding: set[Value] = set()
+        self.rows_wanted: dict[Value, Op] = {}
         self._owners: dict[Region, Op] = {}
         self.multiples = Multiples(body)
         self._collect(body)
@@ -95,6 +98,7 @@ class Plan:
                 if root is not None:
                     self.riding.add(op.result)
                     self._mark(root)
+                    self._limit(op.result, root)
 
     def _root(self, value: Value) -> Value | None:
         """The end of a chain that only a loop's `yield` uses; None of a product that is used otherwise."""
@@ -107,6 +111,33 @@ class Plan:
                 return None
             value = op.result
         return None
+
+    def _limit(self, product: Value, root: Value) -> None:
+        """Notes the store that a loop's carried product is for, if no other row than those it writes is of use."""
+        ((end, position, region),) = self._uses[root]
+        loop = self._owners[region]
+        carried, result = region.args[1 + position], loop.results[position]
+        if all(op is end or self._only_reaches(op, end) for op, _, _ in self._uses[carried]):
+            stores = {op for op in self._ends(result) if op is not None and op.name == "store"}
+            if len(stores) == 1 and None not in self._ends(result):
+                self.rows_wanted[product] = stores.pop()
+
+    def _only_reaches(self, op: Op, end: Op) -> bool:
+        """Whether an elementwise operation is for one other alone."""
+        return op.definition.elementwise and self._ends(op.result) == {end}
+
+    def _ends(self, value: Value) -> set[Op | None]:
+        """The operations that a value reaches through elementwise ones; None among them if there are too many."""
+        found: set[Op | None] = set()
+        waiting, seen = [value], 0
+        while waiting and seen < MOST_FOLLOWED:
+            seen += 1
+            for op, _, _ in self._uses[waiting.pop()]:
+                if op.definition.elementwise:
+                    waiting += op.results
+                else:
+                    found.add(op)
+        return found | {None} if waiting else found
 
     def _mark(self, value: Value) -> None:
         """Marks a value that is evaluated in atoms, and what it is computed from."""

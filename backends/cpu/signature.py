@@ -24,9 +24,8 @@ class Site:
 class Signature:
     """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
     `storages` how each lies in memory, as the IR's text writes it (None: densely), `scalars` name and dtype of the
-    other parameters, in order. `arena` is scratch memory, bytes a thread, to which `dynamic` adds what the function
-    `.scratch` says of a launch; `work` estimates the cost of a block in element operations; `serial` forbids several
-    threads. `levels` names those that the object has code for, where it has code for several.
+    other parameters, in order. `arena` is the constant part of a thread's scratch memory, in bytes; `serial` forbids
+    several threads. `levels` names those that the object has code for, where it has code for several.
     """
 
     entry: str
@@ -35,8 +34,6 @@ class Signature:
     scalars: tuple[tuple[str, str], ...]
     symbols: tuple[str, ...]
     arena: int
-    dynamic: bool
-    work: int
     serial: bool
     sites: tuple[Site, ...]
     levels: tuple[str, ...] = ()
@@ -61,8 +58,6 @@ class Signature:
             scalars,
             tuple(data["symbols"]),
             data["arena"],
-            data["dynamic"],
-            data["work"],
             data["serial"],
             sites,
             tuple(data["levels"]),

@@ -13,6 +13,8 @@ from safetensors.numpy import save_file
 
 import vmc as package
 from tests.commands.conftest import Run
+from tests.generators.storages import vectors_of_atoms
+from tests.runtime import programs, relayouts
 from vmc.runtime import targets
 from vmc.runtime.kernel import Kernel
 
@@ -48,6 +50,34 @@ def test_packed_bytes_can_be_given_with_the_symbols(vmc: Run, folder: Path) -> N
     words = ["--arg", "w=w.npy", "--arg", "s=s.npy", "--out", "y=y.npy", "--set", "K=4"]
     assert vmc("run", "scale.vmc", *words).code == 0
     np.testing.assert_array_equal(np.load("y.npy"), codes)
+
+
+def test_arguments_are_packed_as_each_target_chose(
+    vmc: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VMC_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(targets, "_loaded", {})
+    relayouts.install(monkeypatch, {"v": vectors_of_atoms(32, 16, (2, 1)), "w": vectors_of_atoms(8, 4, (8,))})
+    (folder / "pair.vmc").write_text(programs.PAIR)
+    seen: list[tuple[str, frozenset[str]]] = []
+    original = Kernel._variant
+    monkeypatch.setattr(Kernel, "_variant", lambda self, d: (seen.append((self.target, d)), original(self, d))[1])
+    v, w = (np.random.default_rng(0).integers(0, top, (9, 17), np.uint8) for top in (8, 256))
+    np.save("v.npy", v)
+    np.save("w.npy", w)
+    words = ["--set", "T=u8", "--out", "y=y.npy", "--check"]
+    outcome = vmc("run", "pair.vmc", "--arg", "v=v.npy", "--arg", "w=w.npy", *words)
+    assert outcome.code == 0 and "check: equal" in outcome.out, outcome.err
+    np.testing.assert_array_equal(np.load("y.npy"), v + 100.0 * w)
+    outcome = vmc(
+        "run", "pair.vmc", "--arg", "v=random", "--arg", "w=3", "--set", "K=5", "--set", "N=70", "--time", *words
+    )
+    assert outcome.code == 0, outcome.err
+    assert set(seen) == {("cpu", frozenset()), ("interp", frozenset())}
+    np.save("v.npy", np.asarray(package.pack(v, "u3")))
+    assert vmc("run", "pair.vmc", "--arg", "v=v.npy", "--arg", "w=w.npy", *words).code == 0
+    np.testing.assert_array_equal(np.load("y.npy"), v + 100.0 * w)
+    assert seen[-2:] == [("cpu", frozenset("v")), ("interp", frozenset())]
 
 
 def test_tensors_come_from_safetensors_files(vmc: Run, folder: Path) -> None:

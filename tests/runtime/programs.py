@@ -52,3 +52,10 @@ kernel checked(x: i32[N], y: out i32[N]):
         assert all(a >= 0, axis=0), "negative input"
         y[i*4 : +4] = a
 """
+
+PAIR = """
+kernel pair[T: type](v: u3[K, N], w: T[K, N], y: out f32[K, N]):
+    for k in grid(K):
+        for n in range(0, N, 8):
+            y[k, n : +8] = f32(v[k, n : +8]) + 100.0 * f32(w[k, n : +8])
+"""

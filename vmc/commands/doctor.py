@@ -110,15 +110,15 @@ def packages() -> list[Finding]:
 
 
 def processor() -> list[Finding]:
-    """The processor as LLVM sees it, the threads, and the OpenMP runtime that runs them."""
+    """The processor as LLVM sees it, and the threads that launches may use."""
     if version("llvmlite") is None:
         return [Finding("cpu", MISSING, "not known without llvmlite", "native code", "pip install llvmlite")]
     try:
         import llvmlite.binding as llvm
 
         from vmc.backends.cpu import num_threads
+        from vmc.backends.cpu.scheduler import has_team
         from vmc.backends.cpu.target import best
-        from vmc.backends.cpu.threads import openmp
 
         features = llvm.get_host_cpu_features()
         vector = ", ".join(name for name in FEATURES if features.get(name)) or "no vector features that vmc names"
@@ -128,13 +128,14 @@ def processor() -> list[Finding]:
         return [
             Finding("cpu", OK, f"{llvm.get_host_cpu_name()}: {vector} (LLVM {native})"),
             Finding("level", OK, f"{highest} is the highest that the processor can execute"),
-            Finding("threads", OK, f"{num_threads()} of {os.cpu_count()} cores; VMC_NUM_THREADS sets another number"),
             Finding(
-                "openmp",
-                OK if openmp() else MISSING,
-                "found" if openmp() else "no libgomp, libomp or libiomp5: Python's threads are used",
-                "launches on several cores in microseconds, with threads shared with torch",
-                "apt install libgomp1, or install torch, which brings one",
+                "threads",
+                OK if has_team() else MISSING,
+                f"{num_threads()} of {os.cpu_count()} cores; VMC_NUM_THREADS sets another number"
+                if has_team()
+                else "launches run on their caller's thread: helper threads are woken by futex(2)",
+                "launches on several cores",
+                "64-bit Linux on x86-64, aarch64 or riscv64",
             ),
         ]
     except (ImportError, OSError, RuntimeError) as error:

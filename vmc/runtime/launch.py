@@ -32,14 +32,16 @@ LIMIT = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a launch needs besides addresses and scalars. Of every tensor, in order: `sizes` in bytes and alignment less
-    one, `masks`; `pairs` are the places of two of which one is written, with their sizes. `dense` names the tensors
-    that lie as declared where the kernel's code has another storage for them: it needs the variant that takes them so.
+    """What a launch needs besides addresses and scalars: the symbols' values and the tensors' sizes in bytes, in order.
+
+    `masks` are the places of tensors that must be aligned, with the alignment less one; `pairs` the places of two of
+    which one is written, with their sizes. `dense` names the tensors that lie as declared where the kernel's code has
+    another storage for them: it needs the variant that takes them so.
     """
 
-    symbols: dict[str, int]
+    symbols: tuple[int, ...]
     sizes: tuple[int, ...]
-    masks: tuple[int, ...]
+    masks: tuple[tuple[int, int], ...]
     pairs: tuple[tuple[int, int, int, int], ...]
     dense: frozenset[str]
 
@@ -109,7 +111,9 @@ class Checker:
             if found is not None:
                 self.check_tensor(given[-1], found)
         symbols = self.bind(operands, bound)
-        sizes, masks, written = [], [], []
+        sizes: list[int] = []
+        masks: list[tuple[int, int]] = []
+        written: list[bool] = []
         for parameter, found in zip(given, operands, strict=True):
             if found is None:
                 continue
@@ -117,11 +121,13 @@ class Checker:
             if parameter.access.writable and not found.writable:
                 raise self.read_only(parameter, found)
             bytewise = parameter.format is not None or parameter.is_packed or not sizes[-1]
-            masks.append(0 if bytewise else parameter.dtype.width // 8 - 1)
+            if not bytewise and parameter.dtype.width > 8:
+                masks.append((len(written), parameter.dtype.width // 8 - 1))
             written.append(parameter.access.writable)
         pairs = [(i, j, sizes[i], sizes[j]) for i, j in combinations(range(len(sizes)), 2) if written[i] or written[j]]
         dense = frozenset(p.name for p, chosen in zip(given, stored, strict=True) if p.storage != chosen.storage)
-        return Plan(symbols, tuple(sizes), tuple(masks), tuple(pairs), dense)
+        bound_symbols = tuple(symbols[name] for name in self.symbols)
+        return Plan(bound_symbols, tuple(sizes), tuple(masks), tuple(pairs), dense)
 
     def array(self, parameter: Parameter, value: Any) -> Operand:
         """The array given for a tensor, in this memory. Raises ArgumentError."""
@@ -289,8 +295,8 @@ class Checker:
 
     def check_addresses(self, plan: Plan, addresses: Sequence[int]) -> None:
         """Whether all tensors are aligned, and nothing written shares memory with another. Raises ArgumentError."""
-        for place, mask in enumerate(plan.masks):
-            if mask and addresses[place] & mask:
+        for place, mask in plan.masks:
+            if addresses[place] & mask:
                 raise self.misaligned(place, mask + 1, addresses[place])
         for i, j, size, other in plan.pairs:
             if addresses[i] < addresses[j] + other and addresses[j] < addresses[i] + size:

@@ -76,10 +76,9 @@ def glance(value: Any) -> tuple[Any, int] | None:
     kind = type(value)
     label: tuple[Any, ...]
     if kind is np.ndarray:
-        return (value.dtype, value.shape, value.flags.num), value.__array_interface__["data"][0]
+        return (value.dtype, value.shape, value.flags.num), address_of(value)
     if kind is Packed and value.element is not None:
-        label = (value.element.name, value.extents, value.storage, value.shape, value.dtype, value.flags.num)
-        return label, value.__array_interface__["data"][0]
+        return (value.kind, value.shape, value.dtype, value.flags.num), address_of(value)
     torch = sys.modules.get("torch")
     if torch is not None and kind is torch.Tensor and value.is_cpu and value.layout is torch.strided:
         label = (value.dtype, value.shape, value.is_contiguous(), value.requires_grad, value.is_neg())
@@ -95,7 +94,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Operand:
         packed = (array.element, array.extents, array.storage)
     flags = array.flags.num
     return Operand(
-        address=int(array.__array_interface__["data"][0]),
+        address=address_of(array),
         element=element,
         itemsize=array.itemsize,
         shape=array.shape,
@@ -125,6 +124,46 @@ def from_torch(tensor: Any, torch: Any) -> Operand:
         keep=tensor,
         problem=problem,
     )
+
+
+def address_of(array: np.ndarray[Any, Any]) -> int:
+    """Where an array's memory begins."""
+    return header_at(id(array)).data if header_at is not None else int(array.__array_interface__["data"][0])
+
+
+class Header(ctypes.Structure):
+    """The fields of a NumPy array that CPython's `id` is the address of, behind those that every object has.
+
+    Source: `PyArrayObject_fields` in ndarraytypes.h, which is part of NumPy's ABI. Reading it takes a tenth of the time
+    of `__array_interface__`.
+    """
+
+    _fields_ = (
+        ("object", ctypes.c_char * object.__basicsize__),
+        ("data", ctypes.c_size_t),
+        ("rank", ctypes.c_int),
+        ("extents", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("base", ctypes.c_void_p),
+        ("dtype", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+    )
+
+
+def is_header(array: np.ndarray[Any, Any]) -> bool:
+    """Whether a header tells of an array what the array itself tells."""
+    seen = Header.from_address(id(array))
+    told = (array.__array_interface__["data"][0], array.ndim, id(array.dtype), array.flags.num)
+    return told == (seen.data, seen.rank, seen.dtype, seen.flags)
+
+
+SAMPLES: tuple[np.ndarray[Any, Any], ...] = (
+    np.zeros(3, np.uint8),
+    np.zeros((4, 4))[1:, 2:],
+    np.broadcast_to(np.float16(1), (2, 1, 2)),
+)
+header_at = Header.from_address if sys.implementation.name == "cpython" and all(map(is_header, SAMPLES)) else None
+"""The header of the array with an `id`; None where it cannot be read."""
 
 
 # DLPack

@@ -6,11 +6,12 @@
     ('u3', (2, 2), 2)
 
 `Packed` is a NumPy array of bytes. What it remembers stays through copies and is dropped by anything that changes the
-number of bytes, and by arithmetic.
+number of bytes, and by arithmetic. Bytes that remember nothing are taken for dense ones.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -30,17 +31,22 @@ Array = npt.NDArray[Any]
 
 
 class Packed(np.ndarray[Any, np.dtype[np.uint8]]):
-    """uint8[bytes]: a packed tensor of `element` and `extents`, stored as `storage` says (None: densely)."""
+    """uint8[bytes]: a packed tensor of `element` and `extents`, stored as `storage` says (None: densely).
+
+    `kind` is one object for all arrays that remember the same.
+    """
 
     element: DType | None
     extents: tuple[int, ...]
     storage: Storage | None
+    kind: object
 
     def __array_finalize__(self, source: Any) -> None:
         same = isinstance(source, Packed) and source.shape == self.shape and source.dtype == self.dtype
         self.element = source.element if same else None
         self.extents = source.extents if same else ()
         self.storage = source.storage if same else None
+        self.kind = source.kind if same else None
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return np.asarray(array)[()] if return_scalar else np.asarray(array)
@@ -61,7 +67,14 @@ def labelled(data: Array, element: DType | None, extents: tuple[int, ...], stora
     """The bytes `data` (uint8[bytes]) as a packed tensor; shares the memory."""
     packed = data.view(Packed)
     packed.element, packed.extents, packed.storage = element, extents, storage
+    packed.kind = kind_of(element, extents, storage)
     return packed
+
+
+@cache
+def kind_of(element: DType | None, extents: tuple[int, ...], storage: Storage | None) -> object:
+    """What stands for these three where they are compared often: they take long to hash."""
+    return object()
 
 
 def as_patterns(codes: npt.ArrayLike, type: DType) -> Array:
@@ -96,16 +109,24 @@ def pack(codes: npt.ArrayLike, type: str | DType) -> Packed:
 
 
 def unpack(data: npt.ArrayLike, type: str | DType | None = None, shape: int | tuple[int, ...] | None = None) -> Array:
-    """The bit patterns of a dense packed tensor, as the smallest unsigned integers; what `pack` made needs no more.
+    """The bit patterns of a packed tensor, as the smallest unsigned integers; what `pack` made, of vmc or of a kernel,
+    needs no more. Bytes that remember nothing are dense.
 
     Raises TypeError or ValueError where they are not known or do not fit the bytes.
     """
-    if isinstance(data, Packed) and data.element is not None and data.storage is None:
+    storage = None
+    if isinstance(data, Packed) and data.element is not None:
         type = data.element if type is None else type
         shape = data.extents if shape is None else shape
+        storage = data.storage
+        if storage is not None and dtype(type) != data.element:
+            raise TypeError(f"the data are packed {data.element.name}, not {dtype(type).name}")
     if type is None or shape is None:
         raise TypeError("unpack needs the type and the shape of data that does not come from vmc.pack")
-    return unpack_codes(np.asarray(data), type, shape)
+    if storage is None:
+        return unpack_codes(np.asarray(data), type, shape)
+    extents = (shape,) if isinstance(shape, int) else tuple(shape)
+    return unpack_stored(np.asarray(data), TensorType(dtype(type), extents, storage=storage), extents)
 
 
 def pack_stored(codes: npt.ArrayLike, type: TensorType, shape: tuple[int, ...]) -> Packed:

@@ -32,7 +32,8 @@ FORCED = "VMC_CPU_LEVEL"
 
 
 class Launcher(Protocol):
-    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order.
+    """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order;
+    symbols are in the kernel's order.
 
     `storages` tells how each tensor lies in memory, by name: as declared, or as a pass chose.
     """
@@ -45,7 +46,7 @@ class Launcher(Protocol):
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None: ...
 
 
@@ -94,7 +95,7 @@ class Interpreted:
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None:
         from vmc.backends import interp
 
@@ -102,7 +103,7 @@ class Interpreted:
         numbers = iter(scalars)
         arguments = [next(tensors) if isinstance(p.type, TensorType) else next(numbers) for p in self.kernel.params]
         try:
-            machine = interp.Machine(self.kernel, symbols)
+            machine = interp.Machine(self.kernel, dict(zip(self.kernel.symbols, symbols, strict=True)))
             machine.launch(arguments)
         except interp.ExecutionError as error:
             raise ExecutionError(error.message, error.span) from None
@@ -124,10 +125,13 @@ class Native:
     """
 
     def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
+        from vmc.backends.cpu import ExecutionError as Failure
+
         check_host(target)
         self.kernel, self.target = kernel, target
         self.options = options_of(target)
         self.executable = cached(kernel, self.options, dense)
+        self._failure = Failure
         if self.executable.choice is not None:
             self.executable.choice.force(forced_level(self.options.levels))
 
@@ -144,13 +148,11 @@ class Native:
         addresses: Sequence[int],
         sizes: Sequence[int],
         scalars: Sequence[int | float],
-        symbols: Mapping[str, int],
+        symbols: tuple[int, ...],
     ) -> None:
-        from vmc.backends.cpu import ExecutionError as Failure
-
         try:
             self.executable.launch(addresses, scalars, symbols)
-        except Failure as error:
+        except self._failure as error:
             raise ExecutionError(error.message, error.span) from None
 
 

@@ -1,13 +1,11 @@
-"""Compiled kernels as objects: their code, their restoration in another process, their threads, other processors."""
+"""Compiled kernels as objects: their code, their restoration in another process, other processors."""
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
@@ -17,7 +15,6 @@ import pytest
 from tests.backends.cpu.execution import Sketch, assert_sketch, load, store, tensor
 from tests.backends.cpu.samples import sample
 from vmc.backends import cpu
-from vmc.backends.cpu import threads
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Access, Kernel, TileType
 from vmc.ir.dims import Sym
@@ -103,75 +100,6 @@ def test_wrong_counts_of_arguments_are_refused() -> None:
         executable.launch([0], [1.0], {"N": 1})
     with pytest.raises(KeyError, match="N"):
         executable.launch([0, 0], [1.0], {})
-
-
-def test_launches_from_several_python_threads_do_not_disturb_each_other() -> None:
-    executable = cpu.compile(scaled_sum(), cpu.Options(opt_level=2))
-    x = np.random.default_rng(2).random(50_000, np.float32)
-    results = [np.zeros_like(x) for _ in range(6)]
-
-    def work(number: int) -> None:
-        for _ in range(20):
-            launch(executable, x, results[number], float(number))
-
-    workers = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    for number, found in enumerate(results):
-        expected = np.zeros_like(x)
-        for _ in range(20):
-            expected = x * np.float32(number) + expected
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_without_an_openmp_runtime_python_threads_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "openmp", lambda: None)
-    x, y = np.random.default_rng(3).random((2, 200_000), np.float32)
-    expected = x * np.float32(4) + y
-    launch(cpu.compile(scaled_sum(), cpu.Options(opt_level=1)), x, y, 4, max_threads=3)
-    np.testing.assert_array_equal(y, expected)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_forked_child_can_launch_after_its_parent_did() -> None:
-    script = """
-        import os
-        import numpy as np
-        from tests.backends.cpu.test_executable import launch, scaled_sum
-        from vmc.backends import cpu
-        executable = cpu.compile(scaled_sum(), cpu.Options(opt_level=1))
-        x, y = np.ones((2, 300_000), np.float32)
-        launch(executable, x, y, 2, max_threads=2)
-        child = os.fork()
-        if child == 0:
-            launch(executable, x, y, 2, max_threads=2)
-            os._exit(int(not (y == 5).all()))
-        assert os.waitpid(child, 0)[1] == 0
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=120, cwd=ROOT)
-
-
-def test_the_number_of_threads_can_be_set() -> None:
-    cores = threads.default_threads()
-    assert 1 <= cores <= threads.affinity()
-    cpu.set_num_threads(3)
-    try:
-        assert cpu.num_threads() == 3
-        with pytest.raises(ValueError, match="at least 1"):
-            cpu.set_num_threads(0)
-    finally:
-        cpu.set_num_threads(None)
-    assert cpu.num_threads() == cores
-
-
-def test_the_environment_sets_the_number_of_threads() -> None:
-    script = "from vmc.backends import cpu; print(cpu.num_threads())"
-    ran = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"VMC_NUM_THREADS": "5"}
-    )
-    assert ran.stdout.strip() == "5"
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="not an x86-64 host")

@@ -14,6 +14,7 @@ from vmc.ir.builder import Builder, argument
 from vmc.ir.core import (
     Access,
     Attr,
+    IRError,
     Kernel,
     Level,
     Module,
@@ -31,7 +32,7 @@ from vmc.ir.layout import col_major, local, mma_fragment, packed, row_major, spl
 from vmc.ir.opdef import OpDef
 from vmc.ir.ops import OPS
 from vmc.ir.span import Span
-from vmc.ir.text import parse_module, print_module, structurally_equal
+from vmc.ir.text import parse_module, parse_storage, print_module, storage_text, structurally_equal
 from vmc.ir.text.attributes import AttributeReader
 from vmc.ir.text.printer import attr_text, type_text
 from vmc.ir.text.structure import attrs_equal
@@ -53,7 +54,7 @@ LAYOUTS = st.sampled_from(
     ]
 )
 TILES = st.builds(TileType, DTYPES, SHAPES, st.none() | LAYOUTS)
-STORAGES = st.builds(Storage, SHAPES, LAYOUTS, st.integers(1, 9999))
+STORAGES = st.builds(Storage, SHAPES, LAYOUTS, st.integers(1, 9999), st.sampled_from([(), (1, 0), (0, 2, 1)]))
 DIMS: st.SearchStrategy[Dim] = st.recursive(
     st.integers(-99, 99) | NAMES.map(Sym), lambda inner: st.builds(DimOp, st.sampled_from(OPERATORS), inner, inner)
 )
@@ -103,6 +104,14 @@ def test_every_attribute_keeps_its_type_and_value(attr: Attr) -> None:
 @given(TILES | TENSORS)
 def test_every_type_is_read_back(type: TileType | TensorType) -> None:
     assert AttributeReader(type_text(type), "<type>").type() == type
+
+
+@given(STORAGES)
+def test_a_storage_is_read_back_and_nothing_may_follow_it(storage: Storage) -> None:
+    text = storage_text(storage)
+    assert parse_storage(text) == storage and hash(parse_storage(text)) == hash(storage)
+    with pytest.raises(IRError, match="expected the end"):
+        parse_storage(f"{text} )")
 
 
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=12))
