@@ -75,12 +75,12 @@ def prepared(settings: Settings, shape: Shape, m: int, console: Console) -> dict
 
 
 @contextmanager
-def neighbours(count: int) -> Iterator[None]:
+def neighbours(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes that keep so many cores busy, for as long as the body runs."""
     command = [sys.executable, "-c", BURN, str(LONGEST)]
     running = [subprocess.Popen(command) for _ in range(count)]
     try:
-        yield
+        yield running
     finally:
         for process in running:
             process.kill()

@@ -20,6 +20,7 @@ import numpy as np
 
 from vmc.ir.core import Kernel, Op, Region, TensorType, TileType, Value, walk
 from vmc.ir.dims import Dim
+from vmc.ir.ops.linear import DOTS
 from vmc.ir.passes.evaluator import NotConstantError, evaluate
 from vmc.ir.storage import extents, storage_bytes
 
@@ -177,7 +178,7 @@ class _Counter:
         """An operation by itself."""
         costs: Costs = Counter()
         tiles = [value.type for value in op.results if isinstance(value.type, TileType)]
-        if op.name == "dot":
+        if op.name in DOTS:
             costs["multiply_adds", ""] = op.operands[0].tile.size * op.operands[1].tile.shape[1]
         elif op.name in ALONG_AXIS:
             costs["along_axis", ""] = op.operands[0].tile.size

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from vmc.backends.cpu import address, atoms, planes, rows
-from vmc.backends.cpu.elements import I1, constant
-from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.elements import I1, I32, constant, element_size
+from vmc.backends.cpu.emitter import LINE, Emitter
 from vmc.backends.cpu.tiles import Buffer, Index, Origin, Tensor, Tile
 from vmc.ir.core import Op, Value
 from vmc.ir.ops.memory import slice_shape
@@ -247,6 +248,27 @@ def pack(e: Emitter, slice: Slice, buffer: Buffer, index: Index, count: ir.Value
     tensor = slice.tensor
     bit = address.bit_position(e, tensor, index)
     rows.pack_row(e, tensor.type.dtype, e.element(buffer, position), tensor.base, bit, count)
+
+
+def lower_prefetch(e: Emitter, op: Op) -> tuple[()]:
+    """One hint for each cache line of every row; there is no wrong address to give one for."""
+    tensor = e.tensor(op.operands[0])
+    if not address.is_plain(tensor):
+        return ()
+    starts = [e.scalar(start) for start in op.operands[1:]]
+    step = max(1, LINE // element_size(tensor.type.dtype))
+    *outer, last = [1 if size is None else size for size in op.attrs["sizes"]]
+    for row in np.ndindex(*outer):
+        for column in range(0, last, step):
+            place = tuple(e.add(start, e.index(int(at))) for start, at in zip(starts, (*row, column), strict=True))
+            hint(e, address.plain_address(e, tensor, place))
+    return ()
+
+
+def hint(e: Emitter, pointer: ir.Value) -> None:
+    """Says that a cache line is read soon, and read only."""
+    read, near, data = (ir.Constant(I32, number) for number in (0, 3, 1))
+    e.call("llvm.prefetch.p0", ir.VoidType(), pointer, read, near, data)
 
 
 # Tensors

@@ -123,10 +123,11 @@ def line(e: Emitter, slice: Slice, op: Op, place: Place, columns: int) -> ir.Val
     type = ir.VectorType(fill.type, columns)
     if not e.guarded or slice.whole:
         return e.load(slice.tensor.scope, pointer, type, natural(fill.type))
-    mask = inside_mask(e, slice, index, columns)
-    name = f"llvm.masked.load.v{columns}{'f' if not isinstance(fill.type, ir.IntType) else 'i'}{8 * natural(fill.type)}.p0"
-    alignment = ir.Constant(I32, natural(fill.type))
-    return e.call(name, type, pointer, alignment, mask, splat(e.b, fill, columns))
+    mask, bytes = inside_mask(e, slice, index, columns), natural(fill.type)
+    bits = ir.VectorType(ir.IntType(8 * bytes), columns)
+    instead = ir.Constant(bits, ir.Constant(bits.element, int(str(op.attrs["fill"]))))
+    name = f"llvm.masked.load.v{columns}i{8 * bytes}.p0"
+    return e.b.bitcast(e.call(name, bits, pointer, ir.Constant(I32, bytes), mask, instead), type)
 
 
 def inside_mask(e: Emitter, slice: Slice, index: Index, columns: int) -> ir.Value:

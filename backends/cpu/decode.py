@@ -15,12 +15,8 @@ from llvmlite import ir
 from vmc.backends.cpu.elements import I8, I16, from_code, step_to
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.tiles import Tensor
-from vmc.backends.cpu.vectors import Atom, Place, row_of, splat
+from vmc.backends.cpu.vectors import ROWS, Atom, Place, rows_of, splat
 from vmc.ir.core import Storage
-
-ROWS = 4
-"""The rows of the atoms that are decoded at once."""
-
 
 @dataclass(frozen=True)
 class Field:
@@ -61,6 +57,18 @@ def is_decodable(storage: Storage, width: int) -> bool:
     return width <= 8 and all(atom_fields(storage, width, row) is not None for row in rows)
 
 
+AFFINE = {16: "avx", 32: "avx", 64: "avx512f"}
+"""Bytes of a vector whose bits a matrix can move, and what the processor needs for it besides GFNI."""
+
+
+def bit_matrix(field: Field, count: int) -> ir.Constant:
+    """The operand of GF2P8AFFINEQB that moves a field: bit i of a byte is the parity of the byte and row 7 - i."""
+    rows = [0] * 8
+    for bit in range(field.bits):
+        rows[7 - field.low - bit] = 1 << (field.shift + bit)
+    return ir.Constant(ir.VectorType(I8, count), rows * (count // 8))
+
+
 @dataclass(frozen=True, eq=False)
 class Blocks:
     """A slice of whole blocks of a decodable storage: the numbers of its first blocks, and of those in each dimension."""
@@ -71,7 +79,7 @@ class Blocks:
     fill: int
 
     def element(self, e: Emitter, place: Place, atom: Atom) -> ir.Value:
-        """The elements of an atom of four rows, or of one."""
+        """The elements of an atom of four rows, or of some of them."""
         row = place[0][1]
         if atom.rows == ROWS and row % ROWS == 0:
             return self.atom(e, place, atom)
@@ -79,7 +87,7 @@ class Blocks:
             ("atom", self, (place[0][0], row // ROWS * ROWS), place[1], atom.columns),
             lambda: self.atom(e, ((place[0][0], row // ROWS * ROWS), place[1]), Atom(ROWS, atom.columns)),
         )
-        return row_of(e.b, whole, ROWS, row % ROWS)
+        return rows_of(e.b, whole, ROWS, range(row % ROWS, row % ROWS + atom.rows))
 
     def atom(self, e: Emitter, place: Place, atom: Atom) -> ir.Value:
         storage, dtype = self.tensor.type.storage, self.tensor.type.dtype
@@ -148,11 +156,16 @@ class Blocks:
 
 
 def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
-    """The bits of a field in each of the bytes, moved to where the code has them. Shifts of two bytes at a time, since
-    vector units have none of single bytes; the mask takes off what comes in from the neighbour."""
+    """The bits of a field in each of the bytes, moved to where the code has them: by a matrix of bits where there is such
+    an instruction, else by shifts of two bytes at a time, since vector units have none of single bytes, and a mask that
+    takes off what comes in from the neighbour.
+    """
     if field.bits == 8:
         return bytes
     count, distance = bytes.type.count, field.shift - field.low
+    if distance and count in AFFINE and {"gfni", AFFINE[count]} <= e.machine.features:
+        name = f"llvm.x86.vgf2p8affineqb.{8 * count}"
+        return e.call(name, bytes.type, bytes, bit_matrix(field, count), ir.Constant(I8, 0))
     if distance:
         words = e.b.bitcast(bytes, ir.VectorType(I16, count // 2))
         amount = splat(e.b, ir.Constant(I16, abs(distance)), count // 2)

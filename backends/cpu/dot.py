@@ -19,9 +19,9 @@ from llvmlite import ir
 
 from vmc.backends.cpu import casts, matrices
 from vmc.backends.cpu.emitter import Emitter, can_vector, natural
-from vmc.backends.cpu.instructions import Instruction, instruction_for
+from vmc.backends.cpu.instructions import ATOM_COLUMNS, Instruction, instruction_for
 from vmc.backends.cpu.tiles import Buffer, Tensor, Tile, moved_sources
-from vmc.backends.cpu.vectors import Atom, Place, spot
+from vmc.backends.cpu.vectors import Atom, Place, Spot, spot
 from vmc.ir.core import Op
 from vmc.ir.types import DType
 
@@ -29,6 +29,8 @@ NEAREST = casts.Mode("nearest_even", None)
 MOST_ROWS = 16
 FEW_ROWS = 4
 MOST_VECTORS = 4
+LONGEST, LONGEST_GUARDED = 256, 64
+"""Instructions that multiply in the body of a loop, at most; where loads are guarded, which is seldom, fewer."""
 CHAINS = 8
 """Independent sums that hide the latency of a multiply-add."""
 REUSE = 2
@@ -55,7 +57,8 @@ class Product:
 def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
     a, b, c = map(e.tile, op.operands)
     type = op.result.tile
-    instruction = instruction_for(e.machine, a.dtype, b.dtype, type.dtype, b.shape)
+    types = (a.dtype, b.dtype, type.dtype)
+    instruction = instruction_for(e.machine, types, b.shape, op.name == "dot_flushing")
     left, right = (converted(e, tile, instruction.operand(tile.dtype, type.dtype)) for tile in (a, b))
     if not in_memory(left):
         e.settle(left)
@@ -203,7 +206,7 @@ class Nest:
         then what is left over.
         """
         m, n, _ = self.products[0].shape
-        rows = min(most, 1 << (m.bit_length() - 1))
+        rows = power_of_two(min(most, m, self.most_rows()))
         column = 0
         for lanes in self.widths():
             for vectors in descending(self.vectors_beside(rows)):
@@ -220,16 +223,37 @@ class Nest:
             return [lanes]
         return [lanes >> shift for shift in range(lanes.bit_length())]
 
+    @property
+    def sums_in_registers(self) -> int:
+        """Vectors of sums of each product that registers have room for, beside factors and scales."""
+        return max(1, self.e.machine.vector_registers // 2 // len(self.group))
+
+    def most_rows(self) -> int:
+        """The rows of a block of one vector of columns for which there are registers, and whose code is not too long."""
+        instruction = self.products[0].instruction
+        turns = self.step(self.products[0].shape[2]) // instruction.depth
+        longest = LONGEST_GUARDED if self.e.guarded else LONGEST
+        return max(1, min(self.sums_in_registers, longest // (turns * len(self.group) * instruction.length)))
+
     def vectors_beside(self, rows: int) -> int:
         """How many vectors of columns a block of so many rows has."""
-        room = self.e.machine.vector_registers // 2 // (rows * len(self.group))
-        return min(MOST_VECTORS, 1 << max(0, room.bit_length() - 1))
+        return power_of_two(max(1, min(MOST_VECTORS, self.most_rows() // rows)))
 
     def columns(self, low: int, high: int, size: tuple[int, int, int]) -> None:
+        """A range of columns, in strips; those of a storage begin where its blocks do, as far as the code can see."""
         e, (_, lanes, vectors) = self.e, size
-        e.each(e.index(low), e.index(high), lambda column: self.rows(column, size), lanes * vectors)
+        span = lanes * vectors
+        stored = any(product.b.buffer is None and product.b.period > 1 for product in self.products)
+        turn = max(span, ATOM_COLUMNS) if stored else span
 
-    def rows(self, column: ir.Value, size: tuple[int, int, int]) -> None:
+        def strips(column: ir.Value) -> None:
+            base, offset = spot(column)
+            for part in range(0, turn, span):
+                self.rows((base, offset + part), size)
+
+        e.each(e.index(low), e.index(high), strips, turn)
+
+    def rows(self, column: Spot, size: tuple[int, int, int]) -> None:
         """The blocks of rows of a strip of columns, the highest first."""
         e, (most, lanes, vectors) = self.e, size
         end = e.index(self.products[0].shape[0]) if self.wanted is None else self.wanted
@@ -316,7 +340,7 @@ class Block:
     """Rows from `row` on, and `vectors` vectors of `lanes` columns from `column` on."""
 
     row: ir.Value
-    column: ir.Value
+    column: Spot
     rows: int
     lanes: int
     vectors: int
@@ -331,12 +355,17 @@ class Block:
         return base, offset + row
 
     def column_spot(self, vector: int) -> tuple[ir.Value | None, int]:
-        base, offset = spot(self.column)
+        base, offset = self.column
         return base, offset + vector * self.lanes
 
     def place(self, row: int, vector: int) -> Place:
         """Where a part of the block lies in the result."""
         return (self.row_spot(row), self.column_spot(vector))
+
+
+def power_of_two(most: int) -> int:
+    """The largest power of two that is not more."""
+    return 1 << (most.bit_length() - 1)
 
 
 def descending(most: int) -> list[int]:

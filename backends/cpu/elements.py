@@ -19,6 +19,22 @@ I1, I8, I16, I32, I64 = (ir.IntType(width) for width in (1, 8, 16, 32, 64))
 HALF, FLOAT, DOUBLE = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 POINTER = ir.PointerType()
 
+
+class BFloatType(ir.Type):
+    """LLVM's bfloat, which llvmlite has no name for; only instructions for it take it."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BFloatType)
+
+    def __hash__(self) -> int:
+        return hash(BFloatType)
+
+
+BFLOAT = BFloatType()
+
 _NATIVE = {"f16": HALF, "f32": FLOAT, "f64": DOUBLE}
 
 

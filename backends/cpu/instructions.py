@@ -3,6 +3,7 @@
 | depth | a, b -> sums | instruction |
 |---|---|---|
 | 4 | i8, u8 -> i32 | vpdpbusd (AVX512-VNNI, AVX-VNNI), else vpmaddwd twice on halves of the words; usdot on Arm |
+| 2 | bf16, bf16 -> f32 | vdpbf16ps (AVX512-BF16), of `dot_flushing` |
 | 1 | any | multiply-add of the sums' own type |
 
 `depth` rows of b meet `depth` consecutive elements of a row of a, which are one word spread over all lanes.
@@ -16,7 +17,7 @@ from functools import lru_cache
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import DOUBLE, FLOAT, I16, I32, element_type
+from vmc.backends.cpu.elements import BFLOAT, DOUBLE, FLOAT, I16, I32, element_type
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.tiles import Tile
@@ -29,12 +30,15 @@ ATOM_COLUMNS = 16
 
 @dataclass(frozen=True)
 class Instruction:
-    """`combine(e, sums, left, right)` gives new sums. `lanes` are the columns of a vector of sums."""
+    """`combine(e, sums, left, right)` gives new sums, in about `length` instructions. `lanes` are the columns of a vector of
+    sums.
+    """
 
     name: str
     depth: int
     lanes: int
     combine: Combine
+    length: int = 1
 
     def operand(self, source: DType, sums: DType) -> DType:
         """The type that an operand is multiplied in."""
@@ -81,13 +85,29 @@ def memory_at(e: Emitter, tile: Tile, place: Place) -> tuple[ir.Value, object]:
 
 
 @lru_cache(maxsize=256)
-def instruction_for(machine: Machine, a: DType, b: DType, sums: DType, shape: tuple[int, ...]) -> Instruction:
-    """The best instruction for a product with b of a shape [k, n]."""
+def instruction_for(
+    machine: Machine, types: tuple[DType, DType, DType], shape: tuple[int, ...], flushing: bool
+) -> Instruction:
+    """The best instruction for a product of types a, b -> sums with b of a shape [k, n]. `flushing`: denormal numbers
+    may be taken as zeros.
+    """
+    a, b, sums = types
     lanes = machine.vector_bytes // (8 if sums.width == 64 else 4)
     k, n = shape
+    pairs = flushing and "avx512bf16" in machine.features and machine.vector_bytes == 64
+    if pairs and k % 2 == 0 and n % ATOM_COLUMNS == 0:
+        return Instruction("pairs", 2, lanes, float_pairs)
     if (a.name, b.name, sums.name) == ("i8", "u8", "i32") and k % 4 == 0 and n % ATOM_COLUMNS == 0:
-        return Instruction("quads", 4, lanes, quads(machine))
+        combine = quads(machine)
+        return Instruction("quads", 4, lanes, combine, 8 if combine is halves else 1)
     return Instruction("multiply-add", 1, lanes, multiply_add)
+
+
+def float_pairs(e: Emitter, sums: ir.Value, left: ir.Value, right: ir.Value) -> ir.Value:
+    """Sums of two products of bf16 (AVX512-BF16)."""
+    halves = ir.VectorType(BFLOAT, 2 * sums.type.count)
+    name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * sums.type.count}"
+    return e.call(name, sums.type, sums, e.b.bitcast(left, halves), e.b.bitcast(right, halves))
 
 
 def is_float(type: ir.Type) -> bool:

@@ -6,22 +6,42 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I32
+from vmc.backends.cpu.elements import I8, I16
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.vectors import joined, shuffle, splat, undefined
 
+SIGN = 0x80
 LINE = 16
 """Entries that a byte shuffle inside 16 bytes looks up."""
 
 
 def look_up(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
-    """table[code] in every lane. `codes` are bytes below the table's length, a power of two."""
-    count = codes.type.count
+    """table[code] in every lane. `codes` are bytes below the table's length, a power of two.
+
+    Of a table whose halves are the same, or the same but for the top bit (floats with a sign), half is looked up.
+    """
+    count, half = codes.type.count, len(table) // 2
+    flipped = len(table) == 256 and [entry ^ SIGN for entry in table[:half]] == list(table[half:])
+    if flipped or (len(table) > LINE and table[:half] == table[half:]):
+        low = splat(e.b, ir.Constant(I8, half - 1), count)
+        found = look_up(e, table[:half], e.b.and_(codes, low))
+        return e.b.xor(found, e.b.and_(codes, splat(e.b, ir.Constant(I8, SIGN), count))) if flipped else found
     if "avx512vbmi" in e.machine.features and count in (16, 32, 64):
         return permuted(e, table, codes)
-    if e.machine.triple.startswith("x86_64") and "avx2" in e.machine.features:
-        return shuffled(e, table, codes)
-    return one_by_one(e, table, codes)
+    return shuffled(e, table, codes)
+
+
+def can_look_up(e: Emitter) -> bool:
+    """Whether the processor looks up bytes of a whole vector at once; AVX brings vpshufb."""
+    return "avx" in e.machine.features
+
+
+def look_up_words(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
+    """table[code] in every lane, of 16 bits each: its low bytes and its high bytes, side by side."""
+    low, high = (look_up(e, [word >> place & 255 for word in table], codes) for place in (0, 8))
+    count = codes.type.count
+    bytes = shuffle(e.b, low, high, [lane for i in range(count) for lane in (i, count + i)])
+    return e.b.bitcast(bytes, ir.VectorType(I16, count))
 
 
 def constant(table: Sequence[int], count: int) -> ir.Constant:
@@ -30,15 +50,19 @@ def constant(table: Sequence[int], count: int) -> ir.Constant:
 
 
 def permuted(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
-    """By vpermb, which looks up 64 entries; longer tables are halved by the next bit of the code."""
+    """By vpermb, which looks up 64 entries, or vpermi2b, which looks up 128; longer tables are halved."""
     count = codes.type.count
-    if len(table) > 64:
+    if len(table) > 128:
         half = len(table) // 2
         return chosen(e, codes, half, permuted(e, table[:half], codes), permuted(e, table[half:], codes))
     wide = codes
     while wide.type.count < 64:
         wide = joined(e.b, wide, undefined(wide.type))
-    found = e.call("llvm.x86.avx512.permvar.qi.512", wide.type, constant(table, 64), wide)
+    if len(table) == 128:
+        low, high = constant(table[:64], 64), constant(table[64:], 64)
+        found = e.call("llvm.x86.avx512.vpermi2var.qi.512", wide.type, low, wide, high)
+    else:
+        found = e.call("llvm.x86.avx512.permvar.qi.512", wide.type, constant(table, 64), wide)
     return found if count == 64 else shuffle(e.b, found, undefined(found.type), range(count))
 
 
@@ -48,7 +72,7 @@ def shuffled(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
     if len(table) > LINE:
         half = len(table) // 2
         return chosen(e, codes, half, shuffled(e, table[:half], codes), shuffled(e, table[half:], codes))
-    if count > 32:
+    if count > (32 if "avx2" in e.machine.features else 16):
         halves = [shuffle(e.b, codes, undefined(codes.type), range(s, s + count // 2)) for s in (0, count // 2)]
         return joined(e.b, *(shuffled(e, table, half) for half in halves))
     low = e.b.and_(codes, splat(e.b, ir.Constant(I8, len(table) - 1), count))
@@ -63,17 +87,3 @@ def chosen(e: Emitter, codes: ir.Value, bit: int, low: ir.Value, high: ir.Value)
     count = codes.type.count
     masked = e.b.and_(codes, splat(e.b, ir.Constant(I8, bit), count))
     return e.b.select(e.b.icmp_unsigned("!=", masked, splat(e.b, ir.Constant(I8, 0), count)), high, low)
-
-
-def one_by_one(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
-    """By loads, where there is nothing better."""
-    from vmc.backends.cpu.address import constant_table
-    from vmc.backends.cpu.elements import I64, step_to
-
-    memory = constant_table(e, I8, [entry & 255 for entry in table])
-    result: ir.Value = undefined(codes.type)
-    for lane in range(codes.type.count):
-        place = ir.Constant(I32, lane)
-        code = e.b.zext(e.b.extract_element(codes, place), I64)
-        result = e.b.insert_element(result, e.b.load(step_to(e.b, memory, code, I8), typ=I8, align=1), place)
-    return result

@@ -1,6 +1,6 @@
-"""Products by matrix registers (AMX): sums of 16 x 16 from 16 rows of bytes of a and 16 x 4 rows of b at a time.
+"""Products by matrix registers (AMX): sums of 16 x 16 from 16 rows of 64 bytes of a and 64 bytes of 16 columns of b.
 
-The rows of four of b, which vectors multiply, are just what a tile register takes. A strip of b is decoded once into
+The atoms of b that vectors multiply, 4 rows of bytes or 2 of bf16, are just the rows that a tile register takes. A strip of b is decoded once into
 memory and serves all rows of a. Each product of the group has sums for `rows` x `columns` tiles:
 
     products   sums           rows x columns   a, b
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from llvmlite import ir
 
 from vmc.backends.cpu.address import constant_table
-from vmc.backends.cpu.elements import I8, I32, I64
+from vmc.backends.cpu.elements import FLOAT, I8, I32, I64
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.instructions import memory_at
 from vmc.backends.cpu.tiles import Buffer, Tile
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 SIDE = 16
 ROW_BYTES = 64
-DEPTH = 4
-STEPS = (64, 32)
-"""How far along k one tile may reach."""
+WORD = 4
+"""Bytes of an atom in each column."""
+UNITS = {4: ("amx-int8", "tdpbsud", I32), 2: ("amx-bf16", "tdpbf16ps", FLOAT)}
+"""By the depth of an atom: the feature, the instruction, and the type of sums."""
 MOST_PRODUCTS = 3
 
 
@@ -43,12 +44,13 @@ def step_for(nest: Nest) -> int | None:
     """How far along k the tiles of a nest reach; None where vectors are the better or the only way."""
     e, products = nest.e, nest.products
     m, n, k = products[0].shape
-    if "amx-int8" not in e.machine.features or products[0].instruction.depth != DEPTH:
+    depth = products[0].instruction.depth
+    if depth not in UNITS or not {UNITS[depth][0], "amx-tile"} <= e.machine.features:
         return None
     if m % SIDE or n % SIDE or len(products) > MOST_PRODUCTS:
         return None
-    step = next((step for step in STEPS if k % step == 0), None)
-    wanted = step and shapes(step, len(products) == MOST_PRODUCTS)
+    step = next((step for step in (SIDE * depth, SIDE * depth // 2) if k % step == 0), None)
+    wanted = step and shapes(step // depth, len(products) == MOST_PRODUCTS)
     return step if wanted and e.tile_shapes in (None, wanted) else None
 
 
@@ -63,13 +65,17 @@ class Tiles:
     def e(self) -> Emitter:
         return self.nest.e
 
+    @property
+    def depth(self) -> int:
+        return self.nest.products[0].instruction.depth
+
     def run(self) -> None:
-        set_shapes(self.e, shapes(self.step, len(self.nest.products) == MOST_PRODUCTS))
+        set_shapes(self.e, shapes(self.step // self.depth, len(self.nest.products) == MOST_PRODUCTS))
         m, n, k = self.nest.products[0].shape
         strip = 2 * SIDE if n % (2 * SIDE) == 0 else SIDE
         shared = list(dict.fromkeys(product.b for product in self.nest.products))
-        memories = {b: self.e.allocate_raw(I8, 1, k * strip) for b in shared}
-        sums = self.e.allocate_raw(I32, 4, 6 * SIDE * SIDE)
+        memories = {b: self.e.allocate_raw(I8, 1, k // self.depth * WORD * strip) for b in shared}
+        sums = self.e.allocate_raw(UNITS[self.depth][2], 4, 6 * SIDE * SIDE)
         high = 2 * SIDE if m % (2 * SIDE) == 0 and len(self.nest.products) == 1 else SIDE
 
         def columns(column: ir.Value) -> None:
@@ -86,25 +92,25 @@ class Tiles:
     def decode(self, b: Tile, memory: Buffer, column: ir.Value, strip: int) -> None:
         """Writes a strip of b as tiles: k / step of them for each 16 columns, one after the other."""
         e, k = self.e, b.shape[0]
-        stride = max(b.period, DEPTH)
-        turn = stride if k % stride == 0 else DEPTH
+        stride = max(b.period, self.depth)
+        turn = stride if k % stride == 0 else self.depth
 
         def some(inner: ir.Value) -> None:
             base, offset = spot(inner)
             for part in range(strip // SIDE):
-                for row in range(0, turn, DEPTH):
+                for row in range(0, turn, self.depth):
                     at, from_column = (base, offset + row), spot(column)
                     place = (at, (from_column[0], from_column[1] + part * SIDE))
-                    value = e.vector(b, place, Atom(DEPTH, SIDE))
+                    value = e.vector(b, place, Atom(self.depth, SIDE))
                     target = e.element(memory, self.place_in_strip(at, part, k))
                     e.store(memory.scope, value, target, ROW_BYTES)
 
         e.each(e.index(0), e.index(k), some, turn)
 
     def place_in_strip(self, inner: Spot, part: int, k: int) -> ir.Value:
-        """The byte of a strip where the four rows from `inner` on of one 16 columns begin."""
-        e = self.e
-        return e.add(e.mul(e.spot(inner), e.index(SIDE)), e.index(part * k * SIDE))
+        """The byte of a strip where the atom from row `inner` on of one 16 columns begins."""
+        e, bytes = self.e, SIDE * WORD // self.depth
+        return e.add(e.mul(e.spot(inner), e.index(bytes)), e.index(part * k * bytes))
 
     def multiply(self, row: ir.Value, high: int, wide: int, memories: dict[Tile, Buffer], sums: Buffer) -> None:
         """All sums of a block of `high` x `wide` tiles, into memory."""
@@ -128,7 +134,7 @@ class Tiles:
                 return memory_at(e, a, ((base, offset + i * SIDE), spot(inner)))[0]
 
             def right(b: Tile, j: int) -> ir.Value:
-                return e.element(memories[b], e.add(e.mul(inner, e.index(SIDE)), e.index(j * k * SIDE)))
+                return e.element(memories[b], self.place_in_strip(spot(inner), j, k))
 
             for j in range(wide):
                 for number, product in enumerate(products):
@@ -136,7 +142,7 @@ class Tiles:
                     y = hold(registers.right(j), (b, j), partial(right, b, j), e.index(ROW_BYTES))
                     for i in range(high):
                         x = hold(registers.left(i), (a, i), partial(left, a, i), row_stride(e, a))
-                        tile_call(e, "tdpbsud", registers.sum(number, i, j), x, y)
+                        tile_call(e, UNITS[self.depth][1], registers.sum(number, i, j), x, y)
 
         e.each(e.index(0), e.index(k), turn, self.step)
         for number, register in enumerate(registers.sums):
@@ -158,8 +164,9 @@ class Tiles:
                     for number, tile in enumerate(nest.group):
                         first = registers.sum(number, i, j) * SIDE * SIDE
                         where = e.element(sums, e.add(e.mul(inner, e.index(SIDE)), e.index(first)))
-                        found = e.load(sums.scope, where, ir.VectorType(I32, SIDE), ROW_BYTES)
-                        total = e.b.add(found, e.vector(nest.products[number].c, place, atom))
+                        found = e.load(sums.scope, where, ir.VectorType(sums.element, SIDE), ROW_BYTES)
+                        product = nest.products[number]
+                        total = product.instruction.add(e, found, e.vector(product.c, place, atom))
                         e.know(tile, place, atom, total)
                     nest.store(place, atom, e.vector(nest.root, place, atom))
 
@@ -229,13 +236,13 @@ def release(e: Emitter) -> None:
         e.call("llvm.x86.tilerelease", ir.VoidType())
 
 
-def shapes(step: int, single: bool) -> tuple[int, ...]:
+def shapes(atoms: int, single: bool) -> tuple[int, ...]:
     """The operand of LDTILECFG for palette 1 (Intel SDM, volume 2): bytes of a row, and rows, of each register.
 
-    `single`: there is but one register for a, the last but one, and one for b.
+    A tile reaches over so many atoms of b. `single`: there is but one register for a, the last but one, and one for b.
     """
     left, right = ((6,), (7,)) if single else ((4, 5), (6, 7))
-    widths = [step if register in left else ROW_BYTES for register in range(8)]
-    rows = [step // DEPTH if register in right else SIDE for register in range(8)]
+    widths = [atoms * WORD if register in left else ROW_BYTES for register in range(8)]
+    rows = [atoms if register in right else SIDE for register in range(8)]
     words = [byte for width in widths for byte in (width & 255, width >> 8)]
     return (1, *[0] * 15, *words, *[0] * 16, *rows, *[0] * 8)

@@ -12,6 +12,7 @@ from collections import defaultdict
 
 from vmc.ir.core import Op, Region, Value, needed, walk
 from vmc.ir.multiples import Multiples
+from vmc.ir.ops.linear import DOTS
 
 VIEWS = frozenset({"transpose", "reshape", "slice", "flip", "concat", "relayout"})
 """Operations that hand on elements of their operands, each at most once."""
@@ -91,7 +92,7 @@ class Plan:
         over it ends as a carried value of a loop, that chain and its other operands.
         """
         for op in walk(body):
-            if op.name == "dot":
+            if op.name in DOTS:
                 for operand in op.operands[1:]:
                     self._mark(operand)
                 root = self._root(op.result)
@@ -162,7 +163,7 @@ class Plan:
         return 0 < len(uses) <= MOST_DECODED and len(regions) == 1 and all(self._leads_on(*use[:2]) for use in uses)
 
     def _leads_on(self, op: Op, position: int) -> bool:
-        if op.name == "dot":
+        if op.name in DOTS:
             return position == 1
         moves = op.definition.elementwise or (op.name == "take" and position == 1)
         return moves and len(op.results) == 1 and self._feeds_products(op.result)

@@ -1,8 +1,8 @@
 """Operations along one axis: reduce, arg and scan.
 
 With the axis moved out of the way, a tile is lines: `outer` x `extent` x `inner`. Where `inner` is more than one, the
-loop over it is innermost and the steps of neighbouring lines run side by side; else floats are summed with leave to
-reassociate, so that LLVM may keep several partial results.
+loop over it is innermost and the steps of neighbouring lines run side by side; else a line is reduced in vectors where
+it can be had so, and sums of floats with leave to reassociate.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from math import prod
 from llvmlite import ir
 
 from vmc.backends.cpu import arith, casts
-from vmc.backends.cpu.elements import I1, I32, constant
+from vmc.backends.cpu.elements import I1, I32, constant, element_size
 from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.filling import is_liftable
 from vmc.backends.cpu.tiles import Index, Tile
+from vmc.backends.cpu.vectors import Atom, Place, shuffle, splat, spot
 from vmc.ir.core import Op
 from vmc.ir.ops.reduction import identity
 from vmc.ir.types import DType, dtype
 
 STEPS = {"sum": "add", "prod": "mul", "min": "min", "max": "max", "and": "and", "or": "or", "xor": "xor"}
 F32 = dtype("f32")
+CHAINS = 4
+"""Vectors that a row is reduced in side by side."""
 NEAREST = casts.Mode("nearest_even", None)
 
 
@@ -68,10 +72,14 @@ def reduce_contiguous(
     shape = source.shape[:axis] + source.shape[axis + 1 :]
     extent = e.index(source.shape[axis])
 
+    lanes = lanes_along(e, source) if axis == len(source.shape) - 1 else 1
+
     def line(index: Index) -> ir.Value:
         def turn(place: ir.Value, running: Sequence[ir.Value]) -> list[ir.Value]:
             return [step(running[0], e.at(source, (*index[:axis], place, *index[axis:])))]
 
+        if lanes > 1:
+            return reduce_vectors(e, source, tuple(map(spot, index)), lanes, (start, step))
         return e.loop(e.index(0), extent, [start], turn)[0]
 
     if not shape:
@@ -79,6 +87,39 @@ def reduce_contiguous(
     buffer = e.allocate(source.dtype, prod(shape))
     e.nest(e.box(shape), lambda index: e.write(buffer, e.linear(index, shape), line(index)))
     return e.settled_tile(source.dtype, shape, buffer)
+
+
+def lanes_along(e: Emitter, source: Tile) -> int:
+    """The lanes of vectors that a tile's rows are reduced in; 1 where elements are reduced one by one."""
+    lanes = e.vector_bytes // max(4, element_size(source.dtype))
+    return lanes if source.shape[-1] % lanes == 0 and is_liftable(source) else 1
+
+
+def reduce_vectors(
+    e: Emitter,
+    source: Tile,
+    row: Place,
+    lanes: int,
+    reduction: tuple[ir.Value, Callable[[ir.Value, ir.Value], ir.Value]],
+) -> ir.Value:
+    """One row, in several vectors side by side, which are put together at the end."""
+    (start, step), extent, atom = reduction, source.shape[-1], Atom(1, lanes)
+    count = next(count for count in (CHAINS, 2, 1) if extent % (count * lanes) == 0)
+
+    def turn(place: ir.Value, running: Sequence[ir.Value]) -> list[ir.Value]:
+        base, offset = spot(place)
+        parts = (e.vector(source, (*row, (base, offset + i * lanes)), atom) for i in range(count))
+        return [step(one, part) for one, part in zip(running, parts, strict=True)]
+
+    found = e.loop(e.index(0), e.index(extent), [splat(e.b, start, lanes)] * count, turn, count * lanes)
+    while len(found) > 1:
+        found = [step(one, other) for one, other in zip(found[::2], found[1::2], strict=True)]
+    vector = found[0]
+    while lanes > 1:
+        lanes //= 2
+        low, high = (shuffle(e.b, vector, vector, range(first, first + lanes)) for first in (0, lanes))
+        vector = step(low, high)
+    return e.b.extract_element(vector, ir.Constant(I32, 0))
 
 
 def stepper(e: Emitter, kind: str, dtype: DType) -> Callable[[ir.Value, ir.Value], ir.Value]:

@@ -10,9 +10,9 @@ from llvmlite import ir
 from vmc.backends.cpu.address import constant_table
 from vmc.backends.cpu.elements import I32, I64, code_type, constant, element_type, from_code, resize, step_to
 from vmc.backends.cpu.emitter import Emitter, can_flat
-from vmc.backends.cpu.lookup import look_up
+from vmc.backends.cpu.lookup import can_look_up, look_up, look_up_words
 from vmc.backends.cpu.tiles import Index, Lanes, Tile, moved_sources
-from vmc.backends.cpu.vectors import Atom, Place, interleaved, repeated, shifted, shuffle, splat, undefined
+from vmc.backends.cpu.vectors import ROWS, Atom, Place, interleaved, repeated, rows_of, shifted, shuffle, splat, undefined
 from vmc.ir.core import Op, Table, TileType
 from vmc.ir.types import DType
 
@@ -218,23 +218,39 @@ def lower_take(e: Emitter, op: Op) -> tuple[Tile]:
 
     tile = Tile(source.dtype, op.result.tile.shape, at)
     tile.sources = {**moved_sources(source), **moved_sources(index)}
-    table = byte_table(e, op)
-    if table is not None and index.dtype.name == f"u{len(table).bit_length() - 1}":
-        tile.lanes = lambda place, atom: look_up(e, table, e.vector(index, place, atom))
-        tile.inputs, tile.period = (index,), index.period
+    table = constant_entries(e, op)
+    if table is not None and can_look_up(e) and index.dtype.name == f"u{len(table).bit_length() - 1}":
+        tile.lanes, tile.inputs, tile.period = take_lanes(e, tile, index, table), (index,), index.period
     return (tile,)
 
 
-def byte_table(e: Emitter, op: Op) -> list[int] | None:
-    """The bytes of a constant table of one axis that an operation looks up; None of others."""
+def constant_entries(e: Emitter, op: Op) -> list[int] | None:
+    """The codes of a constant table of one axis, of 8 or 16 bits, that an operation looks up; None of others."""
     definer = e.plan.definer.get(op.operands[0])
     if definer is None or definer.name != "table":
         return None
     table = definer.attrs["table"]
     assert isinstance(table, Table)
-    if len(table.shape) != 1 or table.dtype.width != 8:
+    if len(table.shape) != 1 or table.dtype.width not in (8, 16):
         return None
     return [int(code) for code in table.array()]
+
+
+def take_lanes(e: Emitter, tile: Tile, index: Tile, table: list[int]) -> Lanes:
+    """The recipe for atoms of a table that is looked up: of whole atoms as the codes are decoded in, where rows of one
+    are asked for.
+    """
+    find = look_up if tile.dtype.width == 8 else look_up_words
+
+    def lanes(place: Place, atom: Atom) -> ir.Value:
+        whole = Atom(ROWS, atom.columns)
+        if index.period == 1 or atom == whole:
+            return from_code(e.b, tile.dtype, find(e, table, e.vector(index, place, atom)))
+        row = place[-2][1]
+        vector = e.vector(tile, shifted(place, -2, -(row % ROWS)), whole)
+        return rows_of(e.b, vector, ROWS, range(row % ROWS, row % ROWS + atom.rows))
+
+    return lanes
 
 
 def clamped_place(e: Emitter, dtype: DType, element: ir.Value, last: ir.Value) -> ir.Value:

@@ -15,6 +15,9 @@ from llvmlite import ir
 
 from vmc.backends.cpu.elements import I32
 
+ROWS = 4
+"""The rows of the atoms that codes are decoded in."""
+
 Spot = tuple[ir.Value | None, int]
 Place = tuple[Spot, ...]
 
@@ -111,3 +114,17 @@ def row_of(b: ir.IRBuilder, atom: ir.Value, rows: int, row: int) -> ir.Value:
             words = b.lshr(words, splat(b, ir.Constant(I32, row * element.width), count))
         return b.trunc(words, ir.VectorType(element, count) if count > 1 else element)
     return shuffle(b, atom, undefined(atom.type), [j * rows + row for j in range(count)])
+
+
+def rows_of(b: ir.IRBuilder, atom: ir.Value, rows: int, wanted: range) -> ir.Value:
+    """The atom of some of the rows of an atom, which move as words where they lie so."""
+    if len(wanted) == 1:
+        return row_of(b, atom, rows, wanted[0])
+    columns = atom.type.count // rows
+    width, parts = len(wanted) * atom.type.element.width, rows // len(wanted)
+    if rows % len(wanted) or wanted[0] % len(wanted) or width > 32:
+        return shuffle(b, atom, undefined(atom.type), [j * rows + i for j in range(columns) for i in wanted])
+    words = b.bitcast(atom, ir.VectorType(ir.IntType(width), columns * parts))
+    part = wanted[0] // len(wanted)
+    taken = shuffle(b, words, undefined(words.type), [j * parts + part for j in range(columns)])
+    return b.bitcast(taken, ir.VectorType(atom.type.element, columns * len(wanted)))

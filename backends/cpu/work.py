@@ -14,6 +14,7 @@ from vmc.backends.cpu.elements import I64, element_size
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.regions import trip_count
 from vmc.ir.core import Op, Region, TileType, Value, walk
+from vmc.ir.ops.linear import DOTS
 from vmc.ir.passes.effects import is_total
 
 WORD = 4  # bytes of an element whose operation counts as one: a vector has more elements of fewer bytes
@@ -56,7 +57,7 @@ def emit_work(e: Emitter, region: Region) -> ir.Value:
 
 def cost(e: Emitter, op: Op) -> ir.Value:
     """Element operations of one execution of an operation: operations on 32-bit elements take that long."""
-    if op.name == "dot":
+    if op.name in DOTS:
         a, b = op.operands[0].tile, op.operands[1].tile
         return e.index(a.size * b.shape[1] * element_size(a.dtype) // (WORD * MULTIPLIED))
     inner: ir.Value = e.index(0)

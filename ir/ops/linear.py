@@ -1,6 +1,7 @@
 """The matrix product of two tiles.
 
     dot(a[M, K], b[K, N], c[M, N]) -> c + a @ b
+    dot_flushing(a, b, c)                           the same, of bf16, without denormal numbers
 
 Integers: exact modulo 2^b of the accumulator. Floats: products and sums in any order and association, so that
 |result - exact| <= (K + 2) u (|c| + |a| @ |b|) with u the unit roundoff of c's dtype (f32 or f64).
@@ -59,4 +60,22 @@ def matmul(a: Array, b: Array, accumulator: DType) -> Array:
     return np.asarray(np.matmul(a.astype(kind), b.astype(kind)))
 
 
-DEFINITIONS: tuple[OpDef, ...] = (Dot(),)
+class FlushingDot(Dot):
+    """c + a @ b of bf16 in f32, where factors and sums below the normal range may be taken as 0.
+
+    What matrix units for bf16 do. Passes make it where they know that nothing is lost, or in `fast` kernels.
+    """
+
+    name = "dot_flushing"
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        results = super().infer(types, attrs)
+        both = all(tile(type).dtype == dtype("bf16") for type in types[:2])
+        require(both, "dot_flushing takes factors of bf16")
+        return results
+
+
+DOTS = frozenset({"dot", "dot_flushing"})
+"""The names of matrix products."""
+
+DEFINITIONS: tuple[OpDef, ...] = (Dot(), FlushingDot())

@@ -11,11 +11,13 @@ from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
+from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
 from vmc.ir.passes.integers import integers
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
+from vmc.ir.passes.prefetch import prefetch
 from vmc.ir.passes.relayout import relayout
 from vmc.ir.passes.unroll import unroll
 
@@ -29,32 +31,42 @@ __all__ = [
     "expand",
     "expansion",
     "fold",
+    "halves",
     "hoist",
     "integers",
     "licm",
     "narrow",
     "pipeline",
+    "prefetch",
     "relayout",
     "run",
     "unroll",
 ]
 
-EVERY_PASS = (canonicalize, fold, cse, dce, licm, hoist, unroll, narrow, integers, relayout(), bounds, expand)
+EVERY_PASS = (canonicalize, fold, cse, dce, licm, hoist, prefetch, unroll, narrow, integers, halves, relayout(), bounds, expand)
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""
 
 
-def pipeline(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
+MULTIPLIES_BF16 = frozenset({"avx512bf16", "amx-bf16"})
+"""Features of processors that multiply bf16 faster than f32."""
+
+
+def pipeline(
+    target: str, dense: frozenset[str] = frozenset(), features: frozenset[str] = frozenset()
+) -> tuple[Pass, ...]:
     """The passes that prepare a module for a target (`interp`, `cpu`, `cuda:sm_90a`, ...), in order.
 
-    `dense` names the parameters whose order in memory no pass may choose, since their callers have them as declared.
+    `dense` names the parameters whose order in memory no pass may choose, since their callers have them as declared;
+    `features` are those of the processor that instructions are chosen by. Orders in memory do not depend on them.
 
     The reference VM executes modules as they are. The composite operations are expanded in the middle, so that what
     their expansions share is merged and what does not change leaves the loops.
     """
     if target == "interp":
         return ()
-    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, integers)
-    late = (expand, canonicalize, cse, licm, cse, hoist, cse, bounds, dce, relayout(dense))
+    select = (halving(whole_tiles=True), integers, halves) if features & MULTIPLIES_BF16 else (integers,)
+    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)
+    late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
     return early + late

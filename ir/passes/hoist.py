@@ -114,9 +114,9 @@ class Kept:
         return TensorType(tile.dtype, shape, Access.IN, Space.SHARED)
 
     @property
-    def bytes(self) -> Dim:
-        size = -(-self.value.tile.size * self.value.tile.dtype.width // 8)
-        return size if self.turns is None else binary("*", self.turns.count, size)
+    def bytes(self) -> int:
+        """The memory of one iteration's tile."""
+        return -(-self.value.tile.size * self.value.tile.dtype.width // 8)
 
     def load(self, build: Builder, tensor: Value, index: Value | None) -> Value:
         """The tile of an iteration, whose index this is."""
@@ -248,13 +248,12 @@ def replaced(ops: Sequence[Op], values: dict[Value, Value]) -> Sequence[Op]:
 
 def note(once: Op, kept: Sequence[Kept], span: Span) -> Note:
     """What moved, and the memory that it takes."""
-    total: Dim = 0
-    for place in kept:
-        total = binary("+", total, place.bytes)
+    turns, bytes = kept[0].turns, sum(place.bytes for place in kept)
+    total = bytes if turns is None else binary("*", turns.count, bytes)
     tiles = ", ".join(f"{place.value.type} {place.value.name}".rstrip() for place in kept)
     keys = ", ".join(key.name or "an index" for key in once.operands)
     often = f"once for each {keys}" if keys else "once in a launch"
-    each = " of each iteration" if kept[0].turns is not None else ""
+    each = " of each iteration" if turns is not None else ""
     return Note("hoist", f"a thread computes {often} and keeps for its next blocks: {tiles}{each}; {total} bytes", span)
 
 

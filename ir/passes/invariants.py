@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vmc.ir.core import Op, TensorType, TileType, Value, needed, walk
+from vmc.ir.ops.linear import DOTS
 from vmc.ir.passes.effects import reads_constant_memory, size
 
 STRUCTURE = frozenset({"for", "while", "if", "yield"})
 """Operations that have no effect of their own."""
 
-HEAVY = STRUCTURE | {"reduce", "arg", "scan", "sort", "dot", "div", "sqrt", "floordiv", "mod"}
+HEAVY = STRUCTURE | DOTS | {"reduce", "arg", "scan", "sort", "div", "sqrt", "floordiv", "mod"}
 """Operations on tiles that are worth keeping the results of."""
 
 MOVING = frozenset({"broadcast", "reshape", "transpose", "slice", "flip"})
@@ -42,6 +43,7 @@ class Invariants:
         self.made: dict[Value, Op] = {}
         self.rest: list[Op] = []
         self.needs = {op: needed(op) for op in ops}
+        self.factors = {op.operands[0] for op in ops if op.name in DOTS}
         for op in ops:
             if is_repeatable(op) and self.needs[op] <= self.fixed:
                 self.fixed.update(op.results)
@@ -57,9 +59,12 @@ class Invariants:
         return [value for value in self.made if value in found]
 
     def cut(self, value: Value) -> Value:
-        """The tile of fewest bits that the value is made from by moves and few light operations; the last such one."""
+        """The tile of fewest bits that the value is made from by moves and few light operations; the last such one.
+
+        The first factor of a product is kept as it is, since it is read from memory again and again.
+        """
         best, repeated = value, 0
-        while value in self.made:
+        while value in self.made and value not in self.factors:
             op = self.made[value]
             repeated += is_light(op) and op.name != "cast"
             sources = [operand for operand in op.operands if not self.is_at_hand(operand)]
@@ -85,7 +90,9 @@ class Invariants:
         return all(op.name in ALWAYS_AT_HAND or not works_on_tiles(op) for op in self.behind([value]))
 
     def is_worth_keeping(self, value: Value) -> bool:
-        """Whether a value costs more to make than to load."""
+        """Whether a value costs more to make than to load, or is a product's first factor that must be made at all."""
+        if value in self.factors and not all(map(is_in_place, self.behind([value]))):
+            return True
         ops = [op for op in self.behind([value]) if works_on_tiles(op)]
         loaded = sum(bits(op.result) for outer in ops for op in within(outer) if op.definition.reads_memory)
         small = not loaded or bits(value) <= GROWTH * loaded
@@ -113,6 +120,11 @@ def within(op: Op) -> Iterable[Op]:
 def works_on_tiles(op: Op) -> bool:
     """Whether an operation has to do with more than scalars."""
     return bool(op.regions) or any(size(value) > 1 for value in (*op.operands, *op.results))
+
+
+def is_in_place(op: Op) -> bool:
+    """Whether an operation gives what can be read in memory as it lies: a slice inside its tensor, or a scalar."""
+    return not works_on_tiles(op) or (op.name == "load" and all(op.attrs["inbounds"]))
 
 
 def is_heavy(op: Op) -> bool:

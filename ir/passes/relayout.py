@@ -18,6 +18,7 @@ from math import gcd
 from vmc.ir.core import Access, Kernel, Module, Note, Op, Region, Space, Storage, TensorType, Value, walk
 from vmc.ir.layout import BIT, Digit, Layout, Plane
 from vmc.ir.multiples import Multiples
+from vmc.ir.ops.linear import DOTS
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import each_kernel
 
@@ -179,7 +180,7 @@ def only_feeds_dots(value: Value, users: dict[Value, list[Op]]) -> bool:
 
 
 def leads_to_dot(op: Op, value: Value, users: dict[Value, list[Op]]) -> bool:
-    if op.name == "dot":
+    if op.name in DOTS:
         return op.operands[1] is value and value not in (op.operands[0], op.operands[2])
     moves = op.definition.elementwise or (op.name == "take" and op.operands[1] is value)
     return moves and len(op.results) == 1 and only_feeds_dots(op.result, users)

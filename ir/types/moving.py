@@ -101,11 +101,12 @@ def carried(rows: Bytes, move: Move) -> Bytes:
     """What a move brings to its targets, in order."""
     sources = move.sources
     part = rows[:, sources] if isinstance(sources, slice) else rows.take(sources, axis=1)
-    part = part & np.uint8(move.mask)
+    part = np.bitwise_and(part, np.uint8(move.mask), order="C")
+    words = part.reshape(-1).view(np.uint64) if part.size % 8 == 0 else part  # no bit leaves its byte
     if move.shift > 0:
-        part <<= np.uint8(move.shift)
+        np.left_shift(words, words.dtype.type(move.shift), out=words)
     elif move.shift < 0:
-        part >>= np.uint8(-move.shift)
+        np.right_shift(words, words.dtype.type(-move.shift), out=words)
     return part
 
 

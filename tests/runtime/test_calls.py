@@ -12,6 +12,8 @@ import torch
 import vmc
 from tests.runtime import programs
 from vmc.ir.types import ALL_DTYPES, ALL_SMALL, DType
+from vmc.runtime import kernel as runtime_kernel
+from vmc.runtime import operands
 
 TARGETS = ("cpu", "interp")
 NUMPY = ("u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f16", "f32", "f64")
@@ -246,6 +248,45 @@ def test_later_calls_see_new_addresses_and_shapes() -> None:
         x, y = np.random.default_rng(count).random(count, np.float32), np.zeros(count, np.float32)
         kernel(x, y)
         np.testing.assert_array_equal(x, y)
+
+
+def test_later_calls_see_what_has_changed_in_an_array() -> None:
+    kernel = vmc.compile(programs.COPY, T="f32")
+    x, y = np.arange(6, dtype=np.float32), np.zeros(6, np.float32)
+    kernel(x, y)
+    y.setflags(write=False)
+    with pytest.raises(vmc.ArgumentError, match="read-only"):
+        kernel(x, y)
+    y.setflags(write=True)
+    x.resize(4, refcheck=False)
+    with pytest.raises(vmc.ArgumentError, match="`N`"):
+        kernel(x, y)
+    x.resize(6, refcheck=False)
+    x[:], y[:] = 3, 0
+    kernel(x, y)
+    np.testing.assert_array_equal(y, 3)
+
+
+def test_where_the_header_of_an_array_cannot_be_read_numpy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert operands.header_at is not None
+    for module in (operands, runtime_kernel):
+        monkeypatch.setattr(module, "header_at", None)
+    kernel = vmc.compile(programs.COPY, T="u3")
+    for _ in range(2):
+        x, y = kernel.pack("x", np.arange(8, dtype=np.uint8)), kernel.pack("y", np.zeros(8, np.uint8))
+        kernel(x, y)
+        np.testing.assert_array_equal(np.asarray(y), np.asarray(x))
+    kernel = vmc.compile(programs.COPY, T="f32")
+    for _ in range(2):
+        a, b = np.arange(6, dtype=np.float32), np.zeros(6, np.float32)
+        kernel(a, b)
+        np.testing.assert_array_equal(a, b)
+
+
+def test_packed_arrays_that_remember_the_same_are_of_one_kind() -> None:
+    one, same, other = (vmc.pack(np.zeros(count, np.uint8), "u3") for count in (8, 8, 7))
+    assert one.kind is same.kind is one.copy().kind
+    assert other.kind is not one.kind and one[:2].kind is None
 
 
 def test_arrays_of_either_library_and_a_file_mapping_mix(tmp_path: Any) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vmc.runtime.kernel import Kernel
 
 Array = npt.NDArray[Any]
-FREE_ORDER = frozenset({"dot", "reduce", "atomic"})
+FREE_ORDER = frozenset({"dot", "dot_flushing", "reduce", "atomic"})
 STRICT = 64.0
 """Units in the last place, of f32 or the result's own type, that reordered sums may be apart."""
 

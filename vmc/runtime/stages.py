@@ -34,11 +34,11 @@ class UnknownStageError(ValueError):
 
 def named_passes(target: str) -> list[tuple[str, Pass]]:
     """The target's passes with names that tell repeated ones apart."""
-    from vmc.ir.passes import pipeline
+    from vmc.runtime.targets import passes_for
 
     seen: Counter[str] = Counter()
     named = []
-    for step in pipeline(target.partition(":")[0]):
+    for step in passes_for(target):
         seen[step.name] += 1
         named.append((step.name if seen[step.name] == 1 else f"{step.name}.{seen[step.name]}", step))
     return named

@@ -23,6 +23,7 @@ from vmc.runtime.errors import ExecutionError, TargetError
 if TYPE_CHECKING:
     from vmc.backends.cpu import Executable, Generated, Options
     from vmc.backends.cpu.levels import Level
+    from vmc.ir.passes import Pass
     from vmc.runtime.cache import DiskCache
 
 TARGETS = ("cpu", "interp")
@@ -200,25 +201,42 @@ def forced_level(levels: tuple[str, ...]) -> str | None:
     return name
 
 
-def lowered(kernel: Kernel, dense: frozenset[str] = frozenset()) -> Kernel:
-    """The kernel after the passes for the CPU, with the tensors `dense` as declared."""
-    from vmc.ir.passes import pipeline, run
+def passes_for(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
+    """The passes for a target, with the tensors `dense` as declared. Raises TargetError."""
+    from vmc.ir.passes import pipeline
 
-    return run(Module((kernel,)), pipeline("cpu", dense)).kernels[0]
+    return pipeline("interp") if target == "interp" else native_passes(options_of(target), dense)
+
+
+def native_passes(options: Options, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
+    """The passes for a processor, with the tensors `dense` as declared."""
+    from vmc.backends.cpu.target import machine
+    from vmc.ir.passes import pipeline
+
+    return pipeline("cpu", dense, machine(options).features)
+
+
+def lowered(kernel: Kernel, options: Options | None = None, dense: frozenset[str] = frozenset()) -> Kernel:
+    """The kernel after the passes for the CPU, the host unless options say otherwise; the tensors `dense` as declared."""
+    from vmc.backends.cpu import Options
+    from vmc.ir.passes import run
+
+    return run(Module((kernel,)), native_passes(options or Options(), dense)).kernels[0]
 
 
 def native(kernel: Kernel, options: Options, dense: frozenset[str] = frozenset()) -> Executable:
     """Freshly compiled code. Raises TargetError for a program that the CPU cannot run."""
     from vmc.backends import cpu
 
-    return cpu.compile(lowered(kernel, dense), options)
+    return cpu.compile(lowered(kernel, options, dense), options)
 
 
 def generated(kernel: Kernel, target: str) -> Generated:
     """Code for `cpu` or `cpu:NAME` to be read. Raises TargetError for a program that the CPU cannot run."""
     from vmc.backends import cpu
 
-    return cpu.generated(lowered(kernel), options_of(target))
+    options = options_of(target)
+    return cpu.generated(lowered(kernel, options), options)
 
 
 _loaded: dict[str, Executable] = {}

@@ -21,7 +21,6 @@ from vmc.backends.cpu.assembly.loops import Loop, dominators, loops, order
 from vmc.backends.cpu.assembly.pointers import ARENA, ARGUMENTS, CONSTANT, STACK, Abi, Flow, Touch, follow
 from vmc.backends.cpu.assembly.text import Function, Instruction, constants, parse
 from vmc.backends.cpu.assembly.x86 import Kind
-from vmc.backends.cpu.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ class LoopReport:
 
     A *turn* is the way through the body that adds up most products, with the fewest instructions where several do;
     `multiply_adds` are its products, None where instructions do not tell. `most_products` is the most that one
-    instruction adds. `vector_bits`: the widest register. `memories` are the tensors by name, `arena` and `stack`, and "?"
-    for addresses that were not followed.
+    instruction adds. `vector_bits`: the widest register. `memories` are the tensors by name, `arena` and `stack`, and
+    "?" for addresses that were not followed.
     """
 
     function: str
@@ -75,18 +74,18 @@ class CodeReport:
     memories: Mapping[str, Access]
 
 
-def abi(signature: Signature) -> Abi:
-    """Where the function of a kernel that executes blocks finds tensors and scratch memory."""
-    return Abi(f"{signature.entry}.chunk", {"rdi": ARGUMENTS, "rsi": ARENA}, signature.tensors)
-
-
-def report(text: str, signature: Signature) -> CodeReport:
-    """The report on a kernel's assembly."""
+def report(text: str, entry: str, tensors: Sequence[str]) -> CodeReport:
+    """The report on a kernel's assembly. `entry` is the signature's, and `tensors` are the names there, in order."""
     functions = parse(text)
-    flows, tiles = follow(functions, abi(signature)), configured_tiles(functions, constants(text))
+    flows, tiles = follow(functions, abi(entry, tensors)), configured_tiles(functions, constants(text))
     found = [loop_report(flow, loop, tiles) for flow in flows.values() for loop in loops(flow.function)]
     touches = [touch for flow in flows.values() for touch in flow.touches]
     return CodeReport(tuple(found), {name: access(group) for name, group in by_memory(touches).items()})
+
+
+def abi(entry: str, tensors: Sequence[str]) -> Abi:
+    """Where the function of a kernel that executes blocks finds tensors and scratch memory."""
+    return Abi(f"{entry}.chunk", {"rdi": ARGUMENTS, "rsi": ARENA}, tensors)
 
 
 def configured_tiles(functions: Sequence[Function], data: Mapping[str, bytes]) -> tuple[x86.TileShape, ...]:
