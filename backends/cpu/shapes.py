@@ -252,6 +252,8 @@ def take_lanes(e: Emitter, tile: Tile, index: Tile, table: list[int]) -> Lanes:
     find = look_up if tile.dtype.width == 8 else look_up_words
 
     def lanes(place: Place, atom: Atom) -> ir.Value:
+        if atom.size == 1:
+            return e.at(tile, tuple(map(e.spot, place)))
         whole = Atom(ROWS, atom.columns)
         if index.period == 1 or atom == whole:
             return from_code(e.b, tile.dtype, find(e, table, e.vector(index, place, atom)))

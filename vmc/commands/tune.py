@@ -102,11 +102,12 @@ def run(args: argparse.Namespace) -> int:
     """Tunes every case, and writes each when it is done. Returns 0; raises Failure."""
     given = unique(args.given, "--param")
     program = program_of(args.program)
+    machine = machine_of(args.target)
     path = table_path(args.output)
     kernels: dict[str, Kernel] = {}
     found = []
     for case in cases(args):
-        result = tune(case, program, given, kernels)
+        result = tune(case, program, machine, given, kernels)
         keep(path, result.entry)
         found.append(result)
         if not args.json:
@@ -116,6 +117,17 @@ def run(args: argparse.Namespace) -> int:
     elif path is not None:
         print(f"-> {path}")
     return 0
+
+
+def machine_of(target: str) -> str:
+    """What a table calls the target's processor. Raises Failure."""
+    from vmc.runtime.errors import TargetError
+    from vmc.tuning.keys import machine_key
+
+    try:
+        return machine_key(target)
+    except TargetError as error:
+        raise fail(error.code, error.message) from None
 
 
 def program_of(text: str) -> Program:
@@ -140,7 +152,11 @@ def program_of(text: str) -> Program:
 
 
 def tune(
-    case: argparse.Namespace, program: Program, given: Mapping[str, Sequence[Any]], kernels: dict[str, Kernel]
+    case: argparse.Namespace,
+    program: Program,
+    machine: str,
+    given: Mapping[str, Sequence[Any]],
+    kernels: dict[str, Kernel],
 ) -> Result:
     """Searches for the parameters of one case. `kernels` keeps what is compiled for the next cases. Raises Failure."""
     start = time.monotonic()
@@ -154,7 +170,7 @@ def tune(
     variants = [base, *agreeing(case, tried, base, arguments, kernels, left_out, late)]
     lanes = [arguments.lane(variant.kernel, not case.hot) for variant in variants]
     runners = race(lanes, Plan(), clock(start + case.budget))
-    entry = entry_of(case, program, statics, arguments.symbols, tried, variants, runners)
+    entry = entry_of(case, program, machine, statics, arguments.symbols, tried, variants, runners)
     return Result(entry, [variant.parameters for variant in variants], runners, left_out)
 
 
@@ -253,6 +269,7 @@ def agrees(base: Kernel, expected: Mapping[str, Any], kernel: Kernel, arguments:
 def entry_of(
     case: argparse.Namespace,
     program: Program,
+    machine: str,
     statics: Mapping[str, str],
     symbols: Mapping[str, int],
     tried: Space,
@@ -263,11 +280,11 @@ def entry_of(
     import llvmlite.binding as llvm
 
     from vmc.backends.cpu import num_threads
-    from vmc.tuning.keys import kernel_key, machine_key
+    from vmc.tuning.keys import kernel_key
 
     best = winner(runners)
     return Entry(
-        machine=machine_key(case.target),
+        machine=machine,
         threads=num_threads(),
         kernel=program.name,
         hash=kernel_key(program.source, program.file, program.name),
