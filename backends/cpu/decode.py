@@ -19,6 +19,10 @@ from vmc.backends.cpu.vectors import ROWS, Atom, Place, rows_of, splat
 from vmc.ir.core import Storage
 
 
+COLUMNS = 16
+"""The most columns of an atom, which narrower ones divide."""
+
+
 @dataclass(frozen=True)
 class Field:
     """Bits `low` to `low + bits` of each code lie from bit `shift` of a byte on; the first one's byte is `byte`."""
@@ -51,8 +55,8 @@ def atom_fields(storage: Storage, width: int, row: int) -> tuple[Field, ...] | N
 
 
 def is_decodable(storage: Storage, width: int) -> bool:
-    """Whether every atom of a block has fields."""
-    if len(storage.block) != 2 or storage.block[0] % ROWS or storage.block[1] < ROWS or storage.pitch % 8:
+    """Whether every atom of a block has fields, and no vector of columns reaches into another block."""
+    if len(storage.block) != 2 or storage.block[0] % ROWS or storage.block[1] % COLUMNS or storage.pitch % 8:
         return False
     rows = range(0, storage.block[0], ROWS)
     return width <= 8 and all(atom_fields(storage, width, row) is not None for row in rows)
