@@ -18,6 +18,7 @@ from vmc.backends.cpu.tiles import Tensor
 from vmc.backends.cpu.vectors import ROWS, Atom, Place, rows_of, splat
 from vmc.ir.core import Storage
 
+
 @dataclass(frozen=True)
 class Field:
     """Bits `low` to `low + bits` of each code lie from bit `shift` of a byte on; the first one's byte is `byte`."""
@@ -71,7 +72,7 @@ def bit_matrix(field: Field, count: int) -> ir.Constant:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """A slice of whole blocks of a decodable storage: the numbers of its first blocks, and of those in each dimension."""
+    """A slice of whole blocks of a decodable storage: numbers of its first blocks, and how many by dimension."""
 
     tensor: Tensor
     starts: tuple[ir.Value, ir.Value]
@@ -96,7 +97,7 @@ class Blocks:
         fields = atom_fields(storage, dtype.width, row % storage.block[0])
         assert fields is not None
         inner: ir.Value = e.index(column % storage.block[1] * ROWS)
-        if columns is not None and atom.columns < storage.block[1]:  # a loop may step by less than a block
+        if columns is not None and atom.columns < storage.block[1]:
             columns, column = e.spot((columns, column)), 0
             inner = e.mul(e.divmod(columns, storage.block[1])[1], e.index(ROWS))
         block = (self.number(e, (rows, row), 0), self.number(e, (columns, column), 1))
@@ -156,9 +157,9 @@ class Blocks:
 
 
 def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
-    """The bits of a field in each of the bytes, moved to where the code has them: by a matrix of bits where there is such
-    an instruction, else by shifts of two bytes at a time, since vector units have none of single bytes, and a mask that
-    takes off what comes in from the neighbour.
+    """The bits of a field in each of the bytes, moved to where the code has them: by a matrix of bits where there is
+    such an instruction, else by shifts of two bytes at a time, since vector units have none of single bytes, and a mask
+    that takes off what comes in from the neighbour.
     """
     if field.bits == 8:
         return bytes
@@ -172,4 +173,3 @@ def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
         words = e.b.lshr(words, amount) if distance > 0 else e.b.shl(words, amount)
         bytes = e.b.bitcast(words, bytes.type)
     return e.b.and_(bytes, splat(e.b, ir.Constant(I8, ((1 << field.bits) - 1) << field.low), count))
-

@@ -2,9 +2,10 @@
 
     c[m, n] + sum over k of a[m, k] * b[k, n]
 
-`lower_dot` computes nothing: its tile is a `Product`, and when elements are wanted, by a buffer of its own or by a chain
-of elementwise operations over one or several products (the scaling of an accumulator), `drive` runs the loops. Per block
-of rows and vectors of columns the sums stay in registers along k; then the chain is evaluated on them, and stored.
+`lower_dot` computes nothing: its tile is a `Product`, and when elements are wanted, by a buffer of its own or by a
+chain of elementwise operations over one or several products (the scaling of an accumulator), `drive` runs the loops.
+Per block of rows and vectors of columns the sums stay in registers along k; then the chain is evaluated on them, and
+stored.
 
 What one step along k does is an `Instruction` (`instructions`): `depth` rows of b at once, decoded as an atom of that
 many rows, times the same elements of a row of a, which are one word of memory spread over all lanes.
@@ -232,7 +233,7 @@ class Nest:
         return max(1, self.e.machine.vector_registers // 2 // len(self.group))
 
     def most_rows(self) -> int:
-        """The rows of a block of one vector of columns for which there are registers, and whose code is not too long."""
+        """The rows of a block of one vector of columns that registers have room for, and whose code is not too long."""
         instruction = self.products[0].instruction
         turns = self.step(self.products[0].shape[2]) // instruction.depth
         longest = LONGEST_GUARDED if self.e.guarded else LONGEST
@@ -374,4 +375,3 @@ def power_of_two(most: int) -> int:
 def descending(most: int) -> list[int]:
     """Powers of two from one down to 1."""
     return [most >> shift for shift in range(most.bit_length())]
-

@@ -78,7 +78,9 @@ class Executable:
         self._packers = [packer(name) for _, name in signature.scalars]
         self._print = PRINT(self._show) if any(site.shown or site.text for site in signature.sites) else None
         self._printer = ctypes.cast(self._print, ctypes.c_void_p).value or 0 if self._print is not None else 0
-        form = struct.Struct(f"={len(signature.tensors) + len(signature.scalars)}Q{len(signature.symbols)}qQ")
+        self._counts = len(signature.tensors), len(signature.scalars), len(signature.symbols)
+        self._serial = signature.serial
+        form = struct.Struct(f"={self._counts[0] + self._counts[1]}Q{self._counts[2]}qQ")
         self._words, self._pack = form.size // 8, form.pack_into
         self._launch = scheduler().launch
         self._records: list[Record] = []
@@ -122,17 +124,12 @@ class Executable:
         Raises ValueError for wrong counts, KeyError for a missing symbol, ExecutionError for an error of the program,
         MemoryError for scratch memory that there is not.
         """
-        signature = self.signature
-        if len(pointers) != len(signature.tensors) or len(scalars) != len(signature.scalars):
-            wanted = f"{len(signature.tensors)} tensors and {len(signature.scalars)} scalars"
-            raise ValueError(f"this kernel takes {wanted}, not {len(pointers)} and {len(scalars)}")
-        if type(symbols) is not tuple:
-            assert isinstance(symbols, Mapping)
-            symbols = tuple([symbols[name] for name in signature.symbols])
-        elif len(symbols) != len(signature.symbols):
-            raise ValueError(f"this kernel has the symbols {', '.join(signature.symbols)}, not {len(symbols)}")
+        if not isinstance(symbols, tuple):
+            symbols = tuple([symbols[name] for name in self.signature.symbols])
+        if (len(pointers), len(scalars), len(symbols)) != self._counts:
+            raise self._wrong_counts(pointers, scalars, symbols)
         codes = [pack(value) for pack, value in zip(self._packers, scalars, strict=True)] if scalars else ()
-        limit = 1 if signature.serial else at_most(max_threads or threads.num_threads())
+        limit = 1 if self._serial else at_most(max_threads or threads.num_threads())
         record = self._take_record(limit)
         try:
             self._pack(record.arguments, 0, *pointers, *codes, *symbols, self._printer)
@@ -143,6 +140,14 @@ class Executable:
         if outcome:
             site = self.signature.sites[-outcome - 1]
             raise ExecutionError(site.text, site.span)
+
+    def _wrong_counts(self, *given: Sequence[Any]) -> ValueError:
+        """The error for other numbers of tensors, scalars or symbols than the kernel has."""
+        wanted, got = (
+            f"{tensors} tensors, {scalars} scalars and {symbols} symbols"
+            for tensors, scalars, symbols in (self._counts, tuple(map(len, given)))
+        )
+        return ValueError(f"this kernel takes {wanted}, not {got}")
 
     def _take_record(self, limit: int) -> Record:
         """A record that no launch uses, with room for so many threads."""

@@ -32,15 +32,14 @@ class Generated:
         """The assembly text."""
         return str(self.machine.llvm_machine.emit_assembly(self._optimized()))
 
-    @property
+    @cached_property
     def commented_assembly(self) -> str:
         """The assembly text with LLVM's comments, which tell what was spilled."""
-        llvm_machine = self.machine.llvm_machine
-        llvm_machine.set_asm_verbosity(True)
+        self.machine.llvm_machine.set_asm_verbosity(True)
         try:
-            return str(llvm_machine.emit_assembly(self._optimized()))
+            return str(self.machine.llvm_machine.emit_assembly(self._optimized()))
         finally:
-            llvm_machine.set_asm_verbosity(False)
+            self.machine.llvm_machine.set_asm_verbosity(False)
 
     def object_code(self) -> bytes:
         """The object file."""

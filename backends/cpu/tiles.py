@@ -50,8 +50,8 @@ class Tile:
     execution of a region that the tile belongs to: a buffer made elsewhere might not be there when that goes on.
     `operands` are the tiles whose elements i an element i is computed from, `inputs` the others that a recipe reads.
     `lanes` is the recipe for an atom of elements at once (`vectors`); `whole`, where there is one, says at run time
-    whether the recipe for lanes needs no guard. `product` is what a matrix product is, until it has a buffer. Places whose rows differ by multiples of `period` are decoded
-    alike.
+    whether the recipe for lanes needs no guard. `product` is what a matrix product is, until it has a buffer. Places
+    whose rows differ by multiples of `period` are decoded alike.
     """
 
     dtype: DType

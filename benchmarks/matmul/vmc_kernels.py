@@ -7,21 +7,26 @@ w[K, N], scale[K / G, N] and y[M, N].
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401 - gives NumPy the name bfloat16
 import numpy as np
 
 import vmc
 from benchmarks.matmul.contender import Contender, Product
 from benchmarks.matmul.problem import Array, Shape, Weights, divided, group_scales
+from vmc.ir.core import Storage
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 UNSIGNED = tuple(f"u{bits}" for bits in range(1, 9))
 SIGNED = tuple(f"i{bits}" for bits in range(2, 9))
 FLOATS = ("f4e2m1", "f6e2m3", "f6e3m2", "f8e4m3")
 TERNARY = "ternary"
+TYPES = (*UNSIGNED, *SIGNED, *FLOATS, TERNARY)
+ROWS = (1, 4, 16, 32, 64, 128)
 Parameters = Callable[[int, Shape], dict[str, Any]]
 
 
@@ -40,39 +45,85 @@ class VmcKernel:
     parameters: Parameters
 
 
-def blocks(m: int, shape: Shape) -> dict[str, Any]:
-    """Rows of a block as many as there are, within reason; steps that stay inside a group."""
-    return {"BM": min(64, 1 << (m - 1).bit_length()), "BN": 64, "BK": min(64, shape.group), "G": shape.group}
+def rows_of_block(m: int) -> int:
+    """The fewest of `ROWS` that hold M = m at once; 64 up to 128, so that two threads have blocks, and 128 above."""
+    if 64 < m <= 128:
+        return 64
+    return next((rows for rows in ROWS if m <= rows), ROWS[-1])
 
 
-KERNELS = (VmcKernel("wa16", "matmul_wa16.vmc", "f16", "float16", (*UNSIGNED, *SIGNED, *FLOATS, TERNARY), blocks),)
+def wa8(m: int, shape: Shape) -> dict[str, Any]:
+    return {"BM": rows_of_block(m), "BN": 64, "G": shape.group}
+
+
+def wa16(m: int, shape: Shape) -> dict[str, Any]:
+    """A step of the sum is a whole group."""
+    return wa8(m, shape) | {"BK": shape.group}
+
+
+def of_bf16(m: int, shape: Shape) -> dict[str, Any]:
+    return wa16(m, shape) | {"X": "bf16"}
+
+
+KERNELS = (
+    VmcKernel("wa8", "matmul_wa8.vmc", "int8", "float16", TYPES, wa8),
+    VmcKernel("wa16", "matmul_wa16.vmc", "f16", "float16", TYPES, wa16),
+    VmcKernel("wa16 bf16", "matmul_wa16.vmc", "bf16", "bfloat16", TYPES, of_bf16),
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """Codes uint8[K, N] of the type `element`, and scales f16[K / group, N]."""
+class Quantized:
+    """Codes uint8[K, N] of the type `element`, scales f16[K / group, N], and the codes as they were packed so far."""
 
-    kernel: VmcKernel
     element: str
     shape: Shape
     codes: Array
     scales: Array
+    packings: dict[Storage | None, vmc.Packed] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
+        """What the type needs: its bits, and the scales."""
         return -(-self.codes.size * vmc.dtype(self.element).width // 8) + self.scales.nbytes
 
     def values(self) -> Array:
         table = code_values(self.element).astype(np.float32)
         return table[self.codes] * np.repeat(self.scales.astype(np.float32), self.shape.group, axis=0)
 
+    def packed(self, kernel: vmc.Kernel) -> vmc.Packed:
+        """The codes as the kernel wants them; kernels of one storage share the bytes."""
+        storage = kernel.storages["w"]
+        if storage not in self.packings:
+            self.packings[storage] = kernel.pack("w", self.codes)
+        return self.packings[storage]
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Weights that a kernel multiplies with."""
+
+    kernel: VmcKernel
+    weights: Quantized
+
+    @property
+    def nbytes(self) -> int:
+        return self.weights.nbytes
+
+    def values(self) -> Array:
+        return self.weights.values()
+
     def load(self, x: Array, copies: int) -> Sequence[Product]:
-        parameters = self.kernel.parameters(len(x), self.shape)
-        kernel = vmc.compile(EXAMPLES / self.kernel.file, T=self.element, **parameters)
-        packed = kernel.pack("w", self.codes)
+        kernel = compiled(self.kernel, self.weights.element, len(x), self.weights.shape)
+        packed, scales = self.weights.packed(kernel), self.weights.scales
         inputs = x.astype(self.kernel.x)
-        y = np.zeros((len(x), self.shape.n), np.float16)
-        return [product(kernel, inputs, packed.copy(), self.scales.copy(), y) for _ in range(copies)]
+        y = np.zeros((len(x), self.weights.shape.n), inputs.dtype)
+        return [product(kernel, inputs, packed.copy(), scales.copy(), y) for _ in range(copies)]
+
+
+def compiled(kernel: VmcKernel, element: str, m: int, shape: Shape) -> vmc.Kernel:
+    """The kernel with the parameters for M = m."""
+    return vmc.compile(EXAMPLES / kernel.file, T=element, **kernel.parameters(m, shape))
 
 
 def product(kernel: Any, x: Array, w: Array, scale: Array, y: Array) -> Product:
@@ -86,8 +137,9 @@ def code_values(element: str) -> Array:
     return values - (1 << type.width - 1) if type.is_uint else values
 
 
-def quantized(kernel: VmcKernel, type: str, weights: Weights) -> Stored:
-    """The nearest code of each weight, in units of its group's scale."""
+@lru_cache(maxsize=len(TYPES))
+def quantized(type: str, weights: Weights) -> Quantized:
+    """The nearest code of each weight, in units of its group's scale. Kernels share it."""
     element = "u2" if type == TERNARY else type
     values = code_values(element)
     usable = np.flatnonzero(np.isfinite(values) & ((values >= -1) | (type != TERNARY)))
@@ -97,7 +149,7 @@ def quantized(kernel: VmcKernel, type: str, weights: Weights) -> Stored:
     between = ((levels[1:] + levels[:-1]) / 2).astype(np.float32)
     places = np.searchsorted(between, divided(weights.values, scales, weights.shape.group))
     codes = order.astype(np.uint8)[places]
-    return Stored(kernel, element, weights.shape, codes, scales)
+    return Quantized(element, weights.shape, codes, scales)
 
 
 def contenders(threads: int) -> list[Contender]:
@@ -112,6 +164,6 @@ def contender(kernel: VmcKernel, type: str) -> Contender:
     bits = 2 if type == TERNARY else vmc.dtype(type).width
 
     def store(weights: Weights) -> Stored:
-        return quantized(kernel, type, weights)
+        return Stored(kernel, quantized(type, weights))
 
     return Contender(f"vmc {kernel.name} {type}", "vmc", type, bits, kernel.compute, store)

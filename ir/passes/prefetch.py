@@ -5,8 +5,8 @@
       %s = load %scale, %g, %n          -->         %g = floordiv %k, 32                       loop, where the next
                                                     %s = load %scale, %g, %n                   block begins
 
-A processor fetches ahead by itself what lies in a row. The scales of quantized weights do not: each group's are a row of
-their own, and the wait for one is as long as the work on a group.
+A processor fetches ahead by itself what lies in a row. The scales of quantized weights do not: each group's are a row
+of their own, and the wait for one is as long as the work on a group.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ CLONED = frozenset({"add", "sub", "mul", "floordiv", "mod", "neg", "min", "max",
 
 
 def prefetch_small(module: Module) -> Module:
-    """Needs: a well-formed module. Guarantees: a small slice of an input that a counted loop of a constant step loads in
-    every turn, at a place that depends on the loop's index, is preceded by a `prefetch` of a later turn's, or of the
-    next block's first ones. Keeps: everything else. Not idempotent: it runs once.
+    """Needs: a well-formed module. Guarantees: a small slice of an input that a counted loop of a constant step loads
+    in every turn, at a place that depends on the loop's index, is preceded by a `prefetch` of a later turn's, or of the
+    next block's first ones. Idempotent. Keeps: everything else.
     """
     return each_kernel(module, prefetch_in)
 
@@ -75,6 +75,8 @@ class Ahead:
     def of(self, load: Op) -> list[Op]:
         """The operations that prefetch what a load reads in a later turn; none where that is of no use."""
         if not self.is_small(load) or not any(self.depends(start, self.index) for start in load.operands[1:]):
+            return []
+        if any(op.name == "prefetch" and op.operands[0] is load.operands[0] for op in self.loop.regions[0].ops):
             return []
         step = self.constant(self.loop.operands[2])
         if step is None or not all(map(self.is_clonable, load.operands[1:])):

@@ -27,12 +27,29 @@ def complaint(contender: Contender, shape: Shape, m: int) -> str | None:
 
 
 @pytest.mark.parametrize("name", ["u1", "u3", "u4", "i6", "f4e2m1", "f6e3m2", "f8e4m3", "ternary"])
-def test_vmc_multiplies_its_own_weights(name: str) -> None:
-    assert complaint(VMC[f"vmc wa16 {name}"], SHAPE, 3) is None
+@pytest.mark.parametrize("kernel", ["wa8", "wa16"])
+def test_vmc_multiplies_its_own_weights(kernel: str, name: str) -> None:
+    assert complaint(VMC[f"vmc {kernel} {name}"], SHAPE, 3) is None
+
+
+def test_the_kernels_share_packed_weights() -> None:
+    weights = make_weights(SHAPE)
+    one, other = (VMC[f"vmc {kernel} u4"].store(weights) for kernel in ("wa8", "wa16"))
+    x = make_activations(2, SHAPE.k)
+    for stored in (one, other):
+        stored.load(x, 1)
+    shared = vmc_kernels.quantized("u4", weights)
+    assert one.weights is other.weights is shared  # type: ignore[attr-defined]
+    assert len(shared.packings) == 1
+
+
+@pytest.mark.parametrize(("m", "rows"), [(1, 1), (2, 4), (4, 4), (5, 16), (17, 32), (128, 64), (129, 128), (512, 128)])
+def test_blocks_have_about_as_many_rows_as_there_are(m: int, rows: int) -> None:
+    assert vmc_kernels.rows_of_block(m) == rows
 
 
 def test_ternary_weights_are_minus_one_zero_and_one_times_the_scale() -> None:
-    stored = vmc_kernels.quantized(vmc_kernels.KERNELS[0], "ternary", make_weights(SHAPE))
+    stored = vmc_kernels.quantized("ternary", make_weights(SHAPE))
     scales = np.repeat(stored.scales.astype(np.float32), SHAPE.group, axis=0)
     assert set(np.unique(stored.values() / scales).tolist()) == {-1.0, 0.0, 1.0}
 

@@ -217,7 +217,7 @@ def native_passes(options: Options, dense: frozenset[str] = frozenset()) -> tupl
 
 
 def lowered(kernel: Kernel, options: Options | None = None, dense: frozenset[str] = frozenset()) -> Kernel:
-    """The kernel after the passes for the CPU, the host unless options say otherwise; the tensors `dense` as declared."""
+    """The kernel after the passes for a processor, the host unless options say otherwise, with `dense` as declared."""
     from vmc.backends.cpu import Options
     from vmc.ir.passes import run
 

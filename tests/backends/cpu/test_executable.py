@@ -96,7 +96,7 @@ def test_a_signature_survives_its_text() -> None:
 
 def test_wrong_counts_of_arguments_are_refused() -> None:
     executable = cpu.compile(scaled_sum(), cpu.Options(opt_level=0))
-    with pytest.raises(ValueError, match="takes 2 tensors and 1 scalars, not 1 and 1"):
+    with pytest.raises(ValueError, match="takes 2 tensors, 1 scalars and 1 symbols, not 1 tensors, 1 scalars"):
         executable.launch([0], [1.0], {"N": 1})
     with pytest.raises(KeyError, match="N"):
         executable.launch([0, 0], [1.0], {})

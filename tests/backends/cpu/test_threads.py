@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,10 @@ from tests.backends.cpu.execution import Sketch, load, store, tensor
 from tests.backends.cpu.test_executable import launch, scaled_sum
 from vmc.backends import cpu
 from vmc.backends.cpu import kernel as generator
-from vmc.backends.cpu import lowering, threads
-from vmc.backends.cpu.elements import I8, step_to
-from vmc.backends.cpu.emitter import HEADER, LINE, Emitter
+from vmc.backends.cpu import threads
 from vmc.ir.builder import Builder, argument
-from vmc.ir.core import Access, Kernel, Op, TileType
-from vmc.ir.dims import Sym, binary
+from vmc.ir.core import Access, Kernel, TileType
+from vmc.ir.dims import Sym
 from vmc.ir.span import Span
 from vmc.ir.types import dtype
 
