@@ -131,12 +131,15 @@ def rows_wanted(e: Emitter, product: Product) -> ir.Value | None:
 
 def products_in(tile: Tile) -> Iterator[Tile]:
     """The products that a tile's elements are computed from, and that are still to be computed."""
-    if tile.buffer is not None:
-        return
-    if tile.product is not None:
-        yield tile
-    for operand in tile.operands:
-        yield from products_in(operand)
+    waiting, seen = [tile], set()
+    while waiting:
+        top = waiting.pop()
+        if top in seen or top.buffer is not None:
+            continue
+        seen.add(top)
+        if top.product is not None:
+            yield top
+        waiting += reversed(top.operands)
 
 
 def alike(one: Product, other: object) -> bool:
