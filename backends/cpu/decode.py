@@ -18,7 +18,6 @@ from vmc.backends.cpu.tiles import Tensor
 from vmc.backends.cpu.vectors import ROWS, Atom, Place, rows_of, splat
 from vmc.ir.core import Storage
 
-
 COLUMNS = 16
 """The most columns of an atom, which narrower ones divide."""
 

@@ -21,7 +21,7 @@ from llvmlite import ir
 from vmc.backends.cpu import casts, matrices
 from vmc.backends.cpu.emitter import Emitter, can_vector, natural
 from vmc.backends.cpu.instructions import ATOM_COLUMNS, Instruction, instruction_for
-from vmc.backends.cpu.tiles import Buffer, Tensor, Tile, moved_sources
+from vmc.backends.cpu.tiles import Buffer, Tensor, Tile, chain, moved_sources
 from vmc.backends.cpu.vectors import Atom, Place, Spot, spot
 from vmc.ir.core import Op
 from vmc.ir.types import DType
@@ -149,24 +149,28 @@ def alike(one: Product, other: object) -> bool:
 
 def prepare(e: Emitter, tile: Tile) -> None:
     """Gives buffers to the tiles of a chain that cannot be had as vectors."""
-    if tile.buffer is not None or tile.product is not None:
-        return
-    if not can_vector(tile):
-        e.settle(tile)
-        return
-    for part in (*tile.operands, *tile.inputs):
-        prepare(e, part)
+    waiting, seen = [tile], set()
+    while waiting:
+        top = waiting.pop()
+        if top in seen or top.buffer is not None or top.product is not None:
+            continue
+        seen.add(top)
+        if can_vector(top):
+            waiting += reversed((*top.operands, *top.inputs))
+        else:
+            e.settle(top)
 
 
 def conditions_of(tile: Tile) -> list[ir.Value]:
     """When all loads of a chain lie inside their tensors, as i1 values that must all hold."""
-    if tile.buffer is not None:
-        return []
-    own = [tile.whole] if tile.whole is not None else []
-    parts = [*tile.operands, *tile.inputs]
-    if isinstance(tile.product, Product):
-        parts += [tile.product.b, tile.product.c]
-    return list(dict.fromkeys([*own, *(condition for part in parts for condition in conditions_of(part))]))
+    found: dict[ir.Value, None] = {}
+    for part in chain(tile):
+        if part.buffer is None and part.whole is not None:
+            found[part.whole] = None
+        if part.buffer is None and isinstance(part.product, Product):
+            factors = (part.product.b, part.product.c)
+            found |= dict.fromkeys(condition for factor in factors for condition in conditions_of(factor))
+    return list(found)
 
 
 @dataclass(eq=False)

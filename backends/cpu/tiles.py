@@ -7,7 +7,7 @@ per element. Every settled tile is also a recipe, a load.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -99,6 +99,18 @@ class Tensor:
     length: ir.Value
     scope: Scope
     bit_offset: int = 0
+
+
+def chain(root: Tile) -> Iterator[Tile]:
+    """The tiles that the elements of one are computed from, itself first, each once; nothing behind a buffer."""
+    waiting, seen = [root], set()
+    while waiting:
+        top = waiting.pop()
+        if top not in seen:
+            seen.add(top)
+            yield top
+            if top.buffer is None:
+                waiting += reversed((*top.operands, *top.inputs))
 
 
 def elementwise_sources(tiles: tuple[Tile, ...]) -> dict[object, bool]:

@@ -12,6 +12,7 @@ of their own, and the wait for one is as long as the work on a group.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from vmc.ir.builder import Builder, make_op
@@ -111,23 +112,36 @@ class Ahead:
             return -(-AHEAD_BYTES // max(1, bytes)) if tile.rank == 2 else 0
         return TURNS if tile.rank == 1 and bytes <= MOST_BYTES and tile.dtype.width >= 8 else 0
 
+    def behind(self, value: Value) -> Iterator[Value]:
+        """A scalar and the scalars that it is computed from, each once."""
+        waiting, seen = [value], set()
+        while waiting:
+            top = waiting.pop()
+            if top in seen:
+                continue
+            seen.add(top)
+            yield top
+            op = self.made.get(top)
+            waiting += filter(is_scalar, op.operands) if op else ()
+
     def depends(self, value: Value, on: Value) -> bool:
-        if value is on:
-            return True
-        op = self.made.get(value)
-        return op is not None and any(self.depends(operand, on) for operand in op.operands if is_scalar(operand))
+        return any(each is on for each in self.behind(value))
+
+    def changes(self, value: Value) -> bool:
+        """Whether a scalar is another in another turn or block."""
+        return any(each is self.index or each is self.block for each in self.behind(value))
 
     def is_clonable(self, value: Value) -> bool:
         """Whether a scalar can be computed for another turn and block."""
-        if not self.depends(value, self.index) and not self.depends(value, self.block):
-            return value not in self.inside
-        op = self.made.get(value)
-        return op is None or (op.name in CLONED and all(map(self.is_clonable, op.operands)))
+        return all(
+            (op := self.made.get(each)) is None or op.name in CLONED if self.changes(each) else each not in self.inside
+            for each in self.behind(value)
+        )
 
     def clone(self, build: Builder, value: Value, renamed: dict[Value, Value]) -> Value:
         if value not in renamed:
             op = self.made.get(value)
-            if op is None or not (self.depends(value, self.index) or self.depends(value, self.block)):
+            if op is None or not self.changes(value):
                 return value
             operands = [self.clone(build, operand, renamed) for operand in op.operands]
             renamed[value] = build(op.name, *operands, **op.attrs)
