@@ -5,8 +5,7 @@
       %s = load %scale, %g, %n          -->         %g = floordiv %k, 32                       loop, where the next
                                                     %s = load %scale, %g, %n                   block begins
 
-Of weights in blocks the turns to come are asked for, too: a strip of columns is a few streams, and at the next strip a
-processor has to find out anew where they are. A processor fetches ahead by itself what lies in a row. The scales of quantized weights do not: each group's are a row
+A processor fetches ahead by itself what lies in a row. The scales of quantized weights do not: each group's are a row
 of their own, and the wait for one is as long as the work on a group.
 """
 
@@ -22,8 +21,6 @@ from vmc.ir.passes.rewrite import each_kernel
 
 TURNS = 8
 """How many turns ahead."""
-AHEAD_BYTES = 4096
-"""How far ahead in blocks of weights."""
 MOST_BYTES = 256
 """Slices of more bytes are streams, which the processor sees coming."""
 CLONED = frozenset({"add", "sub", "mul", "floordiv", "mod", "neg", "min", "max", "cast"})
@@ -31,9 +28,9 @@ CLONED = frozenset({"add", "sub", "mul", "floordiv", "mod", "neg", "min", "max",
 
 
 def prefetch_small(module: Module) -> Module:
-    """Needs: a well-formed module. Guarantees: a small slice of an input, or one of blocks, that a counted loop of a
-    constant step loads in every turn, at a place that depends on the loop's index, is preceded by a `prefetch` of a
-    later turn's, or of the next block's first ones. Idempotent. Keeps: everything else.
+    """Needs: a well-formed module. Guarantees: a small slice of an input that a counted loop of a constant step loads
+    in every turn, at a place that depends on the loop's index, is preceded by a `prefetch` of a later turn's, or of the
+    next block's first ones. Idempotent. Keeps: everything else.
     """
     return each_kernel(module, prefetch_in)
 
@@ -55,7 +52,7 @@ def prefetch_in(kernel: Kernel) -> Kernel:
         if op.name == "for":
             hints = [hint for inner in op.regions[0].ops for hint in Ahead(op, last, made).of(inner)]
             notes.extend(
-                Note("prefetch", f"`{hint.operands[0].name}` is asked for some turns ahead", hint.span)
+                Note("prefetch", f"`{hint.operands[0].name}` is asked for {TURNS} turns ahead", hint.span)
                 for hint in hints
                 if hint.name == "prefetch"
             )
@@ -78,8 +75,7 @@ class Ahead:
 
     def of(self, load: Op) -> list[Op]:
         """The operations that prefetch what a load reads in a later turn; none where that is of no use."""
-        turns = self.turns(load)
-        if not turns or not any(self.depends(start, self.index) for start in load.operands[1:]):
+        if not self.is_small(load) or not any(self.depends(start, self.index) for start in load.operands[1:]):
             return []
         if any(op.name == "prefetch" and op.operands[0] is load.operands[0] for op in self.loop.regions[0].ops):
             return []
@@ -88,7 +84,7 @@ class Ahead:
             return []
         build = Builder(load.span)
         low, high = self.loop.operands[:2]
-        later = build("add", self.index, build.index(turns * step))
+        later = build("add", self.index, build.index(TURNS * step))
         past = build("ge", later, high)
         wrapped = build("add", build("sub", later, high), low)
         over = build("cast", past, dtype=self.block.tile.dtype, rounding="nearest_even", saturate=None)
@@ -100,17 +96,13 @@ class Ahead:
         hint = make_op("prefetch", (load.operands[0], *starts), {"sizes": load.attrs["sizes"]}, (), load.span)
         return [*build.ops, hint]
 
-    def turns(self, op: Op) -> int:
-        """How many turns ahead a load is worth asking for: a few lines of an input, or blocks of one; 0 for others."""
+    def is_small(self, op: Op) -> bool:
+        """Whether an operation loads a few lines of an input."""
         if op.name != "load" or not isinstance(op.operands[0].type, TensorType):
-            return 0
+            return False
         type, tile = op.operands[0].type, op.result.tile
-        if type.access is not Access.IN or type.space is not Space.GLOBAL:
-            return 0
-        bytes = tile.size * tile.dtype.width // 8
-        if type.storage is not None:
-            return -(-AHEAD_BYTES // max(1, bytes)) if tile.rank == 2 else 0
-        return TURNS if tile.rank == 1 and bytes <= MOST_BYTES and tile.dtype.width >= 8 else 0
+        outside = type.access is Access.IN and type.space is Space.GLOBAL and type.storage is None
+        return outside and tile.rank == 1 and tile.size * tile.dtype.width // 8 <= MOST_BYTES and tile.dtype.width >= 8
 
     def behind(self, value: Value) -> Iterator[Value]:
         """A scalar and the scalars that it is computed from, each once."""
