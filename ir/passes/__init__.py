@@ -83,5 +83,5 @@ def pipeline(
         return ()
     select = (halving(whole_tiles=True), integers, halves) if features & MULTIPLIES_BF16 else (integers,)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)
-    late = (expand, canonicalize, cse, licm, cse, hoist, cse, bounds, dce, relayout(dense), prefetch)
+    late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
     return early + late
