@@ -29,14 +29,18 @@ def dense(weights: Mapping[str, F32]) -> Linear:
 
 
 class NumpyLinear:
-    """The kernel's arithmetic in NumPy: weights rounded to f16 after scaling, sums in f32, results rounded to f16."""
+    """The kernel's arithmetic in NumPy: f16 activations, a group's sum in f32 times its scale, results rounded to f16."""
 
     def __init__(self, layers: Mapping[str, Quantized]) -> None:
-        self._weights = {name: _f16_weights(layer) for name, layer in layers.items()}
-        self.weight_bytes = sum(packed_size(layer.codes.size, layer.type) for layer in layers.values())
+        self._layers = dict(layers)
+        self._levels = {name: _levels(layer) for name, layer in layers.items()}
+        self.weight_bytes = stored_bytes(layers)
 
     def __call__(self, x: F32, layer: str) -> F32:
-        product = x.astype(np.float16).astype(np.float32) @ self._weights[layer]
+        found = self._layers[layer]
+        groups = x.astype(np.float16).astype(np.float32).reshape(len(x), -1, found.group).transpose(1, 0, 2)
+        parts = groups @ self._levels[layer].reshape(-1, found.group, found.codes.shape[1])
+        product = (parts * found.scales.astype(np.float32)[:, None, :]).sum(axis=0)
         return product.astype(np.float16).astype(np.float32)
 
 
@@ -49,7 +53,7 @@ class VmcLinear:
         self._kernel = vmc.compile(KERNEL, target="cpu", T=first.type, BK=step, G=first.group)
         self._scales = {name: layer.scales for name, layer in layers.items()}
         self._packed = {name: self._kernel.pack("w", layer.codes) for name, layer in layers.items()}
-        self.weight_bytes = sum(packed.nbytes for packed in self._packed.values())
+        self.weight_bytes = stored_bytes(layers)
 
     def __call__(self, x: F32, layer: str) -> F32:
         scales = self._scales[layer]
@@ -58,6 +62,12 @@ class VmcLinear:
         return y.astype(np.float32)
 
 
-def _f16_weights(layer: Quantized) -> F32:
-    values = (layer.type.decode(layer.codes) - layer.type.zero_point).astype(np.float16)
-    return (values * np.repeat(layer.scales, layer.group, axis=0)).astype(np.float32)
+def stored_bytes(layers: Mapping[str, Quantized]) -> int:
+    """The bytes of all codes, without what kernels pad them by."""
+    return sum(packed_size(layer.codes.size, layer.type) for layer in layers.values())
+
+
+def _levels(layer: Quantized) -> F32:
+    """The values of the codes, before they are scaled."""
+    values: F32 = (layer.type.decode(layer.codes) - layer.type.zero_point).astype(np.float32)
+    return values
