@@ -52,7 +52,7 @@ def prefetch_in(kernel: Kernel) -> Kernel:
         if op.name == "for":
             hints = [hint for inner in op.regions[0].ops for hint in Ahead(op, last, made).of(inner)]
             notes.extend(
-                Note("prefetch", f"`{hint.operands[0].name}`: {TURNS} turns ahead", hint.span)
+                Note("prefetch", f"`{hint.operands[0].name}` is asked for {TURNS} turns ahead", hint.span)
                 for hint in hints
                 if hint.name == "prefetch"
             )

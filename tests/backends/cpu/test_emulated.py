@@ -102,7 +102,7 @@ def result(kernel: Kernel, arguments: Sequence[Any], symbols: Mapping[str, int])
 )
 @pytest.mark.parametrize("level", ARM)
 def test_examples_compute_what_the_reference_does(level: str, file: str, type: str, tmp_path: Path) -> None:
-    """Bit for bit, but for the order of sums in a `dot` of floats; the weights lie as a pass chose."""
+    """Bit for bit, but for the order of sums in a `dot` of floats; weights lie in the storage that a pass chose."""
     source = (ROOT / "examples" / f"{file}.vmc").read_text()
     declared = elaborate(source, "", None, f"cpu:{level}", {"T": type})._tile
     kernel = lowered(declared, LEVELS[level].options())

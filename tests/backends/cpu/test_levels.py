@@ -21,6 +21,7 @@ from vmc.backends.cpu.target import best, machine, missing
 from vmc.ir.types import dtype
 from vmc.runtime.compare import compare, tolerance
 from vmc.runtime.compiling import elaborate
+from vmc.runtime.targets import lowered
 
 Array = np.ndarray[Any, Any]
 ROOT = Path(__file__).parents[3]
@@ -160,10 +161,11 @@ def test_elementwise_code_gives_the_same_bits_at_every_level(level: str, kind: s
     assert_sketch(elementwise(kind), inputs, cpu=options.cpu, features=options.features)
 
 
-def test_packed_weights_are_the_same_at_every_level() -> None:
-    codes = operands("matmul_wa16", "u3")["w"]
-    kernels = [
-        vmc.compile(ROOT / "examples/matmul_wa16.vmc", target=f"cpu:{level}", T="u3")
-        for level in [*EXECUTABLE, *(["portable"] if "x86-64" in EXECUTABLE else [])]
-    ]
-    assert len({kernel.pack("w", codes).tobytes() for kernel in kernels}) == 1
+@pytest.mark.parametrize("file", ["matmul_wa16", "matmul_wa8"])
+@pytest.mark.parametrize("type", ["u3", "u4", "i8", "f6e3m2"])
+def test_the_storage_of_weights_does_not_depend_on_the_level(file: str, type: str) -> None:
+    source = (ROOT / "examples" / f"{file}.vmc").read_text()
+    tile = elaborate(source, "", None, "cpu", {"T": type})._tile
+    options = [levels.portable(), *(level.options() for level in TABLE)]
+    chosen = {lowered(tile, each).params[1].tensor.storage for each in options}
+    assert len(chosen) == 1 and None not in chosen
