@@ -29,7 +29,7 @@ def dense(weights: Mapping[str, F32]) -> Linear:
 
 
 class NumpyLinear:
-    """The kernel's arithmetic in NumPy: activations of f16, a group's f32 sum times its scale, results rounded to f16."""
+    """The kernel's arithmetic in NumPy: activations of f16, a group's f32 sum times its scale, results of f16."""
 
     def __init__(self, layers: Mapping[str, Quantized]) -> None:
         self._layers = dict(layers)
