@@ -1,6 +1,6 @@
 """What integer scalars of a kernel are multiples of: whether slices are whole blocks of a storage.
 
-    for k in range(0, K, 128): w[k : +128, ni*64 : +64]        k is a multiple of 128, ni*64 of 64
+for k in range(0, K, 128): w[k : +128, ni*64 : +64]        k is a multiple of 128, ni*64 of 64
 """
 
 from __future__ import annotations

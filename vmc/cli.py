@@ -21,6 +21,8 @@ COMMANDS = {
     "run": "compile a kernel and run it",
     "show": "print a kernel at any stage of compilation",
     "explain": "tell what a kernel costs on the CPU, and why",
+    "bench": "time a kernel on random arguments",
+    "tune": "search for the fastest parameters of a kernel",
     "explain-error": "explain the code of a diagnostic",
     "layout": "print or draw a layout",
     "formats": "list number types and block formats",

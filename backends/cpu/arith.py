@@ -1,8 +1,8 @@
-"""What the elementwise operations are on one element, or on each lane of vectors of them: wrapping integers, IEEE floats, each operation rounded once.
+"""What the elementwise operations are on an element: wrapping integers, IEEE floats, each operation rounded once.
 
-Vectors of elements give the vector of the results. f16 and bf16 compute in float and round, which gives the correctly
-rounded result (Figueroa, "When is double rounding innocuous?", 1995: 24 >= 2*11 + 2). LLVM's integer division is
-undefined for zero divisors and for the least value over -1, so neither ever reaches it.
+Vectors of elements give the vector of the results, lane by lane. f16 and bf16 compute in float and round, which gives
+the correctly rounded result (Figueroa, "When is double rounding innocuous?", 1995: 24 >= 2*11 + 2). LLVM's integer
+division is undefined for zero divisors and for the least value over -1, so neither ever reaches it.
 """
 
 from __future__ import annotations

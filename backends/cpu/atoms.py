@@ -1,4 +1,4 @@
-"""Loads that are evaluated in atoms: blocks of a storage, and rows of plain tensors, guarded where they may end early."""
+"""Loads that are evaluated in atoms: blocks of a storage, and rows of plain tensors, guarded where they may end."""
 
 from __future__ import annotations
 

@@ -18,6 +18,10 @@ from vmc.backends.cpu.tiles import Tensor
 from vmc.backends.cpu.vectors import ROWS, Atom, Place, rows_of, splat
 from vmc.ir.core import Storage
 
+COLUMNS = 16
+"""The most columns of an atom, which narrower ones divide."""
+
+
 @dataclass(frozen=True)
 class Field:
     """Bits `low` to `low + bits` of each code lie from bit `shift` of a byte on; the first one's byte is `byte`."""
@@ -50,8 +54,8 @@ def atom_fields(storage: Storage, width: int, row: int) -> tuple[Field, ...] | N
 
 
 def is_decodable(storage: Storage, width: int) -> bool:
-    """Whether every atom of a block has fields."""
-    if len(storage.block) != 2 or storage.block[0] % ROWS or storage.block[1] < ROWS or storage.pitch % 8:
+    """Whether every atom of a block has fields, and no vector of columns reaches into another block."""
+    if len(storage.block) != 2 or storage.block[0] % ROWS or storage.block[1] % COLUMNS or storage.pitch % 8:
         return False
     rows = range(0, storage.block[0], ROWS)
     return width <= 8 and all(atom_fields(storage, width, row) is not None for row in rows)
@@ -71,7 +75,7 @@ def bit_matrix(field: Field, count: int) -> ir.Constant:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """A slice of whole blocks of a decodable storage: the numbers of its first blocks, and of those in each dimension."""
+    """A slice of whole blocks of a decodable storage: numbers of its first blocks, and how many by dimension."""
 
     tensor: Tensor
     starts: tuple[ir.Value, ir.Value]
@@ -95,12 +99,15 @@ class Blocks:
         (rows, row), (columns, column) = place
         fields = atom_fields(storage, dtype.width, row % storage.block[0])
         assert fields is not None
+        inner: ir.Value = e.index(column % storage.block[1] * ROWS)
+        if columns is not None and atom.columns < storage.block[1]:
+            columns, column = e.spot((columns, column)), 0
+            inner = e.mul(e.divmod(columns, storage.block[1])[1], e.index(ROWS))
         block = (self.number(e, (rows, row), 0), self.number(e, (columns, column), 1))
-        first = column % storage.block[1] * ROWS
         bytes = ir.VectorType(I8, atom.size)
         code: ir.Value | None = None
         for field in fields:
-            part = self.field(e, block, field.byte + first, bytes)
+            part = self.field(e, block, e.add(inner, e.index(field.byte)), bytes)
             part = taken(e, part, field)
             code = part if code is None else e.b.or_(code, part)
         assert code is not None
@@ -126,11 +133,11 @@ class Blocks:
         conditions = (e.b.icmp_unsigned("<", number, count) for number, count in zip(block, self.counts, strict=True))
         return e.remembered(("inside", self, *block), lambda: e.b.and_(*conditions))
 
-    def field(self, e: Emitter, block: tuple[ir.Value, ir.Value], byte: int, type: ir.Type) -> ir.Value:
+    def field(self, e: Emitter, block: tuple[ir.Value, ir.Value], byte: ir.Value, type: ir.Type) -> ir.Value:
         """Bytes of a block; where guarded and there is no such block, of the first one."""
 
         def load() -> ir.Value:
-            place = step_to(e.b, self.block(e, block), e.index(byte), I8, inbounds=True)
+            place = step_to(e.b, self.block(e, block), byte, I8, inbounds=True)
             return e.load(self.tensor.scope, place, type)
 
         return e.remembered(("bytes", self, *block, byte, str(type)), load)
@@ -153,9 +160,9 @@ class Blocks:
 
 
 def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
-    """The bits of a field in each of the bytes, moved to where the code has them: by a matrix of bits where there is such
-    an instruction, else by shifts of two bytes at a time, since vector units have none of single bytes, and a mask that
-    takes off what comes in from the neighbour.
+    """The bits of a field in each of the bytes, moved to where the code has them: by a matrix of bits where there is
+    such an instruction, else by shifts of two bytes at a time, since vector units have none of single bytes, and a mask
+    that takes off what comes in from the neighbour.
     """
     if field.bits == 8:
         return bytes
@@ -169,4 +176,3 @@ def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
         words = e.b.lshr(words, amount) if distance > 0 else e.b.shl(words, amount)
         bytes = e.b.bitcast(words, bytes.type)
     return e.b.and_(bytes, splat(e.b, ir.Constant(I8, ((1 << field.bits) - 1) << field.low), count))
-

@@ -2,9 +2,10 @@
 
     c[m, n] + sum over k of a[m, k] * b[k, n]
 
-`lower_dot` computes nothing: its tile is a `Product`, and when elements are wanted, by a buffer of its own or by a chain
-of elementwise operations over one or several products (the scaling of an accumulator), `drive` runs the loops. Per block
-of rows and vectors of columns the sums stay in registers along k; then the chain is evaluated on them, and stored.
+`lower_dot` computes nothing: its tile is a `Product`, and when elements are wanted, by a buffer of its own or by a
+chain of elementwise operations over one or several products (the scaling of an accumulator), `drive` runs the loops.
+Per block of rows and vectors of columns the sums stay in registers along k; then the chain is evaluated on them, and
+stored.
 
 What one step along k does is an `Instruction` (`instructions`): `depth` rows of b at once, decoded as an atom of that
 many rows, times the same elements of a row of a, which are one word of memory spread over all lanes.
@@ -20,7 +21,7 @@ from llvmlite import ir
 from vmc.backends.cpu import casts, matrices
 from vmc.backends.cpu.emitter import Emitter, can_vector, natural
 from vmc.backends.cpu.instructions import ATOM_COLUMNS, Instruction, instruction_for
-from vmc.backends.cpu.tiles import Buffer, Tensor, Tile, moved_sources
+from vmc.backends.cpu.tiles import Buffer, Tensor, Tile, chain, moved_sources
 from vmc.backends.cpu.vectors import Atom, Place, Spot, spot
 from vmc.ir.core import Op
 from vmc.ir.types import DType
@@ -130,12 +131,15 @@ def rows_wanted(e: Emitter, product: Product) -> ir.Value | None:
 
 def products_in(tile: Tile) -> Iterator[Tile]:
     """The products that a tile's elements are computed from, and that are still to be computed."""
-    if tile.buffer is not None:
-        return
-    if tile.product is not None:
-        yield tile
-    for operand in tile.operands:
-        yield from products_in(operand)
+    waiting, seen = [tile], set()
+    while waiting:
+        top = waiting.pop()
+        if top in seen or top.buffer is not None:
+            continue
+        seen.add(top)
+        if top.product is not None:
+            yield top
+        waiting += reversed(top.operands)
 
 
 def alike(one: Product, other: object) -> bool:
@@ -145,24 +149,28 @@ def alike(one: Product, other: object) -> bool:
 
 def prepare(e: Emitter, tile: Tile) -> None:
     """Gives buffers to the tiles of a chain that cannot be had as vectors."""
-    if tile.buffer is not None or tile.product is not None:
-        return
-    if not can_vector(tile):
-        e.settle(tile)
-        return
-    for part in (*tile.operands, *tile.inputs):
-        prepare(e, part)
+    waiting, seen = [tile], set()
+    while waiting:
+        top = waiting.pop()
+        if top in seen or top.buffer is not None or top.product is not None:
+            continue
+        seen.add(top)
+        if can_vector(top):
+            waiting += reversed((*top.operands, *top.inputs))
+        else:
+            e.settle(top)
 
 
 def conditions_of(tile: Tile) -> list[ir.Value]:
     """When all loads of a chain lie inside their tensors, as i1 values that must all hold."""
-    if tile.buffer is not None:
-        return []
-    own = [tile.whole] if tile.whole is not None else []
-    parts = [*tile.operands, *tile.inputs]
-    if isinstance(tile.product, Product):
-        parts += [tile.product.b, tile.product.c]
-    return list(dict.fromkeys([*own, *(condition for part in parts for condition in conditions_of(part))]))
+    found: dict[ir.Value, None] = {}
+    for part in chain(tile):
+        if part.buffer is None and part.whole is not None:
+            found[part.whole] = None
+        if part.buffer is None and isinstance(part.product, Product):
+            factors = (part.product.b, part.product.c)
+            found |= dict.fromkeys(condition for factor in factors for condition in conditions_of(factor))
+    return list(found)
 
 
 @dataclass(eq=False)
@@ -229,7 +237,7 @@ class Nest:
         return max(1, self.e.machine.vector_registers // 2 // len(self.group))
 
     def most_rows(self) -> int:
-        """The rows of a block of one vector of columns for which there are registers, and whose code is not too long."""
+        """The rows of a block of one vector of columns that registers have room for, and whose code is not too long."""
         instruction = self.products[0].instruction
         turns = self.step(self.products[0].shape[2]) // instruction.depth
         longest = LONGEST_GUARDED if self.e.guarded else LONGEST
@@ -371,4 +379,3 @@ def power_of_two(most: int) -> int:
 def descending(most: int) -> list[int]:
     """Powers of two from one down to 1."""
     return [most >> shift for shift in range(most.bit_length())]
-

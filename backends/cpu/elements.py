@@ -20,7 +20,7 @@ HALF, FLOAT, DOUBLE = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 POINTER = ir.PointerType()
 
 
-class BFloatType(ir.Type):
+class BFloatType(ir.Type):  # type: ignore[misc]
     """LLVM's bfloat, which llvmlite has no name for; only instructions for it take it."""
 
     def _to_string(self) -> str:

@@ -495,9 +495,9 @@ class Emitter:
         if not tile.shape:
             element = self.at(tile, ())
             tile = self.splat(tile.dtype, (), element)
-        elif tile.buffer is None and not tile.cheap and value not in self.plan.fused:
-            self.settle(tile)
-        elif tile.product is not None and value not in self.plan.riding:
+        elif (tile.buffer is None and not tile.cheap and value not in self.plan.fused) or (
+            tile.product is not None and value not in self.plan.riding
+        ):
             self.settle(tile)
         tile.home = tile.home or self.region
         self.env[value] = tile

@@ -7,7 +7,7 @@ import itertools
 import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -15,12 +15,14 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from vmc.backends.cpu import threads
-from vmc.backends.cpu.kernel import generate
+from vmc.backends.cpu.dispatch import EXPORTS, Choice
+from vmc.backends.cpu.generated import Generated, generated
+from vmc.backends.cpu.kernel import PARTS
 from vmc.backends.cpu.options import Options
 from vmc.backends.cpu.pool import at_most, scheduler
 from vmc.backends.cpu.record import Record
 from vmc.backends.cpu.signature import Signature, Site
-from vmc.backends.cpu.target import Machine, machine, optimize
+from vmc.backends.cpu.target import machine
 from vmc.ir.core import Kernel
 from vmc.ir.span import Span
 from vmc.ir.types import dtype
@@ -41,11 +43,8 @@ class ExecutionError(Exception):
 
 def compile(kernel: Kernel, options: Options | None = None) -> Executable:
     """Native code for a tile-level kernel. Raises KeyError for an operation without lowering."""
-    chosen = machine(options or Options())
-    code = generate(kernel, chosen)
-    optimized = optimize(chosen, code.text)
-    object_code = chosen.llvm_machine.emit_object(optimized)
-    return Executable(object_code, code.signature, (code.text, chosen))
+    made = generated(kernel, options)
+    return Executable(made.object_code(), made.signature, made)
 
 
 def load(object_code: bytes, signature: Signature) -> Executable:
@@ -61,17 +60,21 @@ def jit() -> Any:
 
 
 class Executable:
-    """A kernel in native code. `load` restores it from `object` and `signature`, in any process of a like machine."""
+    """A kernel in native code. `load` restores it from `object` and `signature`, in any process of a like machine.
 
-    def __init__(self, object_code: bytes, signature: Signature, source: tuple[str, Machine] | None) -> None:
+    `choice` is the choice between levels where the object has several.
+    """
+
+    def __init__(self, object_code: bytes, signature: Signature, source: Generated | None) -> None:
         self.object = object_code
         self.signature = signature
         self._source = source
         library = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
-        for part in ("blocks", "worker"):
+        for part in (*PARTS, *(EXPORTS if signature.levels else ())):
             library.export_symbol(f"{signature.entry}.{part}")
         self._library = library.link(jit(), f"vmc{next(_names)}")
-        self._blocks, self._worker = (self._library[f"{signature.entry}.{part}"] for part in ("blocks", "worker"))
+        self._blocks, self._worker = (self._library[f"{signature.entry}.{part}"] for part in PARTS)
+        self.choice = Choice(signature, self._library) if signature.levels else None
         self._packers = [packer(name) for _, name in signature.scalars]
         self._print = PRINT(self._show) if any(site.shown or site.text for site in signature.sites) else None
         self._printer = ctypes.cast(self._print, ctypes.c_void_p).value or 0 if self._print is not None else 0
@@ -85,35 +88,25 @@ class Executable:
 
     # What was generated
 
-    @cached_property
+    @property
     def llvm(self) -> str:
         """The LLVM text after optimization. Raises ValueError for an executable restored from its object code."""
-        return str(self._optimized())
+        return self._generated().llvm
 
-    @cached_property
+    @property
     def assembly(self) -> str:
         """The assembly text. Raises ValueError for an executable restored from its object code."""
-        module = self._optimized()
-        assert self._source is not None
-        return str(self._source[1].llvm_machine.emit_assembly(module))
+        return self._generated().assembly
 
     @property
     def commented_assembly(self) -> str:
         """The assembly text with LLVM's comments, which tell what was spilled. Raises ValueError as `assembly`."""
-        module = self._optimized()
-        assert self._source is not None
-        machine = self._source[1].llvm_machine
-        machine.set_asm_verbosity(True)
-        try:
-            return str(machine.emit_assembly(module))
-        finally:
-            machine.set_asm_verbosity(False)
+        return self._generated().commented_assembly
 
-    def _optimized(self) -> Any:
+    def _generated(self) -> Generated:
         if self._source is None:
             raise ValueError("an executable restored from object code has no LLVM text")
-        text, chosen = self._source
-        return optimize(chosen, text)
+        return self._source
 
     # Launch
 

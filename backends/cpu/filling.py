@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from vmc.backends.cpu.emitter import Emitter, can_vector
-from vmc.backends.cpu.tiles import Buffer, Tile
+from vmc.backends.cpu.tiles import Buffer, Tile, chain
 from vmc.backends.cpu.vectors import Atom, spot
 
 COLUMNS = 16
@@ -20,7 +20,7 @@ def is_better_in_atoms(tile: Tile) -> bool:
 
 def is_liftable(tile: Tile) -> bool:
     """Whether a whole chain can be had in atoms."""
-    return can_vector(tile) and (tile.buffer is not None or all(map(is_liftable, (*tile.operands, *tile.inputs))))
+    return all(map(can_vector, chain(tile)))
 
 
 def fill(e: Emitter, buffer: Buffer, tile: Tile) -> None:

@@ -20,7 +20,7 @@ from llvmlite import ir
 from vmc.backends.cpu.elements import BFLOAT, DOUBLE, FLOAT, I16, I32, element_type
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.target import Machine
-from vmc.backends.cpu.tiles import Tile
+from vmc.backends.cpu.tiles import Scope, Tile
 from vmc.backends.cpu.vectors import Place, shuffle, splat
 from vmc.ir.types import DType
 
@@ -30,8 +30,8 @@ ATOM_COLUMNS = 16
 
 @dataclass(frozen=True)
 class Instruction:
-    """`combine(e, sums, left, right)` gives new sums, in about `length` instructions. `lanes` are the columns of a vector of
-    sums.
+    """`combine(e, sums, left, right)` gives new sums, in about `length` instructions. `lanes` are the columns of a
+    vector of sums.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Instruction:
         return e.b.fadd(one, other) if is_float(one.type) else e.b.add(one, other)
 
 
-def memory_at(e: Emitter, tile: Tile, place: Place) -> tuple[ir.Value, object]:
+def memory_at(e: Emitter, tile: Tile, place: Place) -> tuple[ir.Value, Scope | None]:
     """Where an element of a tile in memory lies, and the memory's scope."""
     index = tuple(map(e.spot, place))
     if tile.buffer is not None:
@@ -175,4 +175,3 @@ def pairs(e: Emitter, a: ir.Value, c: ir.Value, sums: ir.Type) -> ir.Value:
     products = e.b.mul(e.b.sext(a, wide), e.b.sext(c, wide))
     even, odd = (shuffle(e.b, products, products, range(start, 2 * sums.count, 2)) for start in (0, 1))
     return e.b.add(even, odd)
-

@@ -37,6 +37,9 @@ from vmc.ir.core import Kernel, Module, Op, Region, TensorType, needed, walk
 from vmc.ir.passes import expand
 from vmc.ir.text import storage_text
 
+PARTS = ("blocks", "worker")
+"""The functions that a launch calls."""
+
 
 @dataclass(frozen=True)
 class Code:
@@ -48,8 +51,14 @@ class Code:
 
 def generate(kernel: Kernel, machine: Machine) -> Code:
     """LLVM text for a tile-level kernel. Raises KeyError for an operation that has no lowering."""
+    module, signature = emit(kernel, machine)
+    return Code(str(module), signature)
+
+
+def emit(kernel: Kernel, machine: Machine, suffix: str = "") -> tuple[ir.Module, Signature]:
+    """A kernel's LLVM module, and what a launch must know of it; the suffix ends the entry's name."""
     kernel = expand(Module((kernel,))).kernels[0]
-    entry = "vmc_" + re.sub(r"\W", "_", kernel.name, flags=re.ASCII)
+    entry = "vmc_" + re.sub(r"\W", "_", kernel.name, flags=re.ASCII) + suffix
     module = ir.Module(entry)
     module.triple, module.data_layout = machine.triple, machine.data_layout
     preamble, grid = kernel.body.ops[:-2], kernel.body.ops[-2]
@@ -69,7 +78,7 @@ def generate(kernel: Kernel, machine: Machine) -> Code:
         serial,
         tuple(chunk.sites),
     )
-    return Code(str(module), signature)
+    return module, signature
 
 
 def reads_what_it_writes(preamble: tuple[Op, ...]) -> bool:

@@ -1,15 +1,16 @@
 """Products by matrix registers (AMX): sums of 16 x 16 from 16 rows of 64 bytes of a and 64 bytes of 16 columns of b.
 
-The atoms of b that vectors multiply, 4 rows of bytes or 2 of bf16, are just the rows that a tile register takes. A strip of b is decoded once into
-memory and serves all rows of a. Each product of the group has sums for `rows` x `columns` tiles:
+The atoms of b that vectors multiply, 4 rows of bytes or 2 of bf16, are just the rows that a tile register takes. A
+strip of b is decoded once into memory and serves all rows of a. Each product of the group has sums for `rows` x
+`columns` tiles:
 
     products   sums           rows x columns   a, b
     1          0 1 2 3        2 x 2            4 5, 6 7
     2          0 1 2 3        1 x 2            4 5, 6 7
     3          0 1 2 3 4 5    1 x 2            6, 7
 
-The shapes of all tile registers are set when a block begins and given up when it ends: they belong to the thread, and other
-libraries set their own.
+The shapes of all tile registers are set when a block begins and given up when it ends: they belong to the thread, and
+other libraries set their own.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from vmc.backends.cpu.regions import run_region
 from vmc.backends.cpu.tiles import Tensor
 from vmc.ir.core import Kernel, Op, Value, walk
 
+
 def scratch(kernel: Kernel) -> list[Value]:
     """The tensors that a kernel's `once` operations give, in the order in which they lie in the arena."""
     return [result for op in walk(kernel.body) if op.name == "once" for result in op.results]

@@ -12,7 +12,18 @@ from vmc.backends.cpu.elements import I32, I64, code_type, constant, element_typ
 from vmc.backends.cpu.emitter import Emitter, can_flat
 from vmc.backends.cpu.lookup import can_look_up, look_up, look_up_words
 from vmc.backends.cpu.tiles import Index, Lanes, Tile, moved_sources
-from vmc.backends.cpu.vectors import ROWS, Atom, Place, interleaved, repeated, rows_of, shifted, shuffle, splat, undefined
+from vmc.backends.cpu.vectors import (
+    ROWS,
+    Atom,
+    Place,
+    interleaved,
+    repeated,
+    rows_of,
+    shifted,
+    shuffle,
+    splat,
+    undefined,
+)
 from vmc.ir.core import Op, Table, TileType
 from vmc.ir.types import DType
 
@@ -150,8 +161,6 @@ def gathered(e: Emitter, elements: list[ir.Value]) -> ir.Value:
     return result
 
 
-
-
 def reshaped(e: Emitter, source: Tile, shape: tuple[int, ...]) -> Tile:
     """The same elements in row-major order under another shape; `can_flat` must hold."""
 
@@ -243,6 +252,8 @@ def take_lanes(e: Emitter, tile: Tile, index: Tile, table: list[int]) -> Lanes:
     find = look_up if tile.dtype.width == 8 else look_up_words
 
     def lanes(place: Place, atom: Atom) -> ir.Value:
+        if atom.size == 1:
+            return e.at(tile, tuple(map(e.spot, place)))
         whole = Atom(ROWS, atom.columns)
         if index.period == 1 or atom == whole:
             return from_code(e.b, tile.dtype, find(e, table, e.vector(index, place, atom)))

@@ -25,7 +25,7 @@ class Signature:
     """`entry` prefixes the names of the functions in the object. `tensors` are the names of the tensor parameters,
     `storages` how each lies in memory, as the IR's text writes it (None: densely), `scalars` name and dtype of the
     other parameters, in order. `arena` is the constant part of a thread's scratch memory, in bytes; `serial` forbids
-    several threads.
+    several threads. `levels` names those that the object has code for, where it has code for several.
     """
 
     entry: str
@@ -36,6 +36,7 @@ class Signature:
     arena: int
     serial: bool
     sites: tuple[Site, ...]
+    levels: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The signature as text, for `from_json`."""
@@ -59,4 +60,5 @@ class Signature:
             data["arena"],
             data["serial"],
             sites,
+            tuple(data["levels"]),
         )

@@ -1,4 +1,4 @@
-"""The processor to compile for, and LLVM's passes over a module."""
+"""The processor to compile for, what the host can execute, and LLVM's passes over a module."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from vmc.backends.cpu.features import amx_features, enabled_features, host_features
+from vmc.backends.cpu.features import PROBES, amx_features, architecture, enabled_features, host_features
+from vmc.backends.cpu.levels import TABLE, Level, level_of
 from vmc.backends.cpu.options import Options
 
 
@@ -45,25 +46,54 @@ def host_flags() -> str:
 def machine(options: Options) -> Machine:
     """The machine that the options name. Raises RuntimeError for a target that this LLVM lacks."""
     initialize()
-    triple = llvm.get_process_triple()
+    triple = options.triple or llvm.get_process_triple()
     cpu = options.cpu or llvm.get_host_cpu_name()
     own = host_flags() if options.cpu is None else ""
     features = ",".join(part for part in (own, options.features) if part)
     built = llvm.Target.from_triple(triple).create_target_machine(
         cpu=cpu, features=features, opt=options.opt_level, reloc="pic", codemodel="small"
     )
-    known = host_features() if options.cpu is None and not options.features else {}
-    enabled = enabled_features(built, triple, known) | amx_features(cpu, features)
+    enabled = enabled_features(built, triple, known_features(options, triple)) | amx_features(cpu, features)
     vector = 64 if "avx512f" in enabled else 32 if "avx" in enabled else 16
     has_half = not triple.startswith(("x86_64", "i686")) or "f16c" in enabled
     layout = str(built.target_data)
     return Machine(cpu, features, enabled, options.opt_level, vector, has_half, triple, layout, built)
 
 
+def known_features(options: Options, triple: str) -> dict[str, bool]:
+    """What need not be probed: everything of the host and of levels, nothing of other processors."""
+    if options.cpu is None:
+        return {} if options.features else host_features()
+    level = level_of(options, triple)
+    return {name: name in level.needs for name in PROBES[level.architecture]} if level else {}
+
+
+def missing(level: Level) -> tuple[str, ...]:
+    """What the host lacks to execute code for a level: nothing, its architecture, or some features."""
+    host = machine(Options())
+    if architecture(host.triple) != level.architecture:
+        return (f"the architecture {level.architecture}",)
+    listed = host_features()
+    return tuple(sorted(name for name in level.needs if not listed.get(name, name in host.features)))
+
+
+def best() -> Level | None:
+    """The last level of the table that the host can execute."""
+    return next((level for level in reversed(TABLE) if not missing(level)), None)
+
+
 @lru_cache(maxsize=1)
 def initialize() -> None:
-    """Makes LLVM ready for the host; newer LLVMs do part of it by themselves and refuse to be asked."""
-    for prepare in (llvm.initialize, llvm.initialize_native_target, llvm.initialize_native_asmprinter):
+    """Makes LLVM ready for all processors that it has, and for the inline assembly of the host's; newer LLVMs do part
+    of it by themselves and refuse to be asked.
+    """
+    prepares = (
+        llvm.initialize,
+        llvm.initialize_all_targets,
+        llvm.initialize_all_asmprinters,
+        llvm.initialize_native_asmparser,
+    )
+    for prepare in prepares:
         try:
             prepare()
         except RuntimeError as error:

@@ -7,7 +7,7 @@ per element. Every settled tile is also a recipe, a load.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -50,8 +50,8 @@ class Tile:
     execution of a region that the tile belongs to: a buffer made elsewhere might not be there when that goes on.
     `operands` are the tiles whose elements i an element i is computed from, `inputs` the others that a recipe reads.
     `lanes` is the recipe for an atom of elements at once (`vectors`); `whole`, where there is one, says at run time
-    whether the recipe for lanes needs no guard. `product` is what a matrix product is, until it has a buffer. Places whose rows differ by multiples of `period` are decoded
-    alike.
+    whether the recipe for lanes needs no guard. `product` is what a matrix product is, until it has a buffer. Places
+    whose rows differ by multiples of `period` are decoded alike.
     """
 
     dtype: DType
@@ -99,6 +99,18 @@ class Tensor:
     length: ir.Value
     scope: Scope
     bit_offset: int = 0
+
+
+def chain(root: Tile) -> Iterator[Tile]:
+    """The tiles that the elements of one are computed from, itself first, each once; nothing behind a buffer."""
+    waiting, seen = [root], set()
+    while waiting:
+        top = waiting.pop()
+        if top not in seen:
+            seen.add(top)
+            yield top
+            if top.buffer is None:
+                waiting += reversed((*top.operands, *top.inputs))
 
 
 def elementwise_sources(tiles: tuple[Tile, ...]) -> dict[object, bool]:

@@ -1,9 +1,9 @@
 """Tiles evaluated many elements at a time: atoms, places, and the vectors that memory gives.
 
 An *atom* is rows x columns elements of a tile's last two axes, as one LLVM vector: element (i, j) is its lane
-j * rows + i. Atoms of one row are runs of a row; those of four rows are the order in which dot product instructions take
-bytes. A *place* is the index of an atom's first element; each coordinate is a value and a constant beside it, so that
-what is the same is found again, and where an atom lies in a block of memory is known while code is made.
+j * rows + i. Atoms of one row are runs of a row; those of four rows are the order in which dot product instructions
+take bytes. A *place* is the index of an atom's first element; each coordinate is a value and a constant beside it, so
+that what is the same is found again, and where an atom lies in a block of memory is known while code is made.
 """
 
 from __future__ import annotations

@@ -5,18 +5,16 @@ encoder.vmc.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 import vmc
+from minilm.linear import KERNELS
 from minilm.weights import F32, Config
 
 Runs = tuple[tuple[int, int], ...]
 """How rows divide into sentences: (sentences, tokens in each), again and again."""
-
-KERNELS = Path(__file__).with_name("encoder.vmc")
 
 
 class Between(Protocol):

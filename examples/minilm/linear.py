@@ -1,7 +1,7 @@
 """Three ways to compute x @ w for a linear layer of the model, the bias left to the caller.
 
-`dense` is the f32 baseline; `VmcLinear` runs examples/matmul_wa16.vmc on quantized weights; `NumpyLinear` computes
-what that kernel computes, rounding where it rounds, for comparison.
+`dense` is the f32 baseline; `VmcLinear` runs the kernel `linear` of encoder.vmc on quantized weights; `NumpyLinear`
+computes what that kernel computes, rounding where it rounds, for comparison.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vmc.ir.types import packed_size
 Linear = Callable[[F32, str], F32]
 """Multiplies x f32 [M, K] by the weights [K, N] of the layer of that name; gives f32 [M, N]."""
 
-KERNEL = Path(__file__).resolve().parents[1] / "matmul_wa16.vmc"
+KERNELS = Path(__file__).with_name("encoder.vmc")
 
 
 def dense(weights: Mapping[str, F32]) -> Linear:
@@ -35,7 +35,7 @@ class NumpyLinear:
     def __init__(self, layers: Mapping[str, Quantized]) -> None:
         self._layers = dict(layers)
         self._levels = {name: layer.levels() for name, layer in layers.items()}
-        self.weight_bytes = sum(packed_size(layer.codes.size, layer.type) for layer in layers.values())
+        self.weight_bytes = stored_bytes(layers)
 
     def __call__(self, x: F32, layer: str) -> F32:
         found = self._layers[layer]
@@ -52,13 +52,18 @@ class VmcLinear:
     def __init__(self, layers: Mapping[str, Quantized]) -> None:
         first = next(iter(layers.values()))
         step = gcd(first.group, 64)
-        self._kernel = vmc.compile(KERNEL, T=first.type, BK=step, G=first.group, X="f32", C="bf16")
+        self._kernel = vmc.compile(KERNELS, "linear", T=first.type, BK=step, G=first.group)
         self._scales = {name: layer.scales for name, layer in layers.items()}
         self._packed = {name: self._kernel.pack("w", layer.codes) for name, layer in layers.items()}
-        self.weight_bytes = sum(packed.nbytes for packed in self._packed.values())
+        self.weight_bytes = stored_bytes(layers)
 
     def __call__(self, x: F32, layer: str) -> F32:
         scales = self._scales[layer]
         y = np.empty((x.shape[0], scales.shape[1]), np.float32)
         self._kernel(x, self._packed[layer], scales, y)
         return y
+
+
+def stored_bytes(layers: Mapping[str, Quantized]) -> int:
+    """The bytes of all codes, without what kernels pad them by."""
+    return sum(packed_size(layer.codes.size, layer.type) for layer in layers.values())

@@ -109,7 +109,7 @@ class OnnxGraph:
         hidden = self._embedded()
         for layer in range(self._model.config.layers):
             hidden = self._encoded(hidden, f"encoder.layer.{layer}")
-        self._tensors["tokens"] = np.array([1], np.int64)  # type: ignore[assignment]
+        self._tensors["tokens"] = np.array([1], np.int64)
         mean = self._node("ReduceMean", hidden, "tokens", keepdims=0)
         self._node("LpNormalization", mean, name="embeddings", axis=-1, p=2)
         return self._serialized()
@@ -161,5 +161,5 @@ class OnnxGraph:
         return serialized
 
 
-PEERS: Mapping[str, Callable[[Model], Embed]] = {"f32 torch": torch_encoder, "f32 ONNX RT": onnx_encoder}
+PEERS: Mapping[str, Callable[[Model], Embed]] = {"f32 torch": torch_encoder, "f32 ORT": onnx_encoder}
 """Rows of the study's table."""

@@ -43,7 +43,22 @@ __all__ = [
     "unroll",
 ]
 
-EVERY_PASS = (canonicalize, fold, cse, dce, licm, hoist, prefetch, unroll, narrow, integers, halves, relayout(), bounds, expand)
+EVERY_PASS = (
+    canonicalize,
+    fold,
+    cse,
+    dce,
+    licm,
+    hoist,
+    prefetch,
+    unroll,
+    narrow,
+    integers,
+    halves,
+    relayout(),
+    bounds,
+    expand,
+)
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""

@@ -5,12 +5,13 @@
       %s = load %scale, %g, %n          -->         %g = floordiv %k, 32                       loop, where the next
                                                     %s = load %scale, %g, %n                   block begins
 
-A processor fetches ahead by itself what lies in a row. The scales of quantized weights do not: each group's are a row of
-their own, and the wait for one is as long as the work on a group.
+A processor fetches ahead by itself what lies in a row. The scales of quantized weights do not: each group's are a row
+of their own, and the wait for one is as long as the work on a group.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from vmc.ir.builder import Builder, make_op
@@ -27,9 +28,9 @@ CLONED = frozenset({"add", "sub", "mul", "floordiv", "mod", "neg", "min", "max",
 
 
 def prefetch_small(module: Module) -> Module:
-    """Needs: a well-formed module. Guarantees: a small slice of an input that a counted loop of a constant step loads in
-    every turn, at a place that depends on the loop's index, is preceded by a `prefetch` of a later turn's, or of the
-    next block's first ones. Keeps: everything else. Not idempotent: it runs once.
+    """Needs: a well-formed module. Guarantees: a small slice of an input that a counted loop of a constant step loads
+    in every turn, at a place that depends on the loop's index, is preceded by a `prefetch` of a later turn's, or of the
+    next block's first ones. Idempotent. Keeps: everything else.
     """
     return each_kernel(module, prefetch_in)
 
@@ -51,7 +52,7 @@ def prefetch_in(kernel: Kernel) -> Kernel:
         if op.name == "for":
             hints = [hint for inner in op.regions[0].ops for hint in Ahead(op, last, made).of(inner)]
             notes.extend(
-                Note("prefetch", f"`{hint.operands[0].name}`: {TURNS} turns ahead", hint.span)
+                Note("prefetch", f"`{hint.operands[0].name}` is asked for {TURNS} turns ahead", hint.span)
                 for hint in hints
                 if hint.name == "prefetch"
             )
@@ -75,6 +76,8 @@ class Ahead:
     def of(self, load: Op) -> list[Op]:
         """The operations that prefetch what a load reads in a later turn; none where that is of no use."""
         if not self.is_small(load) or not any(self.depends(start, self.index) for start in load.operands[1:]):
+            return []
+        if any(op.name == "prefetch" and op.operands[0] is load.operands[0] for op in self.loop.regions[0].ops):
             return []
         step = self.constant(self.loop.operands[2])
         if step is None or not all(map(self.is_clonable, load.operands[1:])):
@@ -101,23 +104,36 @@ class Ahead:
         outside = type.access is Access.IN and type.space is Space.GLOBAL and type.storage is None
         return outside and tile.rank == 1 and tile.size * tile.dtype.width // 8 <= MOST_BYTES and tile.dtype.width >= 8
 
+    def behind(self, value: Value) -> Iterator[Value]:
+        """A scalar and the scalars that it is computed from, each once."""
+        waiting, seen = [value], set()
+        while waiting:
+            top = waiting.pop()
+            if top in seen:
+                continue
+            seen.add(top)
+            yield top
+            op = self.made.get(top)
+            waiting += filter(is_scalar, op.operands) if op else ()
+
     def depends(self, value: Value, on: Value) -> bool:
-        if value is on:
-            return True
-        op = self.made.get(value)
-        return op is not None and any(self.depends(operand, on) for operand in op.operands if is_scalar(operand))
+        return any(each is on for each in self.behind(value))
+
+    def changes(self, value: Value) -> bool:
+        """Whether a scalar is another in another turn or block."""
+        return any(each is self.index or each is self.block for each in self.behind(value))
 
     def is_clonable(self, value: Value) -> bool:
         """Whether a scalar can be computed for another turn and block."""
-        if not self.depends(value, self.index) and not self.depends(value, self.block):
-            return value not in self.inside
-        op = self.made.get(value)
-        return op is None or (op.name in CLONED and all(map(self.is_clonable, op.operands)))
+        return all(
+            (op := self.made.get(each)) is None or op.name in CLONED if self.changes(each) else each not in self.inside
+            for each in self.behind(value)
+        )
 
     def clone(self, build: Builder, value: Value, renamed: dict[Value, Value]) -> Value:
         if value not in renamed:
             op = self.made.get(value)
-            if op is None or not (self.depends(value, self.index) or self.depends(value, self.block)):
+            if op is None or not self.changes(value):
                 return value
             operands = [self.clone(build, operand, renamed) for operand in op.operands]
             renamed[value] = build(op.name, *operands, **op.attrs)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Run
+from vmc.backends.cpu.levels import LEVELS
 from vmc.commands import doctor
 
 
@@ -20,7 +21,15 @@ def test_what_is_installed_is_listed_with_versions(vmc: Run) -> None:
     found = findings(outcome.out)
     assert outcome.code == 0
     assert found["numpy"]["status"] == found["llvmlite"]["status"] == found["cpu"]["status"] == "ok"
-    assert {"torch", "apache-tvm", "threads", "nvrtc", "gpu", "cache"} <= set(found)
+    assert {"torch", "apache-tvm", "level", "threads", "nvrtc", "gpu", "cache"} <= set(found)
+
+
+def test_the_highest_level_of_the_host_is_named(vmc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmc.backends.cpu.target.best", lambda: LEVELS["x86-64-v3"])
+    level = findings(vmc("doctor", "--json").out)["level"]
+    assert level["detail"] == "cpu:x86-64-v3 (Haswell, Zen) is the highest that the processor can execute"
+    monkeypatch.setattr("vmc.backends.cpu.target.best", lambda: None)
+    assert "none that vmc names" in findings(vmc("doctor", "--json").out)["level"]["detail"]
 
 
 def test_what_is_missing_comes_with_what_it_enables_and_how_to_get_it(

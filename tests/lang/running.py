@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tests.generators.ir_arguments import random_arguments, random_memory, same_memory
-from vmc.backends import interp
+from tests.generators.stored import stored
+from vmc.backends import cpu, interp
 from vmc.ir.core import Kernel, Module, TensorType, walk
 from vmc.ir.dims import evaluate
 from vmc.ir.passes import pipeline
@@ -43,13 +45,18 @@ def compare_targets(kernel: Kernel, seed: int, symbols: Mapping[str, int] | None
 
 def run_cpu(kernel: Kernel, arguments: list[Any], symbols: Mapping[str, int]) -> None:
     """Compiles for the host and launches."""
-    from vmc.backends import cpu
-
-    lowered = run_passes(Module((kernel,)), pipeline("cpu"), verify=True).kernels[0]
-    executable = cpu.compile(lowered, cpu.Options())
-    pointers = [a.ctypes.data for a in arguments if isinstance(a, np.ndarray)]
-    scalars = [a for a in arguments if not isinstance(a, np.ndarray)]
+    lowered, executable = compiled(kernel)
+    given = stored(kernel, lowered, arguments, symbols)
+    pointers = [a.ctypes.data for a in given if isinstance(a, np.ndarray)]
+    scalars = [a for a in given if not isinstance(a, np.ndarray)]
     executable.launch(pointers, scalars, symbols)
+
+
+@lru_cache(maxsize=4)
+def compiled(kernel: Kernel) -> tuple[Kernel, cpu.Executable]:
+    """A kernel after the passes, and its code for the host."""
+    lowered = run_passes(Module((kernel,)), pipeline("cpu"), verify=True).kernels[0]
+    return lowered, cpu.compile(lowered, cpu.Options())
 
 
 def check_tensor(kernel: Kernel, type: TensorType, symbols: Mapping[str, int], want: Any, got: Any, name: str) -> None:

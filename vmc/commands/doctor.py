@@ -118,12 +118,16 @@ def processor() -> list[Finding]:
 
         from vmc.backends.cpu import num_threads
         from vmc.backends.cpu.scheduler import has_team
+        from vmc.backends.cpu.target import best
 
         features = llvm.get_host_cpu_features()
         vector = ", ".join(name for name in FEATURES if features.get(name)) or "no vector features that vmc names"
         native = ".".join(map(str, llvm.llvm_version_info))
+        level = best()
+        highest = f"cpu:{level.name} ({level.example})" if level else "none that vmc names"
         return [
             Finding("cpu", OK, f"{llvm.get_host_cpu_name()}: {vector} (LLVM {native})"),
+            Finding("level", OK, f"{highest} is the highest that the processor can execute"),
             Finding(
                 "threads",
                 OK if has_team() else MISSING,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vmc.commands.failure import Failure, fail
 
@@ -15,21 +16,25 @@ if TYPE_CHECKING:
 LARGEST = 16 << 20
 """Bytes of a source file; what is larger is no program."""
 
+V = TypeVar("V")
 Setting = tuple[str, int | float | bool | str]
 
 
-def add_program_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILE[:KERNEL], --target and --set."""
+def add_program_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """FILE[:KERNEL], --target and --set, the latter perhaps with several values."""
     parser.add_argument("program", metavar="FILE[:KERNEL]", help="the file, and the kernel where it has several")
-    parser.add_argument("--target", default="cpu", metavar="NAME", help="cpu (default), cpu:x86-64-v3, or interp")
+    parser.add_argument(
+        "--target", default="cpu", metavar="NAME", help="cpu (default), cpu:LEVEL, cpu:portable, or interp"
+    )
     parser.add_argument(
         "--set",
         dest="settings",
         action="append",
-        type=setting,
+        type=choices if several else setting,
         default=[],
-        metavar="NAME=VALUE",
-        help="bind a compile-time parameter, or give a symbol's value: T=u4, BM=32, M=17",
+        metavar="NAME=VALUE,..." if several else "NAME=VALUE",
+        help="bind a compile-time parameter, or give a symbol's value: "
+        + ("T=u4,i4 or M=1,16; every combination is a case" if several else "T=u4, BM=32, M=17"),
     )
 
 
@@ -39,6 +44,21 @@ def setting(text: str) -> Setting:
     if not equals or not name.strip().isidentifier() or not value.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name.strip(), literal(value.strip())
+
+
+def choices(text: str) -> tuple[str, list[int | float | bool | str]]:
+    """`T=u4,i4`, `M=1,16`. Raises ArgumentTypeError."""
+    name, equals, values = text.partition("=")
+    return name.strip(), [setting(f"{name}{equals}{value}")[1] for value in values.split(",")]
+
+
+def cases(args: argparse.Namespace) -> list[argparse.Namespace]:
+    """The arguments of a command for every combination of the values that its settings list. Raises Failure."""
+    listed = unique(args.settings, "--set")
+    return [
+        argparse.Namespace(**{**vars(args), "settings": list(zip(listed, values, strict=True))})
+        for values in product(*listed.values())
+    ]
 
 
 def literal(text: str) -> int | float | bool | str:
@@ -61,9 +81,9 @@ def assignment(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def unique(pairs: Sequence[tuple[str, str]], option: str) -> dict[str, str]:
+def unique(pairs: Sequence[tuple[str, V]], option: str) -> dict[str, V]:
     """Pairs as a dictionary. Raises Failure where a name comes twice."""
-    found: dict[str, str] = {}
+    found: dict[str, V] = {}
     for name, value in pairs:
         if name in found:
             raise fail("E0908", f"`{option} {name}=...` is given twice")

@@ -10,6 +10,8 @@ from pathlib import Path
 import vmc
 
 SUFFIXES = (".py", ".lark", ".vmc", ".json")
+TABLES = "tuning/*.json"
+"""Tuned parameters choose what is compiled, not how."""
 
 
 @cache
@@ -20,8 +22,8 @@ def code_fingerprint() -> str:
     for folder, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(files):
-            if name.endswith(SUFFIXES):
-                path = Path(folder, name)
+            path = Path(folder, name)
+            if name.endswith(SUFFIXES) and not path.match(TABLES):
                 digest.update(f"\0{path.relative_to(root).as_posix()}\0".encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()

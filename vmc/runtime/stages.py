@@ -52,6 +52,8 @@ def stage_names(target: str) -> tuple[str, ...]:
 
 def stage_text(kernel: Kernel, stage: str | None) -> str:
     """A kernel at a stage. Raises UnknownStageError."""
+    from vmc.runtime.targets import generated
+
     names = stage_names(kernel.target)
     if stage is None:
         stage = [name for name in names if name not in ("llvm", "asm")][-1]
@@ -61,9 +63,9 @@ def stage_text(kernel: Kernel, stage: str | None) -> str:
         case "ast":
             return syntax_text(kernel)
         case "llvm":
-            return str(generated(kernel).llvm)
+            return generated(kernel._tile, kernel.target).llvm
         case "asm":
-            return str(generated(kernel).assembly)
+            return generated(kernel._tile, kernel.target).assembly
     return ir_text(kernel._tile, kernel.target, stage)
 
 
@@ -77,13 +79,6 @@ def ir_text(tile: TileKernel, target: str, stage: str) -> str:
         if name == stage:
             break
     return print_module(module)
-
-
-def generated(kernel: Kernel) -> Any:
-    """A fresh executable, which has its LLVM text; one from the cache does not."""
-    from vmc.runtime.targets import native, options_of
-
-    return native(kernel._tile, options_of(kernel.target))
 
 
 def syntax_text(kernel: Kernel) -> str:

@@ -1,13 +1,15 @@
 """Targets: what a kernel in tile IR becomes so that it can be launched.
 
-`interp` is the reference machine, `cpu` the host's processor, and `cpu:NAME` one that LLVM knows by that name and the
-host can execute. Code for the CPU is taken from the caches, in memory and on disk, where they have it.
+`interp` is the reference machine, `cpu` the host's processor, `cpu:LEVEL` one of `vmc.backends.cpu.levels`, whose code
+can be read on any host and launched on those that have its features, and `cpu:portable` every x86-64 processor, with
+code for several levels. Code for the CPU is taken from the caches, in memory and on disk, where they have it.
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,11 +21,15 @@ from vmc.ir.core import Kernel, Module, Storage, TensorType
 from vmc.runtime.errors import ExecutionError, TargetError
 
 if TYPE_CHECKING:
+    from vmc.backends.cpu import Executable, Generated, Options
+    from vmc.backends.cpu.levels import Level
     from vmc.ir.passes import Pass
-    from vmc.backends.cpu import Executable, Options
     from vmc.runtime.cache import DiskCache
 
 TARGETS = ("cpu", "interp")
+PORTABLE = "portable"
+FORCED = "VMC_CPU_LEVEL"
+"""The environment variable that names the level whose code kernels for `cpu:portable` execute."""
 
 
 class Launcher(Protocol):
@@ -50,10 +56,14 @@ def check_target(target: str) -> None:
     from vmc.diagnostics import suggest
 
     family, _, name = target.partition(":")
-    if target in TARGETS or (family == "cpu" and name in LEVELS):
+    if target in TARGETS:
         return
     if family == "cpu":
-        known = ", ".join(f"cpu:{level}" for level in LEVELS)
+        from vmc.backends.cpu.levels import LEVELS
+
+        if name in LEVELS or name == PORTABLE:
+            return
+        known = ", ".join(f"cpu:{level}" for level in (*LEVELS, PORTABLE))
         raise TargetError("E0904", f"unknown target `{target}`; besides `cpu` there are {known}")
     if target.startswith("cuda"):
         raise TargetError("E0914", f"the target `{target}` is not there yet; targets are {', '.join(TARGETS)}")
@@ -118,10 +128,13 @@ class Native:
     def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
         from vmc.backends.cpu import ExecutionError as Failure
 
+        check_host(target)
         self.kernel, self.target = kernel, target
         self.options = options_of(target)
         self.executable = cached(kernel, self.options, dense)
         self._failure = Failure
+        if self.executable.choice is not None:
+            self.executable.choice.force(forced_level(self.options.levels))
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
@@ -144,31 +157,48 @@ class Native:
             raise ExecutionError(error.message, error.span) from None
 
 
-LEVELS: dict[str, tuple[str, ...]] = {
-    "x86-64": (),
-    "x86-64-v2": ("sse4.2", "popcnt"),
-    "x86-64-v3": ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
-    "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
-}
-"""The levels of the x86-64 psABI, each with what it adds to the one before. The host can tell whether it has them."""
-
-
 def options_of(target: str) -> Options:
-    """The options for `cpu` or `cpu:NAME`. Raises TargetError for a processor whose code the host cannot execute."""
-    import llvmlite.binding as llvm
-
+    """The options for `cpu` or `cpu:NAME`. Raises TargetError for a name that is no target."""
     from vmc.backends.cpu import Options
+    from vmc.backends.cpu.levels import LEVELS, portable
 
-    name = target.partition(":")[2] or None
-    if name is None:
-        return Options()
     check_target(target)
-    levels = list(LEVELS)[: list(LEVELS).index(name) + 1]
-    features = llvm.get_host_cpu_features()
-    missing = [feature for level in levels for feature in LEVELS[level] if not features.get(feature)]
-    if missing:
-        raise TargetError("E0914", f"this processor cannot execute {target}: it lacks {', '.join(missing)}")
-    return Options(cpu=name)
+    name = target.partition(":")[2]
+    if not name:
+        return Options()
+    return portable() if name == PORTABLE else LEVELS[name].options()
+
+
+def check_host(target: str) -> None:
+    """Raises TargetError where the host cannot execute code for `cpu` or `cpu:NAME`."""
+    from vmc.backends.cpu.levels import LEVELS
+    from vmc.backends.cpu.levels import PORTABLE as VERSIONS
+
+    name = target.partition(":")[2]
+    if name:
+        check_level(LEVELS[VERSIONS[0] if name == PORTABLE else name], target)
+
+
+def check_level(level: Level, what: str) -> None:
+    """Raises TargetError where the host cannot execute a level's code."""
+    from vmc.backends.cpu.target import missing
+
+    lacking = missing(level)
+    if lacking:
+        raise TargetError("E0914", f"this processor cannot execute {what}: it lacks {', '.join(lacking)}")
+
+
+def forced_level(levels: tuple[str, ...]) -> str | None:
+    """The level that the environment has kernels for `cpu:portable` execute. Raises TargetError for one that cannot."""
+    from vmc.backends.cpu.levels import LEVELS
+
+    name = os.environ.get(FORCED)
+    if not name:
+        return None
+    if name not in levels:
+        raise TargetError("E0914", f"{FORCED} is {name}, and cpu:{PORTABLE} has {', '.join(levels)}")
+    check_level(LEVELS[name], f"the level {name}, which {FORCED} names")
+    return name
 
 
 def passes_for(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
@@ -187,7 +217,7 @@ def native_passes(options: Options, dense: frozenset[str] = frozenset()) -> tupl
 
 
 def lowered(kernel: Kernel, options: Options | None = None, dense: frozenset[str] = frozenset()) -> Kernel:
-    """The kernel after the passes for the CPU, the host unless options say otherwise; the tensors `dense` as declared."""
+    """The kernel after the passes for a processor, the host unless options say otherwise, with `dense` as declared."""
     from vmc.backends.cpu import Options
     from vmc.ir.passes import run
 
@@ -199,6 +229,14 @@ def native(kernel: Kernel, options: Options, dense: frozenset[str] = frozenset()
     from vmc.backends import cpu
 
     return cpu.compile(lowered(kernel, options, dense), options)
+
+
+def generated(kernel: Kernel, target: str) -> Generated:
+    """Code for `cpu` or `cpu:NAME` to be read. Raises TargetError for a program that the CPU cannot run."""
+    from vmc.backends import cpu
+
+    options = options_of(target)
+    return cpu.generated(lowered(kernel, options), options)
 
 
 _loaded: dict[str, Executable] = {}

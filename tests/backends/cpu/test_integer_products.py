@@ -31,7 +31,7 @@ def weighted(left: str, right: str, wide: str, fast: bool = False) -> Kernel:
 
 def lowered(kernel: Kernel) -> Kernel:
     """The kernel after the pipeline, all of whose products must have become products of bytes."""
-    (after,) = run_passes(Module((kernel,)), pipeline("cpu"), verify=True).kernels
+    (after,) = run_passes(Module((kernel,)), pipeline("cpu", frozenset("w")), verify=True).kernels
     dots = [op for op in walk(after.body) if op.name == "dot"]
     assert all([operand.tile.dtype.name for operand in op.operands[:2]] == ["i8", "u8"] for op in dots)
     return after

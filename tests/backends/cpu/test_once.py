@@ -14,7 +14,7 @@ from tests.generators.ir_arguments import differences
 from tests.generators.shared_work import arguments, kernels
 from tests.ir.passes.test_hoist import lowered, matmul
 from vmc.backends import cpu, interp
-from vmc.backends.cpu import executable as launching
+from vmc.backends.cpu import kernel as generator
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Access, Kernel, Module, Space, TensorType, TileType, Value
 from vmc.ir.dims import Sym, binary
@@ -24,11 +24,12 @@ from vmc.ir.types import ALL_DTYPES, DType, dtype
 from vmc.ir.verifier import verify
 
 I64 = TileType(dtype("i64"))
+DENSE = frozenset({"w"})
 
 
 @pytest.fixture(autouse=True)
 def small_launches_use_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launching, "SERIAL_WORK", 0)
+    monkeypatch.setattr(generator, "emit_work", lambda e, region: e.index(1 << 20))
 
 
 def scratch(type: str | DType, *shape: Any) -> TensorType:
@@ -66,14 +67,14 @@ def assert_launches_agree(kernel: Kernel, given: list[Any], symbols: dict[str, i
 
 @pytest.mark.parametrize("type", ["u4", "u3", "u1", "i8", "f4e2m1"])
 def test_products_with_activations_quantized_once_agree_with_the_reference(type: str) -> None:
-    kernel = lowered(matmul(T=type, BM=4, BN=8, G=16))
+    kernel = lowered(matmul(T=type, BM=4, BN=8, G=16), dense=DENSE)
     for seed, (m, k, n) in enumerate([(1, 16, 8), (5, 33, 9), (9, 7, 17), (13, 64, 40), (4, 0, 8), (0, 16, 8)]):
         symbols = {"M": m, "K": k, "N": n}
         assert_launches_agree(kernel, arguments(kernel, symbols, seed), symbols)
 
 
 def test_a_product_of_the_usual_blocks_agrees_with_the_reference() -> None:
-    kernel, symbols = lowered(matmul(T="u4")), {"M": 33, "K": 300, "N": 200}
+    kernel, symbols = lowered(matmul(T="u4"), dense=DENSE), {"M": 33, "K": 300, "N": 200}
     assert_launches_agree(kernel, arguments(kernel, symbols, 1), symbols)
 
 
@@ -193,7 +194,7 @@ def test_once_in_a_loop_and_several_of_them_keep_apart() -> None:
 
 
 def test_launches_at_once_keep_apart() -> None:
-    kernel = lowered(matmul(T="u4", BM=4, BN=8, G=16))
+    kernel = lowered(matmul(T="u4", BM=4, BN=8, G=16), dense=DENSE)
     symbols = {"M": 16, "K": 64, "N": 64}
     executable = cpu.compile(kernel, QUICK)
     problems = []
@@ -212,11 +213,3 @@ def test_launches_at_once_keep_apart() -> None:
     for worker in workers:
         worker.join()
     assert not any(differences(kernel, symbols, expected, found) for expected, found in problems)
-
-
-def test_the_signature_says_whether_scratch_depends_on_the_launch() -> None:
-    dynamic = cpu.compile(row_kernel(dtype("f32")), QUICK).signature
-    assert dynamic.dynamic
-    assert cpu.Signature.from_json(dynamic.to_json()) == dynamic
-    plain = grid("empty", [], (), [1], lambda build, block: None)
-    assert not cpu.compile(plain, QUICK).signature.dynamic

@@ -126,8 +126,10 @@ def test_a_small_type_on_the_left_is_bytes_where_its_integers_are(type: DType) -
 def test_the_example_leaves_the_same_memory_in_every_type(type: str) -> None:
     bindings: dict[str, DType | int] = {"T": dtype(type), "BM": 8, "BN": 16, "G": 32}
     kernel = compile_kernel(SOURCE.read_text(), str(SOURCE), None, {**bindings}).kernel
-    without = run(Module((kernel,)), pipeline("cpu"), verify=True, skip=frozenset(["integers"])).kernels[0]
-    after = run(Module((kernel,)), pipeline("cpu"), verify=True).kernels[0]
+    without = run(
+        Module((kernel,)), pipeline("cpu", frozenset("w")), verify=True, skip=frozenset(["integers"])
+    ).kernels[0]
+    after = run(Module((kernel,)), pipeline("cpu", frozenset("w")), verify=True).kernels[0]
     assert ("i8 u8" in products(after)) == (type != "f8e4m3")
     m, k, n = 5, 77, 21
     rng = np.random.default_rng(4)

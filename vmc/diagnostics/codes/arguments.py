@@ -101,7 +101,8 @@ ENTRIES = (
     Entry(
         "E0914",
         "target that is not installed",
-        "The target needs packages or a device that this machine lacks. `vmc doctor` says what, and how to get it.",
+        "The target needs packages, a device, or features of the processor that this machine lacks. `vmc doctor` says "
+        "what, and how to get it.",
         "vmc run add.vmc --target cuda:sm_90a\n",
         "vmc run add.vmc --target cpu\n",
     ),
@@ -134,5 +135,21 @@ ENTRIES = (
         "between blocks.",
         "vmc run race.vmc --target interp\n",
         "vmc run sound.vmc --target interp\n",
+    ),
+    Entry(
+        "E0919",
+        "nothing to tune",
+        "`vmc tune` searches over integer parameters in `[...]` that are not given with `--set` and that no extent of "
+        "an argument mentions. The kernel has none that is left, or `--param` names another.",
+        "vmc tune matmul.vmc --set BM=32 --set BN=64 --set M=1\n",
+        "vmc tune matmul.vmc --set M=1 --param BM=16,32\n",
+    ),
+    Entry(
+        "E0920",
+        "table of tuned parameters that cannot be used",
+        "The file is no table that `vmc tune` wrote, has the version of another vmc, or cannot be written. It is left "
+        "as it is.",
+        "vmc tune matmul.vmc --set M=1 -o results.csv\n",
+        "vmc tune matmul.vmc --set M=1 -o table.json\n",
     ),
 )
