@@ -95,7 +95,7 @@ cosine, least: of a sentence's embedding and its f32 embedding: mean and minimum
 rank: a sentence ranks all others by similarity; Spearman's coefficient of that
       ranking with the one by f32 embeddings, averaged over the sentences
 top 1, top 5: share of the nearest, and of the 5 nearest, that f32 finds too
-f32, f32 torch, f32 ORT: the f32 model by NumPy, torch, ONNX Runtime
+f32, torch, ORT: the f32 model by NumPy, torch, ONNX Runtime
 setup: quantizing, compiling, packing    embed: all sentences, median of 3"""
 
 

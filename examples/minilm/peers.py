@@ -161,5 +161,5 @@ class OnnxGraph:
         return serialized
 
 
-PEERS: Mapping[str, Callable[[Model], Embed]] = {"f32 torch": torch_encoder, "f32 ORT": onnx_encoder}
+PEERS: Mapping[str, Callable[[Model], Embed]] = {"torch": torch_encoder, "ORT": onnx_encoder}
 """Rows of the study's table."""
