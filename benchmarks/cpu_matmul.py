@@ -4,7 +4,8 @@
     python benchmarks/cpu_matmul.py --weights 4096x4096 --group 128 --m 1 16 --only 'vmc*' 'ggml*'
 
 Every contender's product is compared with float64 first; one that is wrong is named and left out, and the command ends
-with exit code 1. Tables go to the terminal, JSON and a picture to benchmarks/results/. See benchmarks/README.md.
+with exit code 1. Tables go to the terminal; JSON, a summary in Markdown and a picture to benchmarks/results/. See
+benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from benchmarks.matmul.machine import cores, describe, last_level_cache, parse_s
 from benchmarks.matmul.problem import Array, Shape, Weights, make_activations, make_weights
 from benchmarks.matmul.report import print_case
 from benchmarks.matmul.results import Case, Entry, rows_of, save
+from benchmarks.matmul.summary import markdown, print_summaries, summaries
 from benchmarks.matmul.timing import Lane, Plan, copies_for, measure
 
 LIBRARIES: tuple[Callable[[int], list[Contender]], ...] = (
@@ -198,11 +200,15 @@ def checked(stored: Stored, m: int, values: Array, weights: Weights) -> Accuracy
 
 
 def write(folder: Path, settings: Settings, cases: Sequence[Case], console: Console) -> None:
-    """The files of a run, named by its date."""
+    """Prints the summary, and writes the files of a run, named by its date."""
     stem = f"cpu_matmul-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     shown = {"threads": settings.threads, "cold_bytes": settings.cold_bytes, "rounds": settings.plan.rounds}
     save(folder / f"{stem}.json", describe(), cases, shown)
     console.print(f"wrote {folder / stem}.json", highlight=False)
+    found = summaries(cases)
+    print_summaries(found, console)
+    (folder / f"{stem}.md").write_text(markdown(found), encoding="utf-8")
+    console.print(f"wrote {folder / stem}.md", highlight=False)
     try:
         plot.save_plot(folder / f"{stem}.png", cases)
         console.print(f"wrote {folder / stem}.png", highlight=False)
