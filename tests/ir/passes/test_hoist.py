@@ -35,8 +35,8 @@ def matmul(**bindings: Any) -> Kernel:
     return compile_kernel(EXAMPLE.read_text(), str(EXAMPLE), None, bindings).kernel
 
 
-def lowered(kernel: Kernel, skip: Sequence[str] = ()) -> Kernel:
-    (result,) = run(Module((kernel,)), pipeline("cpu"), verify=True, skip=frozenset(skip)).kernels
+def lowered(kernel: Kernel, skip: Sequence[str] = (), dense: frozenset[str] = frozenset()) -> Kernel:
+    (result,) = run(Module((kernel,)), pipeline("cpu", dense), verify=True, skip=frozenset(skip)).kernels
     return result
 
 
