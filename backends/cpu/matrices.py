@@ -82,13 +82,20 @@ class Tiles:
         def columns(column: ir.Value) -> None:
             for b, memory in memories.items():
                 self.decode(b, memory, column, strip)
-            self.e.each(self.e.index(0), self.e.index(m), lambda row: rows(row, column), high)
+            self.e.each(self.e.index(0), self.end(m, high), lambda row: rows(row, column), high)
 
         def rows(row: ir.Value, column: ir.Value) -> None:
             self.multiply(row, high // SIDE, strip // SIDE, memories, sums)
             self.finish(row, column, high // SIDE, strip // SIDE, sums)
 
         self.e.each(self.e.index(0), self.e.index(n), columns, strip)
+
+    def end(self, m: int, high: int) -> ir.Value:
+        """Where the blocks of `high` rows end that have a row of use; `high` divides m."""
+        e, wanted = self.e, self.nest.wanted
+        if wanted is None:
+            return e.index(m)
+        return e.mul(e.divmod(e.add(wanted, e.index(high - 1)), high)[0], e.index(high))
 
     def decode(self, b: Tile, memory: Buffer, column: ir.Value, strip: int) -> None:
         """Writes a strip of b as tiles: k / step of them for each 16 columns, one after the other."""

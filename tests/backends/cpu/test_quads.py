@@ -34,7 +34,7 @@ def test_extreme_bytes_do_not_saturate(level: str) -> None:
 EDGES = list(range(1, 41))
 
 
-@pytest.mark.parametrize("bm", [16, 32])
+@pytest.mark.parametrize("bm", [16, 32, 64])
 @pytest.mark.parametrize("options", [cpu.Options(), VECTORS], ids=["host", "vectors"])
 def test_rows_past_the_edge_are_not_written_and_all_others_are_right(options: cpu.Options, bm: int) -> None:
     product = Product(SOURCE, options, T="u3", BM=bm, BK=64, BN=32)
