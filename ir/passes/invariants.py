@@ -43,7 +43,8 @@ class Invariants:
         self.made: dict[Value, Op] = {}
         self.rest: list[Op] = []
         self.needs = {op: needed(op) for op in ops}
-        self.factors = {op.operands[0] for op in ops if op.name in DOTS}
+        used = set[Value]().union(*self.needs.values())
+        self.factors = {op.operands[0] for op in ops if op.name in DOTS and used.intersection(op.results)}
         for op in ops:
             if is_repeatable(op) and self.needs[op] <= self.fixed:
                 self.fixed.update(op.results)
@@ -90,8 +91,10 @@ class Invariants:
         return all(op.name in ALWAYS_AT_HAND or not works_on_tiles(op) for op in self.behind([value]))
 
     def is_worth_keeping(self, value: Value) -> bool:
-        """Whether a value costs more to make than to load, or is a product's first factor that must be made at all."""
-        if value in self.factors and not all(map(is_in_place, self.behind([value]))):
+        """Whether a value costs more to make than to load, or is a product's first factor from a slice that may reach
+        past its tensor's edge, which would be copied for every product.
+        """
+        if value in self.factors and any(map(may_reach_out, self.behind([value]))):
             return True
         ops = [op for op in self.behind([value]) if works_on_tiles(op)]
         loaded = sum(bits(op.result) for outer in ops for op in within(outer) if op.definition.reads_memory)
@@ -122,9 +125,9 @@ def works_on_tiles(op: Op) -> bool:
     return bool(op.regions) or any(size(value) > 1 for value in (*op.operands, *op.results))
 
 
-def is_in_place(op: Op) -> bool:
-    """Whether an operation gives what can be read in memory as it lies: a slice inside its tensor, or a scalar."""
-    return not works_on_tiles(op) or (op.name == "load" and all(op.attrs["inbounds"]))
+def may_reach_out(op: Op) -> bool:
+    """Whether an operation loads a slice that is not known to lie inside its tensor."""
+    return op.name == "load" and works_on_tiles(op) and not all(op.attrs["inbounds"])
 
 
 def is_heavy(op: Op) -> bool:
