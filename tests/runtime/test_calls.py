@@ -12,8 +12,7 @@ import torch
 import vmc
 from tests.runtime import programs
 from vmc.ir.types import ALL_DTYPES, ALL_SMALL, DType
-from vmc.runtime import kernel as runtime_kernel
-from vmc.runtime import operands
+from vmc.runtime import launchable, operands
 
 TARGETS = ("cpu", "interp")
 NUMPY = ("u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f16", "f32", "f64")
@@ -269,7 +268,7 @@ def test_later_calls_see_what_has_changed_in_an_array() -> None:
 
 def test_where_the_header_of_an_array_cannot_be_read_numpy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert operands.header_at is not None
-    for module in (operands, runtime_kernel):
+    for module in (operands, launchable):
         monkeypatch.setattr(module, "header_at", None)
     kernel = vmc.compile(programs.COPY, T="u3")
     for _ in range(2):
