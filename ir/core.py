@@ -220,7 +220,8 @@ class Kernel:
 
     `params` are the values a launch passes, in order (tensors, and rank-0 tiles for scalars); `symbols` are the names
     that the launch binds from the tensors' shapes. `bindings` are the compile-time arguments, for messages and keys;
-    `notes` is what passes tell of their decisions (`vmc explain`), and changes nothing.
+    `notes` is what passes tell of their decisions (`vmc explain`), and changes nothing. `threads` is how many threads
+    a block has where passes have chosen it, 0 before.
     """
 
     name: str
@@ -232,6 +233,7 @@ class Kernel:
     bindings: tuple[tuple[str, str], ...] = ()
     span: Span = UNKNOWN
     notes: tuple[Note, ...] = ()
+    threads: int = 0
 
     def noted(self, *notes: Note) -> Kernel:
         """The kernel with more notes."""

@@ -7,10 +7,12 @@ Each pass says in its docstring what it needs, guarantees and keeps; `run` can c
 
 from vmc.ir.passes.bounds import bounds
 from vmc.ir.passes.canonicalize import canonicalize
+from vmc.ir.passes.casts import casts
 from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
+from vmc.ir.passes.gpu.layouts import layouts
 from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
 from vmc.ir.passes.integers import integers
@@ -26,6 +28,7 @@ __all__ = [
     "Pass",
     "bounds",
     "canonicalize",
+    "casts",
     "cse",
     "dce",
     "expand",
@@ -34,6 +37,7 @@ __all__ = [
     "halves",
     "hoist",
     "integers",
+    "layouts",
     "licm",
     "narrow",
     "pipeline",
@@ -58,6 +62,8 @@ EVERY_PASS = (
     relayout(),
     bounds,
     expand,
+    casts,
+    layouts(),
 )
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
@@ -81,7 +87,16 @@ def pipeline(
     """
     if target == "interp":
         return ()
+    if target.partition(":")[0] == "cuda":
+        return cuda_pipeline()
     select = (halving(whole_tiles=True), integers, halves) if features & MULTIPLIES_BF16 else (integers,)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)
     late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
     return early + late
+
+
+def cuda_pipeline() -> tuple[Pass, ...]:
+    """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads."""
+    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
+    tiles = (expand, canonicalize, cse, casts, fold, cse, licm, cse, bounds, dce)
+    return (*early, *tiles, layouts(), dce)

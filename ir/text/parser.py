@@ -2,7 +2,7 @@
 
     module   :=  kernel*
     kernel   :=  "kernel" name ["<" name "=" word, ... ">"] arguments ["symbols" "(" name, ... ")"] ["fast"]
-                 ["level" "(" level ")"] [location] block
+                 ["level" "(" level ")"] ["threads" "(" int ")"] [location] block
     block    :=  "{" operation* "}"
     op       :=  [%value, ... "="] name [%value, ...] ["{" name "=" attr, ... "}"] [":" type, ...] [location]
                  ([arguments] block)*
@@ -66,9 +66,10 @@ class _Parser(AttributeReader):
         symbols = self.listed("(", lambda: self.name("a symbol"), ")") if self.accept("symbols") else ()
         fast = self.accept("fast")
         level = self.level() if self.accept("level") else Level.TILE
+        threads = self.threads() if self.accept("threads") else 0
         span = self.location("") or self.span(start)
         self.source = span.file
-        return Kernel(name, params, symbols, self.block(()), fast, level, bindings, span)
+        return Kernel(name, params, symbols, self.block(()), fast, level, bindings, span, threads=threads)
 
     def binding(self) -> tuple[str, str]:
         name = self.name("a parameter's name")
@@ -81,6 +82,12 @@ class _Parser(AttributeReader):
         level = self.one_of("a level", {level.value: level for level in Level})
         self.expect(")")
         return level
+
+    def threads(self) -> int:
+        self.expect("(")
+        number = self.integer()
+        self.expect(")")
+        return number
 
     def arguments(self) -> tuple[Value, ...]:
         return self.listed("(", self.argument, ")")

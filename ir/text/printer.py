@@ -175,6 +175,7 @@ class _Printer:
         head += f" symbols({', '.join(map(identifier, kernel.symbols))})" if kernel.symbols else ""
         head += " fast" if kernel.fast else ""
         head += f" level({kernel.level.value})" if kernel.level is not Level.TILE else ""
+        head += f" threads({kernel.threads})" if kernel.threads else ""
         self.lines.append(head + self.location(kernel.span, "") + " {")
         self.operations(kernel.body, INDENT)
         self.lines.append("}")

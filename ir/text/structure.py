@@ -39,7 +39,7 @@ class _Comparison:
         self.partner: dict[Value, Value] = {}
 
     def kernels(self, a: Kernel, b: Kernel) -> bool:
-        heads = [(k.name, k.symbols, k.fast, k.level, k.bindings) for k in (a, b)]
+        heads = [(k.name, k.symbols, k.fast, k.level, k.threads, k.bindings) for k in (a, b)]
         same_span = not self.spans or a.span == b.span
         return heads[0] == heads[1] and same_span and self.define(a.params, b.params) and self.regions(a.body, b.body)
 

@@ -1,0 +1,109 @@
+"""A compiled kernel, and all that a launch must know of it.
+
+A launch passes the parameters in order, tensors as addresses in device memory (multiples of `ALIGNMENT`), scalars in
+the machine type of `Parameter.kind`, then each symbol as i64; its grid is (`blocks(...)`, 1, 1), its block
+(`threads`, 1, 1), and its dynamic shared memory `dynamic_shared` bytes, for which a kernel that takes more than 48 KiB
+in all must opt in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vmc.backends.cuda.kernel import MOST_BLOCKS, cuda_source, parameter_kind, prim_func
+from vmc.backends.cuda.nvrtc import compile_cuda
+from vmc.backends.cuda.target import ARCHES
+from vmc.ir.core import Kernel, Op, TensorType, Value
+
+ALIGNMENT = 16
+"""What addresses of tensors are multiples of, in bytes."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """`kind` is "pointer", or the machine type of a scalar: uint32, uint64 (with the sign extended), float32, float64;
+    of a symbol, int64.
+    """
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A kernel for one architecture."""
+
+    entry: str
+    arch: str
+    ptx: str
+    cubin: bytes
+    source: str
+    parameters: tuple[Parameter, ...]
+    threads: int
+    static_shared: int
+    dynamic_shared: int
+    kernel: Kernel = field(repr=False)
+
+    @property
+    def preamble(self) -> tuple[Op, ...]:
+        """The pure operations that compute the grid from symbols and scalar parameters."""
+        return self.kernel.body.ops[:-2]
+
+    @property
+    def grid(self) -> tuple[Value, ...]:
+        """The extents of the grid, results of the preamble; the number of blocks is their product."""
+        return self.kernel.body.ops[-2].operands
+
+    def blocks(self, symbols: Mapping[str, int], scalars: Sequence[int | float]) -> int:
+        """The number of blocks of a launch; 0 where there is nothing to do. Raises ValueError for too many."""
+        values = preamble_values(self.kernel, symbols, scalars)
+        extents = [max(0, int(values[extent])) for extent in self.grid]
+        count = int(np.prod(extents, dtype=object))
+        if count > MOST_BLOCKS:
+            raise ValueError(f"{self.entry}: a launch of {count} blocks; the most is {MOST_BLOCKS}")
+        return count
+
+
+def preamble_values(kernel: Kernel, symbols: Mapping[str, int], scalars: Sequence[int | float]) -> dict[Value, Any]:
+    """What the preamble computes, by its operations' own definitions."""
+    from vmc.ir.passes.evaluator import evaluate
+
+    given = [param for param in kernel.params if not isinstance(param.type, TensorType)]
+    values: dict[Value, Any] = {}
+    for param, number in zip(given, scalars, strict=True):
+        dtype = param.tile.dtype
+        values[param] = dtype.from_codes(dtype.encode(np.asarray(number)))
+    for op in kernel.body.ops[:-2]:
+        if op.name == "symbol":
+            results: Sequence[Any] = [np.array(symbols[op.attrs["name"]], np.int64)]
+        else:
+            results = evaluate(op, [values[operand] for operand in op.operands])
+        values.update(zip(op.results, results, strict=True))
+    return values
+
+
+def compile(kernel: Kernel, arch: str) -> Compiled:
+    """A kernel after the passes for the architecture. Raises UnsupportedError, ToolchainError."""
+    text = source(kernel, arch)
+    binary = compile_cuda(text, arch)
+    parameters = [
+        Parameter(p.name, "pointer" if isinstance(p.type, TensorType) else parameter_kind(p)) for p in kernel.params
+    ]
+    parameters += [Parameter(name, "int64") for name in kernel.symbols]
+    return Compiled(
+        kernel.name, arch, binary.ptx, binary.cubin, text, tuple(parameters), kernel.threads, 0, 0, kernel
+    )
+
+
+def source(kernel: Kernel, arch: str) -> str:
+    """CUDA C."""
+    return cuda_source(prim_func(kernel, ARCHES[arch]), ARCHES[arch])
+
+
+def tir_script(kernel: Kernel, arch: str) -> str:
+    """The PrimFunc as TVM prints it."""
+    return str(prim_func(kernel, ARCHES[arch]).script())

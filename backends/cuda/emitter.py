@@ -1,0 +1,188 @@
+"""The state of emission: statements of the block under construction, and what stands for the values of the tile IR.
+
+    with e.when([condition]):                 # statements under a condition
+        e.put(buffer, index, value)
+    for slot in e.each(tile.slots): ...       # a loop over slots that the CUDA compiler unrolls
+
+A scalar is an expression that all threads compute alike; a tile is a buffer of registers, one for each slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from vmc.backends.cuda.registers import Registers, element_layout, expression
+from vmc.backends.cuda.tir import I32, Expr, Stmt, conjunction, const, container, tirx
+from vmc.ir.core import TileType, Value
+from vmc.ir.span import UNKNOWN, Span
+from vmc.ir.types import DType
+
+MOST_UNROLLED = 256
+"""Slots of a loop that is unrolled; registers that a longer one would index could not exist."""
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A value of rank 0; `known` is the number of an integer constant."""
+
+    dtype: DType
+    value: Expr
+    known: int | None = None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile in registers: `buffer` holds `registers.slots` containers; None where all elements are `uniform`."""
+
+    dtype: DType
+    registers: Registers
+    buffer: Any
+    uniform: Expr | None = None
+
+
+class Emitter:
+    """Builds the body of one kernel. `memories` and `values` say what stands for the values of the IR."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.thread = tirx().Var("thread", I32)
+        self.statements: list[Stmt] = []
+        self.values: dict[Value, Any] = {}
+        self.views: dict[tuple[Any, str], Any] = {}
+        self.names = 0
+        self.span: Span = UNKNOWN
+
+    # Statements
+
+    def emit(self, statement: Stmt) -> None:
+        self.statements.append(statement)
+
+    def call(self, name: str, *arguments: Expr) -> None:
+        """A call of a device function for its effect."""
+        self.emit(tirx().Evaluate(tirx().call_extern(I32, name, *arguments)))
+
+    def fresh(self, name: str) -> str:
+        self.names += 1
+        return f"{name}{self.names}"
+
+    def let(self, value: Expr, kind: str, name: str = "v") -> Expr:
+        """A variable with the value."""
+        variable = tirx().Var(self.fresh(name), kind)
+        self.emit(tirx().Bind(variable, value))
+        return variable
+
+    def block(self, build: Callable[[], None]) -> Stmt:
+        """What `build` emits, as one statement."""
+        outer, self.statements = self.statements, []
+        build()
+        inner, self.statements = self.statements, outer
+        return sequence(inner)
+
+    @contextmanager
+    def when(self, conditions: Sequence[Expr]) -> Iterator[None]:
+        """Statements under all of the conditions."""
+        outer, self.statements = self.statements, []
+        yield
+        inner, self.statements = self.statements, outer
+        condition = conjunction(list(conditions))
+        if condition is None:
+            self.statements += inner
+        elif inner:
+            self.emit(tirx().IfThenElse(condition, sequence(inner), None))
+
+    def choose(self, conditions: Sequence[Expr], then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        """One of two blocks."""
+        condition = conjunction(list(conditions))
+        if condition is None:
+            then()
+            return
+        self.emit(tirx().IfThenElse(condition, self.block(then), self.block(otherwise)))
+
+    def each(self, count: int, body: Callable[[Expr], None], name: str = "r") -> None:
+        """A loop over numbers below `count`, unrolled where that is sensible; one turn is no loop."""
+        if count == 1:
+            body(const(0, I32))
+            return
+        variable = tirx().Var(self.fresh(name), I32)
+        inner = self.block(lambda: body(variable))
+        kind = tirx().ForKind.UNROLLED if count <= MOST_UNROLLED else tirx().ForKind.SERIAL
+        self.emit(tirx().For(variable, const(0, I32), const(count, I32), kind, inner))
+
+    # Memory
+
+    def view(self, pointer: Any, kind: str) -> Any:
+        """What a pointer points to, as a buffer of a machine type."""
+        if (pointer, kind) not in self.views:
+            made = tirx().decl_buffer((1 << 30,), kind, name=f"{pointer.name}_{kind}", layout=None)
+            self.views[pointer, kind] = made
+        return self.views[pointer, kind]
+
+    # Registers
+
+    def kind(self, dtype: DType) -> str:
+        return container(dtype)
+
+    def buffer(self, kind: str, count: int, name: str = "t") -> Any:
+        """Registers of the thread."""
+        made = tirx().decl_buffer((count,), kind, name=self.fresh(name), scope="local", layout=None)
+        self.emit(tirx().AllocBuffer(made))
+        return made
+
+    def get(self, buffer: Any, index: Expr | int) -> Expr:
+        return tirx().BufferLoad(buffer, [expression(index)])
+
+    def put(self, buffer: Any, index: Expr | int, value: Expr) -> None:
+        self.emit(tirx().BufferStore(buffer, value, [expression(index)]))
+
+    def tile(self, type: TileType, name: str = "") -> Tile:
+        """Fresh registers for a tile."""
+        registers = Registers(element_layout(type), self.threads, self.thread)
+        return Tile(type.dtype, registers, self.buffer(container(type.dtype), registers.slots, name or "t"))
+
+    # Values
+
+    def define(self, value: Value, made: Any) -> None:
+        self.values[value] = made
+
+    def scalar(self, value: Value) -> Expr:
+        """The expression of a value of rank 0."""
+        return self.values[value].value
+
+    def element(self, value: Value, slot: Expr) -> Expr:
+        """A value's element in a slot; of a scalar, itself."""
+        held = self.values[value]
+        return held.value if isinstance(held, Scalar) else self.held(held, slot)
+
+    def held(self, tile: Tile, slot: Expr | int) -> Expr:
+        """A tile's element in a slot."""
+        return tile.uniform if tile.buffer is None else self.get(tile.buffer, slot)
+
+    def define_scalar(self, value: Value, made: Expr) -> None:
+        """Binds a scalar, so that it is computed once."""
+        dtype = value.tile.dtype
+        self.define(value, Scalar(dtype, self.let(made, container(dtype))))
+
+    def uniform(self, value: Value, element: Expr) -> None:
+        """A tile all of whose elements are one; it takes no registers."""
+        registers = Registers(element_layout(value.tile), self.threads, self.thread)
+        self.define(value, Tile(value.tile.dtype, registers, None, element))
+
+    def fill(self, value: Value, compute: Callable[[Expr], Expr]) -> None:
+        """A value whose element in every slot is computed."""
+        if value.tile.rank == 0:
+            self.define_scalar(value, compute(const(0, I32)))
+            return
+        made = self.tile(value.tile, value.name)
+        self.each(made.registers.slots, lambda slot: self.put(made.buffer, slot, compute(slot)))
+        self.define(value, made)
+
+
+def sequence(statements: Sequence[Stmt]) -> Stmt:
+    if len(statements) == 1:
+        return statements[0]
+    if not statements:
+        return tirx().Evaluate(const(0, I32))
+    return tirx().SeqStmt(list(statements))

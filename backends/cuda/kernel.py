@@ -1,0 +1,138 @@
+"""A kernel at the access level as a TVM PrimFunc, and as CUDA C.
+
+The function is a device function from the start: its parameters are the kernel's, tensors as pointers to bytes, then
+the symbols as i64, in this order. A launch has one dimension of blocks; the preamble, which is pure, is computed by
+every block again, and the block's number divided into the indices of the grid, the last one running fastest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from vmc.backends.cuda.arith import code_kind
+from vmc.backends.cuda.emitter import Emitter, Scalar, sequence
+from vmc.backends.cuda.lowering import lower
+from vmc.backends.cuda.memory import Memory
+from vmc.backends.cuda.prelude import prelude
+from vmc.backends.cuda.regions import lower_region
+from vmc.backends.cuda.target import Arch
+from vmc.backends.cuda.tir import F32, F64, I32, I64, U64, Expr, binary, cast, const, tirx
+from vmc.ir.core import Kernel, TensorType, Value
+from vmc.ir.dims import Dim, DimOp, Sym
+
+MOST_BLOCKS = (1 << 31) - 1
+START = 'extern "C" __global__'
+
+
+def parameter_kind(value: Value) -> str:
+    """The machine type of a scalar parameter."""
+    dtype = value.tile.dtype
+    return {"f32": F32, "f64": F64}.get(dtype.name) or code_kind(dtype)
+
+
+def prim_func(kernel: Kernel, arch: Arch) -> Any:
+    """The kernel as a PrimFunc. Raises UnsupportedError for what the target cannot execute."""
+    e = Emitter(kernel.threads)
+    symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}
+    e.symbols = symbols
+    parameters = [declare(e, param, symbols) for param in kernel.params]
+    *preamble, grid, _ = kernel.body.ops
+    for op in preamble:
+        lower(e, op)
+    block = tirx().Var("block", I32)
+    bind_indices(e, grid.regions[0].args, [e.scalar(extent) for extent in grid.operands], block)
+    lower_region(e, grid.regions[0])
+    body = sequence([*(declaration(pointer, made) for (pointer, _), made in e.views.items()), *e.statements])
+    body = launched(body, block, e.thread, kernel.threads)
+    attrs = {
+        "global_symbol": kernel.name,
+        "calling_conv": 2,
+        "tirx.is_global_func": True,
+        "tirx.noalias": True,
+        "target": arch.target(),
+    }
+    return tirx().PrimFunc([*parameters, *symbols.values()], body).with_attr(attrs)
+
+
+def declare(e: Emitter, param: Value, symbols: dict[str, Any]) -> Any:
+    """The variable of a parameter; defines what stands for it."""
+    from tvm.ir import PointerType, PrimType
+
+    if isinstance(param.type, TensorType):
+        pointer = tirx().Var(f"p_{param.name}", PointerType(PrimType("uint8"), "global"))
+        extents = tuple(extent(dim, symbols) for dim in param.type.shape)
+        e.define(param, Memory(param.type, pointer, 0, extents))
+        return pointer
+    variable = tirx().Var(f"a_{param.name}", parameter_kind(param))
+    e.define(param, Scalar(param.tile.dtype, variable))
+    return variable
+
+
+def declaration(pointer: Any, made: Any) -> Any:
+    return tirx().DeclBuffer(made, data=pointer)
+
+
+def extent(dim: Dim, symbols: dict[str, Any]) -> Expr:
+    """An extent as an expression (i64); extents are not negative, so that C's division rounds down."""
+    match dim:
+        case Sym(name):
+            return symbols[name]
+        case DimOp(operator, left, right):
+            return combined(operator, extent(left, symbols), extent(right, symbols))
+    return const(dim, I64)
+
+
+def combined(operator: str, a: Expr, b: Expr) -> Expr:
+    match operator:
+        case "+" | "-" | "*":
+            return binary({"+": "Add", "-": "Sub", "*": "Mul"}[operator], a, b)
+        case "min" | "max":
+            return binary(operator.capitalize(), a, b)
+        case "cdiv":
+            return floor_divide(binary("Sub", binary("Add", a, b), const(1, I64)), b)
+        case "//":
+            return floor_divide(a, b)
+    return binary("Sub", a, binary("Mul", floor_divide(a, b), b))
+
+
+def floor_divide(a: Expr, b: Expr) -> Expr:
+    """The quotient rounded down, for b above 0."""
+    low = binary("Div", binary("Sub", binary("Add", a, const(1, I64)), b), b)
+    return tirx().Select(binary("LT", a, const(0, I64)), low, binary("Div", a, b))
+
+
+def bind_indices(e: Emitter, indices: tuple[Value, ...], extents: list[Expr], block: Any) -> None:
+    """The block's index in every dimension of the grid."""
+    rest: Expr = cast(block, U64)
+    found: list[Expr] = []
+    for dim in reversed(range(1, len(indices))):
+        size = e.let(extents[dim], U64, "size")
+        found.insert(0, binary("Mod", rest, size))
+        rest = e.let(binary("Div", rest, size), U64, "rest")
+    for value, index in zip(indices, [rest, *found], strict=True):
+        e.define_scalar(value, index)
+
+
+def launched(body: Any, block: Any, thread: Any, threads: int) -> Any:
+    """The body in as many blocks as are launched, with a constant number of threads."""
+    for variable, tag, count in ((thread, "threadIdx.x", threads), (block, "blockIdx.x", MOST_BLOCKS)):
+        iteration = tirx().IterVar(None, variable, tirx().IterVar.ThreadIndex, tag)
+        body = tirx().AttrStmt(iteration, "thread_extent", const(count, I32), body)
+    return body
+
+
+def cuda_source(function: Any, arch: Arch) -> str:
+    """CUDA C of a PrimFunc, by TVM's generator, under a prelude of our own instead of TVM's headers."""
+    import tvm
+    import tvm.backend.cuda  # noqa: F401 - registers the generator
+
+    name = str(function.attrs["global_symbol"])
+    module = tvm.IRModule({name: function})
+    with arch.target():
+        module = tirx().transform.VectorizeLoop(True)(module)
+        text = tvm.get_global_func("target.build.cuda")(module, arch.target()).inspect_source()
+    code = text[text.index(START) :]
+    # The first occurrence is a declaration, which says nothing that the definition does not.
+    code = re.sub(r"^extern \"C\" [^{;]*;\n", "", code, count=1)
+    return prelude(code) + code

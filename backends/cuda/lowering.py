@@ -1,0 +1,41 @@
+"""The table of lowerings: what each operation of the tile IR becomes in TVM's IR."""
+
+from __future__ import annotations
+
+from vmc.backends.cuda import access, arith, elementwise, regions, shapes
+from vmc.backends.cuda.emitter import Emitter
+from vmc.backends.cuda.errors import UnsupportedError
+from vmc.backends.cuda.regions import Lowering
+from vmc.ir.core import Op
+
+LOWERINGS: dict[str, Lowering] = {
+    **dict.fromkeys((*arith.INTEGER, *arith.FLOATING), elementwise.lower_step),
+    "select": elementwise.lower_select,
+    "cast": elementwise.lower_cast,
+    "bitcast": elementwise.lower_bitcast,
+    "constant": elementwise.lower_constant,
+    "iota": elementwise.lower_iota,
+    "symbol": elementwise.lower_symbol,
+    "broadcast": shapes.lower_broadcast,
+    "transpose": shapes.lower_renamed,
+    "reshape": shapes.lower_renamed,
+    "relayout": shapes.lower_relayout,
+    "load": access.lower_load,
+    "store": access.lower_store,
+    "prefetch": regions.lower_nothing,
+    "for": regions.lower_for,
+    "while": regions.lower_while,
+    "if": regions.lower_if,
+    "barrier": regions.lower_barrier,
+}
+
+
+def lower(e: Emitter, op: Op) -> None:
+    """Emits one operation. Raises UnsupportedError, with its place in the source."""
+    if op.name not in LOWERINGS:
+        raise UnsupportedError(f"the operation {op.name} has no code for NVIDIA GPUs", op.span)
+    e.span = op.span
+    try:
+        LOWERINGS[op.name](e, op)
+    except UnsupportedError as error:
+        raise UnsupportedError(error.message, op.span) from None

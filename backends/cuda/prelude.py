@@ -1,0 +1,87 @@
+"""Device functions that generated code calls, written out before it: what C lacks and one PTX instruction has.
+
+`.rn` without `.ftz`: rounded once, to nearest even, subnormal numbers kept (PTX ISA, "Half Precision Floating Point
+Instructions", "Floating Point Instructions"). An addition and a multiplication with a rounding mode are never fused.
+"""
+
+from __future__ import annotations
+
+TYPES = """\
+typedef unsigned char uchar;
+typedef unsigned short ushort;
+typedef unsigned int uint;
+typedef unsigned char uint8_t;
+typedef unsigned short uint16_t;
+typedef unsigned int uint32_t;
+typedef unsigned long long uint64_t;
+typedef signed char int8_t;
+typedef short int16_t;
+typedef int int32_t;
+typedef long long int64_t;
+"""
+"""What TVM's generator expects, without the headers that it would include."""
+
+
+def inline(result: str, name: str, parameters: str, body: str) -> str:
+    return f"static __device__ __forceinline__ {result} {name}({parameters}) {{ {body} }}\n"
+
+
+def half_binary(name: str, instruction: str) -> str:
+    body = (
+        f'ushort r; asm("{instruction} %0, %1, %2;" : "=h"(r) : "h"((ushort)a), "h"((ushort)b)); return r;'
+    )
+    return inline("uint", name, "uint a, uint b", body)
+
+
+FUNCTIONS: dict[str, str] = {
+    "vmc_f16_to_f32": inline(
+        "float", "vmc_f16_to_f32", "uint a", 'float r; asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"((ushort)a)); return r;'
+    ),
+    "vmc_f32_to_f16": inline(
+        "uint",
+        "vmc_f32_to_f16",
+        "float a",
+        'ushort r; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(r) : "f"(a)); return r;',
+    ),
+    "vmc_bf16_to_f32": inline("float", "vmc_bf16_to_f32", "uint a", "return __uint_as_float(a << 16);"),
+    "vmc_f32_to_bf16": inline(
+        "uint",
+        "vmc_f32_to_bf16",
+        "float a",
+        'ushort r; asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r) : "f"(a)); return r;',
+    ),
+    "vmc_add_f16": half_binary("vmc_add_f16", "add.rn.f16"),
+    "vmc_sub_f16": half_binary("vmc_sub_f16", "sub.rn.f16"),
+    "vmc_mul_f16": half_binary("vmc_mul_f16", "mul.rn.f16"),
+    "vmc_min_f32": inline(
+        "float",
+        "vmc_min_f32",
+        "float a, float b",
+        'float r; asm("min.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r;',
+    ),
+    "vmc_max_f32": inline(
+        "float",
+        "vmc_max_f32",
+        "float a, float b",
+        'float r; asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r;',
+    ),
+    "vmc_min_f64": inline(
+        "double",
+        "vmc_min_f64",
+        "double a, double b",
+        "return a != a ? a : b != b ? b : a < b ? a : b < a ? b : "
+        "__longlong_as_double(__double_as_longlong(a) | __double_as_longlong(b));",
+    ),
+    "vmc_max_f64": inline(
+        "double",
+        "vmc_max_f64",
+        "double a, double b",
+        "return a != a ? a : b != b ? b : a > b ? a : b > a ? b : "
+        "__longlong_as_double(__double_as_longlong(a) & __double_as_longlong(b));",
+    ),
+}
+
+
+def prelude(code: str) -> str:
+    """The types, and the functions that the code calls."""
+    return TYPES + "".join(text for name, text in FUNCTIONS.items() if f"{name}(" in code)
