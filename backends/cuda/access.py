@@ -1,7 +1,7 @@
 """Slices of tensors in and out of registers.
 
-Neighbours that lie in neighbouring slots and in neighbouring places of memory move in accesses as wide as both allow, up
-to 128 bits, where the slice is inside the tensor and the address is a multiple of the access; else element by element,
+Neighbours that lie in neighbouring slots and in places of memory move in accesses as wide as both allow, up to
+128 bits, where the slice is inside the tensor and the address is a multiple of the access; else element by element,
 each under its own condition.
 """
 
@@ -90,7 +90,10 @@ def load_tile(e: Emitter, part: Slice, made: Tile, fill: Expr) -> None:
 
     def unit(number: Expr) -> None:
         first = plus(times(number, run), 0) if run > 1 else number
-        slow = lambda: load_elements(e, part, made, first, run, fill)  # noqa: E731
+
+        def slow() -> None:
+            load_elements(e, part, made, first, run, fill)
+
         if run == 1:
             slow()
             return
@@ -225,7 +228,10 @@ def store_tile(e: Emitter, part: Slice, value: Tile) -> None:
 
     def unit(number: Expr) -> None:
         first = times(number, run) if run > 1 else number
-        slow = lambda: store_elements(e, part, value, first, run)  # noqa: E731
+
+        def slow() -> None:
+            store_elements(e, part, value, first, run)
+
         if run == 1:
             slow()
             return
@@ -280,4 +286,3 @@ def paste(parts: dict[int, Expr], code: Expr, kind: str, unit: int, offset: int,
         part = part << const(shift, U32) if shift else part
         parts[word] = part if word not in parts else binary("BitwiseOr", parts[word], part)
         done += taken
-

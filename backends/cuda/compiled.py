@@ -94,9 +94,7 @@ def compile(kernel: Kernel, arch: str) -> Compiled:
         Parameter(p.name, "pointer" if isinstance(p.type, TensorType) else parameter_kind(p)) for p in kernel.params
     ]
     parameters += [Parameter(name, "int64") for name in kernel.symbols]
-    return Compiled(
-        kernel.name, arch, binary.ptx, binary.cubin, text, tuple(parameters), kernel.threads, 0, 0, kernel
-    )
+    return Compiled(kernel.name, arch, binary.ptx, binary.cubin, text, tuple(parameters), kernel.threads, 0, 0, kernel)
 
 
 def source(kernel: Kernel, arch: str) -> str:

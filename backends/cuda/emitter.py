@@ -51,6 +51,7 @@ class Emitter:
         self.thread = tirx().Var("thread", I32)
         self.statements: list[Stmt] = []
         self.values: dict[Value, Any] = {}
+        self.symbols: dict[str, Any] = {}
         self.views: dict[tuple[Any, str], Any] = {}
         self.names = 0
         self.span: Span = UNKNOWN

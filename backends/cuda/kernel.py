@@ -125,7 +125,7 @@ def launched(body: Any, block: Any, thread: Any, threads: int) -> Any:
 def cuda_source(function: Any, arch: Arch) -> str:
     """CUDA C of a PrimFunc, by TVM's generator, under a prelude of our own instead of TVM's headers."""
     import tvm
-    import tvm.backend.cuda  # noqa: F401 - registers the generator
+    import tvm.backend.cuda  # registers the generator
 
     name = str(function.attrs["global_symbol"])
     module = tvm.IRModule({name: function})

@@ -2,8 +2,8 @@
 
 Elements of 8, 16, 32 and 64 bits that lie at multiples of their size are accessed as such; everything else bit by bit
 of bytes. Writing a part of a byte must not disturb the rest, which other threads, or blocks, may be writing: it is done
-by an atomic `and` and an atomic `or` on the word of 32 bits around it. (So a tensor of narrow elements is taken to lie in
-whole words of memory that may be read.)
+by an atomic `and` and an atomic `or` on the word of 32 bits around it. (So a tensor of narrow elements is taken to
+lie in whole words of memory.)
 """
 
 from __future__ import annotations

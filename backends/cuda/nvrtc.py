@@ -70,7 +70,7 @@ def compile_cuda(source: str, arch: str, options: tuple[str, ...] = STRICT) -> B
 
 def log(bindings: Any, program: Any) -> str:
     size = checked(bindings.nvrtcGetProgramLogSize(program))
-    text = b" " * size
+    text = bytes(size)
     checked(bindings.nvrtcGetProgramLog(program, text))
     return text.rstrip(b"\0").decode()
 

@@ -27,9 +27,7 @@ def inline(result: str, name: str, parameters: str, body: str) -> str:
 
 
 def half_binary(name: str, instruction: str) -> str:
-    body = (
-        f'ushort r; asm("{instruction} %0, %1, %2;" : "=h"(r) : "h"((ushort)a), "h"((ushort)b)); return r;'
-    )
+    body = f'ushort r; asm("{instruction} %0, %1, %2;" : "=h"(r) : "h"((ushort)a), "h"((ushort)b)); return r;'
     return inline("uint", name, "uint a, uint b", body)
 
 

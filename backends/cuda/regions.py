@@ -1,4 +1,4 @@
-"""Control: loops, branches, barriers. What a loop carries lies in registers of its own, written at the end of a turn."""
+"""Control: loops, branches, barriers. What a loop carries has registers of its own, written at the end of a turn."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Cell:
 
 def assign(e: Emitter, places: Sequence[Any], values: Sequence[Value]) -> None:
     """Writes values to their places, all at once: a value may be what another place holds so far."""
-    copies = []
+    copies: list[Any] = []
     for place, value in zip(places, values, strict=True):
         held = e.values[value]
         if isinstance(place, Cell):
@@ -53,10 +53,12 @@ def assign(e: Emitter, places: Sequence[Any], values: Sequence[Value]) -> None:
         if isinstance(place, Cell):
             e.put(place.buffer, 0, copy.value)
         elif copy.buffer is not place.buffer:
-            e.each(
-                place.registers.slots,
-                lambda slot, place=place, copy=copy: e.put(place.buffer, slot, e.held(copy, slot)),
-            )
+            move(e, place, copy)
+
+
+def move(e: Emitter, place: Tile, source: Tile) -> None:
+    """Copies a tile's registers to others."""
+    e.each(place.registers.slots, lambda slot: e.put(place.buffer, slot, e.held(source, slot)))
 
 
 def copied(e: Emitter, held: Tile, own: Any, places: Sequence[Any]) -> Tile:

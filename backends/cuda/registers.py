@@ -17,6 +17,7 @@ from vmc.ir.layout import BIT, LANE, WARP, Digit, Layout, LayoutError
 from vmc.ir.layout.layout import row_strides
 from vmc.ir.passes.gpu.spread import WARP_SIZE, is_power
 
+
 def quotient(a: Expr | int, b: int) -> Expr | int:
     """a // b for a not below 0."""
     if isinstance(a, int):
@@ -117,14 +118,21 @@ class Registers:
             own = self.thread
         return plus(own, -start)
 
+    def reach(self, axis: str) -> int:
+        """How many coordinates there are on an axis."""
+        if axis == BIT:
+            return self.slots
+        if WARP not in self.layout.axes:
+            return self.threads
+        return WARP_SIZE if axis == LANE else self.threads // WARP_SIZE
+
     def piece(self, digit: Digit, slot: Expr | int) -> Expr | int:
         """The value of a digit at a slot of this thread."""
         axis = digit.axis
         if digit.stride == 0:
             return 0
-        reached = self.slots if axis == BIT else WARP_SIZE if axis == LANE and WARP in self.layout.axes else self.threads
         value = quotient(self.coordinate(axis, slot), digit.stride)
-        return value if digit.stride * digit.extent >= reached else remainder(value, digit.extent)
+        return value if digit.stride * digit.extent >= self.reach(axis) else remainder(value, digit.extent)
 
     def index(self, slot: Expr | int) -> list[Expr | int]:
         """The index of the element in a slot, in every dimension."""
@@ -150,7 +158,9 @@ class Registers:
 
     def within(self, axis: str, digits: list[Digit], slot: Expr | int) -> list[Expr]:
         """The conditions under which a coordinate is a sum of digits."""
-        reached = self.slots if axis == BIT else WARP_SIZE if axis == LANE and WARP in self.layout.axes else self.threads
+        reached = (
+            self.slots if axis == BIT else WARP_SIZE if axis == LANE and WARP in self.layout.axes else self.threads
+        )
         if axis == WARP:
             reached = self.threads // WARP_SIZE
         coordinate = self.coordinate(axis, slot)

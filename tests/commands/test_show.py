@@ -39,7 +39,7 @@ def test_stages_targets_and_settings_that_do_not_exist_are_diagnosed(vmc: Run, f
         (["--target", "cpu:foo", "--stage", "asm"], "E0904", "unknown target `cpu:foo`"),
         (["--target", "cpu:foo", "--list"], "E0904", "unknown target `cpu:foo`"),
         (["--target", "cpu:", "--list"], "E0904", "unknown target `cpu:`"),
-        (["--target", "cuda:sm_90a"], "E0914", "cuda:sm_90a"),
+        (["--target", "cuda:sm_90"], "E0904", "did you mean `cuda:sm_90a`?"),
         (["--set", "TT=u4", "--set", "T=u4"], "E0906", "no compile-time parameter or symbol `TT`"),
         (["--set", "T=u44"], "E0211", "did you mean"),
         (["--set", "T=u4", "--set", "N=1.5"], "E0907", "the symbol `N` takes an integer, and got 1.5"),

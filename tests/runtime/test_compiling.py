@@ -104,8 +104,8 @@ def test_one_of_several_kernels_is_named() -> None:
 def test_an_unknown_target_is_named() -> None:
     with pytest.raises(vmc.TargetError, match="unknown target `cpuu`; did you mean `cpu`"):
         vmc.compile(programs.AXPY, target="cpuu")
-    with pytest.raises(vmc.TargetError, match=r"E0914.*cuda:sm_80"):
-        vmc.compile(programs.AXPY, target="cuda:sm_80")
+    with pytest.raises(vmc.TargetError, match=r"unknown target `cuda:sm_81`"):
+        vmc.compile(programs.AXPY, target="cuda:sm_81")
     with pytest.raises(vmc.TargetError, match="unknown target `cpu:z80`"):
         vmc.compile(programs.AXPY, target="cpu:z80")
 

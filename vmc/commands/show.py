@@ -8,9 +8,11 @@ import json
 from vmc.commands.failure import fail
 from vmc.commands.program import add_program_arguments, compile_program
 
-EPILOG = """stages: ast, ir (before any pass), each pass in order, and for the CPU llvm and asm
+EPILOG = """stages: ast, ir (before any pass), each pass in order, and the target's code:
+llvm and asm for the CPU; tirx, cuda, ptx and sass for NVIDIA GPUs
 
   vmc show examples/matmul_wa16.vmc --set T=u4 --stage asm
+  vmc show examples/matmul_wa16.vmc --set T=u4 --target cuda:sm_90a --stage ptx
   vmc show examples/matmul_wa16.vmc --set T=u4 --list
 """
 

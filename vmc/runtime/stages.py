@@ -1,7 +1,7 @@
 """The stages that a kernel goes through, by name, each as text.
 
 "ast" is the syntax tree, "ir" the tile IR before any pass; then every pass of the target in order (the second run of a
-pass is called `canonicalize.2`), and "llvm" and "asm" for the CPU.
+pass is called `canonicalize.2`), "llvm" and "asm" for the CPU, and "tirx", "cuda", "ptx" and "sass" for NVIDIA GPUs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,16 @@ def named_passes(target: str) -> list[tuple[str, Pass]]:
 def stage_names(target: str) -> tuple[str, ...]:
     """All stages of a target in order."""
     passes = tuple(name for name, _ in named_passes(target))
-    return ("ast", "ir", *passes, *(("llvm", "asm") if target != "interp" else ()))
+    return ("ast", "ir", *passes, *code_stages(target))
+
+
+def code_stages(target: str) -> tuple[str, ...]:
+    """The stages that are code of the target."""
+    from vmc.runtime.targets import is_cuda
+
+    if is_cuda(target):
+        return ("tirx", "cuda", "ptx", "sass")
+    return ("llvm", "asm") if target != "interp" else ()
 
 
 def stage_text(kernel: Kernel, stage: str | None) -> str:
@@ -56,9 +65,13 @@ def stage_text(kernel: Kernel, stage: str | None) -> str:
 
     names = stage_names(kernel.target)
     if stage is None:
-        stage = [name for name in names if name not in ("llvm", "asm")][-1]
+        stage = [name for name in names if name not in code_stages(kernel.target)][-1]
     if stage not in names:
         raise UnknownStageError(stage, names)
+    if stage in code_stages(kernel.target) and stage not in ("llvm", "asm"):
+        from vmc.runtime import cuda
+
+        return cuda.stage_text(kernel._tile, kernel.target, stage)
     match stage:
         case "ast":
             return syntax_text(kernel)

@@ -2,7 +2,8 @@
 
 `interp` is the reference machine, `cpu` the host's processor, `cpu:LEVEL` one of `vmc.backends.cpu.levels`, whose code
 can be read on any host and launched on those that have its features, and `cpu:portable` every x86-64 processor, with
-code for several levels. Code for the CPU is taken from the caches, in memory and on disk, where they have it.
+code for several levels; `cuda:sm_80` and its like are architectures of NVIDIA GPUs, `cuda` that of the device at hand.
+Code for the CPU is taken from the caches, in memory and on disk, where they have it.
 """
 
 from __future__ import annotations
@@ -65,8 +66,11 @@ def check_target(target: str) -> None:
             return
         known = ", ".join(f"cpu:{level}" for level in (*LEVELS, PORTABLE))
         raise TargetError("E0904", f"unknown target `{target}`; besides `cpu` there are {known}")
-    if target.startswith("cuda"):
-        raise TargetError("E0914", f"the target `{target}` is not there yet; targets are {', '.join(TARGETS)}")
+    if family == "cuda" or target.startswith("cuda"):
+        from vmc.runtime.cuda import check_name
+
+        check_name(target)
+        return
     close = suggest(target, TARGETS)
     hint = f"did you mean `{close}`?" if close else f"targets are {', '.join(TARGETS)}"
     raise TargetError("E0904", f"unknown target `{target}`; {hint}")
@@ -77,6 +81,10 @@ def prepare(kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) ->
     check_target(target)
     if target == "interp":
         return Interpreted(kernel)
+    if is_cuda(target):
+        from vmc.runtime.cuda import OnDevice
+
+        return OnDevice(kernel, target, dense)
     return Native(kernel, target, dense)
 
 
@@ -205,7 +213,17 @@ def passes_for(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, 
     """The passes for a target, with the tensors `dense` as declared. Raises TargetError."""
     from vmc.ir.passes import pipeline
 
+    if is_cuda(target):
+        from vmc.runtime.cuda import passes
+
+        check_target(target)
+        return passes(target, dense)
     return pipeline("interp") if target == "interp" else native_passes(options_of(target), dense)
+
+
+def is_cuda(target: str) -> bool:
+    """Whether a target is `cuda` or `cuda:NAME`."""
+    return target.partition(":")[0] == "cuda"
 
 
 def native_passes(options: Options, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
