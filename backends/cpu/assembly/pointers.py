@@ -18,8 +18,8 @@ from functools import reduce
 
 from vmc.backends.cpu.assembly import x86
 from vmc.backends.cpu.assembly.linear import Origin, Value, add, common, literal, scale, subtract, unknown
-from vmc.backends.cpu.assembly.loops import order, predecessors
 from vmc.backends.cpu.assembly.text import Function, Immediate, Instruction, Memory, Operand, Register
+from vmc.ir.flow_graph import order, predecessors
 
 STACK, CONSTANT, ARENA, ARGUMENTS = "stack", "constant", "arena", "arguments"
 COPYING = {

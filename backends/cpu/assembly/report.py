@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 from vmc.backends.cpu.assembly import x86
 from vmc.backends.cpu.assembly.linear import Terms, Value, subtract
-from vmc.backends.cpu.assembly.loops import Loop, dominators, loops, order
 from vmc.backends.cpu.assembly.pointers import ARENA, ARGUMENTS, CONSTANT, STACK, Abi, Flow, Touch, follow
 from vmc.backends.cpu.assembly.text import Function, Instruction, constants, parse
 from vmc.backends.cpu.assembly.x86 import Kind
+from vmc.ir.flow_graph import Loop, dominators, loops, order
 
 
 @dataclass(frozen=True, slots=True)

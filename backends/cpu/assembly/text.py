@@ -5,7 +5,7 @@
             print(block.label, [instruction.mnemonic for instruction in block.instructions], block.successors)
 
 It relies on labels, `.type NAME,@function` and branches, not on comments; those are kept, since LLVM marks in them what
-the allocator of registers has spilled. What the instructions mean stands in `x86`; `loops` finds loops.
+the allocator of registers has spilled. What the instructions mean stands in `x86`; `vmc.ir.flow_graph` finds loops.
 """
 
 from __future__ import annotations

@@ -1,11 +1,24 @@
-"""The loops of a function: found from its control flow alone, by dominators and the branches back to them."""
+"""Loops of compiled code: found from its control flow alone, by dominators and the branches back to them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from vmc.backends.cpu.assembly.text import Function
+
+class Block(Protocol):
+    """A basic block: `successors` are numbers of blocks of its function."""
+
+    @property
+    def successors(self) -> Sequence[int]: ...
+
+
+class Function(Protocol):
+    """Blocks, the first one being the entry."""
+
+    @property
+    def blocks(self) -> Sequence[Block]: ...
 
 
 @dataclass(frozen=True, slots=True)
