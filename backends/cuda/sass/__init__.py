@@ -1,14 +1,14 @@
 """Reads the machine code of a cubin back: its registers and spills, its loops, and what their instructions do.
 
-`tools` runs nvdisasm, `text` parses what it prints, `kinds` knows the instructions, `report` counts by loop, and
-`occupancy` tells how many blocks share a multiprocessor.
+`text` parses what nvdisasm prints, `resources` what cuobjdump does, `kinds` knows the instructions, `report` counts by
+loop, and `occupancy` tells how many blocks share a multiprocessor.
 """
 
 from vmc.backends.cuda.sass.kinds import Kind, kind_of
 from vmc.backends.cuda.sass.occupancy import Occupancy, occupancy
 from vmc.backends.cuda.sass.report import CodeReport, LoopReport, Moved, report
+from vmc.backends.cuda.sass.resources import Resources, resources
 from vmc.backends.cuda.sass.text import Function, Instruction, parse
-from vmc.backends.cuda.sass.tools import disassemble, resources
 
 __all__ = [
     "CodeReport",
@@ -18,7 +18,7 @@ __all__ = [
     "LoopReport",
     "Moved",
     "Occupancy",
-    "disassemble",
+    "Resources",
     "kind_of",
     "occupancy",
     "parse",

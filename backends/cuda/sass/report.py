@@ -1,6 +1,6 @@
 """Counts on the machine code of a kernel: for the whole and for every loop, by kind, with the widths of accesses.
 
-found = report(parse(disassemble(cubin))[0], resources(cubin)["kernel"])
+found = report(parse(sass(cubin))[0], resources(cubin)["kernel"])
 loop = found.main_loop
 loop.arithmetic / weights_per_thread        # instructions for each decoded weight
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmc.backends.cuda.sass.kinds import ARITHMETIC, Kind, access_bits, kind_of, loads, multiply_adds, stores
+from vmc.backends.cuda.sass.resources import Resources
 from vmc.backends.cuda.sass.text import Function, Instruction
-from vmc.backends.cuda.sass.tools import Resources
 from vmc.ir.flow_graph import loops
 
 

@@ -1,6 +1,6 @@
-"""What nvdisasm prints (`nvdisasm -c`) read back into functions of basic blocks.
+"""What nvdisasm prints read back into functions of basic blocks.
 
-    for function in parse(disassemble(cubin)):
+    for function in parse(sass(cubin)):
         for block in function.blocks:
             print(block.label, [instruction.opcode for instruction in block.instructions], block.successors)
 

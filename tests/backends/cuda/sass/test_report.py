@@ -5,8 +5,8 @@ import pytest
 from tests.backends.cuda.sass.snippets import LOOP, NESTED
 from vmc.backends.cuda.sass import Kind, kind_of, parse, report
 from vmc.backends.cuda.sass.kinds import KINDS, MNEMONICS, access_bits, multiply_adds
+from vmc.backends.cuda.sass.resources import Resources
 from vmc.backends.cuda.sass.text import Instruction
-from vmc.backends.cuda.sass.tools import Resources
 
 USED = Resources(25, 8, 1024, 16)
 
