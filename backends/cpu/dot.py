@@ -27,7 +27,10 @@ from vmc.ir.core import Op
 from vmc.ir.types import DType
 
 NEAREST = casts.Mode("nearest_even", None)
-MOST_ROWS = 16
+MOST_ROWS = {16: 4, 32: 4, 64: 16}
+"""Rows of a block, by bytes of a vector. AVX-512 multiplies by a word of memory; else each row takes a register of its
+own, and blocks are better about as many vectors wide as rows high.
+"""
 FEW_ROWS = 4
 MOST_VECTORS = 4
 LONGEST, LONGEST_GUARDED = 256, 64
@@ -59,7 +62,8 @@ def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
     a, b, c = map(e.tile, op.operands)
     type = op.result.tile
     types = (a.dtype, b.dtype, type.dtype)
-    instruction = instruction_for(e.machine, types, b.shape, op.name == "dot_flushing")
+    run = int(str(op.attrs["run"])) if op.name == "dot_short" else 1
+    instruction = instruction_for(e.machine, types, b.shape, op.name == "dot_flushing", run)
     left, right = (converted(e, tile, instruction.operand(tile.dtype, type.dtype)) for tile in (a, b))
     if not in_memory(left):
         e.settle(left)
@@ -207,7 +211,7 @@ class Nest:
         if step is not None:
             matrices.Tiles(self, step).run()
         else:
-            self.by_vectors(MOST_ROWS)
+            self.by_vectors(MOST_ROWS[self.e.machine.vector_bytes])
 
     def by_vectors(self, most: int) -> None:
         """Blocks of at most so many rows. Columns outermost, so that a strip of b stays near; the widest vectors first,
@@ -294,7 +298,9 @@ class Nest:
         k = self.products[0].shape[2]
         size = block.rows * block.vectors * len(self.group)
         step = self.step(k)
-        chains = min(2, step // depth) if size < CHAINS else 1
+        short = self.products[0].instruction.short
+        run = short.run if short else 1
+        chains = min(2, step // depth // run) if size < CHAINS and not short else 1
         start = [
             e.vector(product.c, block.place(row, vector), Atom(1, block.lanes))
             for product in self.products
@@ -303,11 +309,10 @@ class Nest:
         zeros = [ir.Constant(value.type, None) for value in start] * (chains - 1)
 
         def turn(inner: ir.Value, running: Sequence[ir.Value]) -> list[ir.Value]:
-            sums = list(running)
-            for number in range(step // depth):
-                chain = number % chains * size
-                base, offset = spot(inner)
-                self.multiply(block, (base, offset + number * depth), sums, chain)
+            sums, (base, offset) = list(running), spot(inner)
+            steps = [(base, offset + along) for along in range(0, step, depth)]
+            for number, few in enumerate(batched(steps, run)):
+                self.multiply(block, few, sums, number % chains * size)
             return sums
 
         whole = k // step * step
@@ -315,7 +320,7 @@ class Nest:
         for rest in range(whole, k, depth):
             ends = list(ends)
             with e.fresh_memo():
-                self.multiply(block, (None, rest), ends, 0)
+                self.multiply(block, [(None, rest)], ends, 0)
         add = self.products[0].instruction.add
         totals = [ends[i] if chains == 1 else add(e, ends[i], ends[size + i]) for i in range(size)]
         parts = len(block.parts)
@@ -325,22 +330,32 @@ class Nest:
         """How far along k the body of the inner loop reaches: whole blocks of memory, and enough to be worth a turn."""
         instruction = self.products[0].instruction
         period = max(product.instruction.period(product.b) for product in self.products)
-        step = max(period, 4 * instruction.depth)
+        step = max(period, instruction.steps * instruction.depth)
         return min(step, max(instruction.depth, k))
 
-    def multiply(self, block: Block, inner: tuple[ir.Value | None, int], sums: list[ir.Value], first: int) -> None:
-        """One step along k of every sum; they are `sums` from `first` on."""
+    def multiply(self, block: Block, steps: Sequence[Spot], sums: list[ir.Value], first: int) -> None:
+        """Some steps along k of every sum; they are `sums` from `first` on. With an instruction for short sums, these
+        are added to the sums after the last step.
+        """
         e, parts = self.e, block.parts
         for number, product in enumerate(self.products):
-            instruction = product.instruction
-            right = [
-                e.vector(product.b, (inner, block.column_spot(vector)), Atom(instruction.depth, block.lanes))
-                for vector in range(block.vectors)
-            ]
-            for place, (row, vector) in enumerate(parts):
-                left = instruction.left(e, product.a, (block.row_spot(row), inner), block.lanes)
-                at = first + number * len(parts) + place
-                sums[at] = instruction.combine(e, sums[at], left, right[vector])
+            instruction, start = product.instruction, first + number * len(parts)
+            short: dict[int, ir.Value] = {}
+            for inner in steps:
+                right = [
+                    e.vector(product.b, (inner, block.column_spot(vector)), Atom(instruction.depth, block.lanes))
+                    for vector in range(block.vectors)
+                ]
+                for at, (row, vector) in enumerate(parts, start):
+                    left = instruction.left(e, product.a, (block.row_spot(row), inner), block.lanes)
+                    if instruction.short is None:
+                        sums[at] = instruction.combine(e, sums[at], left, right[vector])
+                    else:
+                        terms = instruction.short.multiply(e, left, right[vector])
+                        short[at] = e.b.add(short[at], terms) if at in short else terms
+            for at, total in short.items():
+                assert instruction.short is not None
+                sums[at] = instruction.short.widen(e, sums[at], total)
 
 
 @dataclass(frozen=True)
@@ -369,6 +384,11 @@ class Block:
     def place(self, row: int, vector: int) -> Place:
         """Where a part of the block lies in the result."""
         return (self.row_spot(row), self.column_spot(vector))
+
+
+def batched(items: Sequence[Spot], size: int) -> Iterator[Sequence[Spot]]:
+    """The items in runs of a size; the last may be shorter."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def power_of_two(most: int) -> int:

@@ -70,7 +70,11 @@ def called(intrinsic: str, type: str, count: int, sign: str) -> Probe:
 
 
 SHUFFLE = ", ".join(f"i32 {(37 * place + 5) % 64}" for place in range(64))
+BYTES = ", ".join(f"i32 {(5 * place + 3) % 16}" for place in range(16))
 X86_PROBES = {
+    "ssse3": unary(
+        "<16 x i8>", "<16 x i8>", f"shufflevector <16 x i8> %a, <16 x i8> poison, <16 x i32> <{BYTES}>", "pshufb"
+    ),
     "avx": unary("<8 x float>", "<8 x float>", "fadd <8 x float> %a, %a", "vaddps\t%ymm"),
     "f16c": unary("<8 x half>", "<8 x float>", "fpext <8 x half> %a to <8 x float>", "vcvtph2ps"),
     "avx2": unary("<8 x i32>", "<8 x i32>", "add <8 x i32> %a, %a", "vpaddd\t%ymm"),

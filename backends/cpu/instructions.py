@@ -2,7 +2,8 @@
 
 | depth | a, b -> sums | instruction |
 |---|---|---|
-| 4 | i8, u8 -> i32 | vpdpbusd (AVX512-VNNI, AVX-VNNI), else vpmaddwd twice on halves of the words; usdot on Arm |
+| 4 | i8, u8 -> i32 | vpdpbusd (AVX512-VNNI, AVX-VNNI); usdot on Arm; of `dot_short` vpmaddubsw into sums of 16 bits, |
+|   |               | added up in 32 by vpmaddwd after some steps; else vpmaddwd twice on halves of the words |
 | 2 | bf16, bf16 -> f32 | vdpbf16ps (AVX512-BF16), of `dot_flushing` |
 | 1 | any | multiply-add of the sums' own type |
 
@@ -29,9 +30,20 @@ ATOM_COLUMNS = 16
 
 
 @dataclass(frozen=True)
+class Short:
+    """Sums of 16 bits: `multiply(e, left, right)` gives them for one step, two to a column; `run` steps' may be added
+    up before `widen(e, sums, short)` adds them to the sums of 32 bits.
+    """
+
+    run: int
+    multiply: Callable[[Emitter, ir.Value, ir.Value], ir.Value]
+    widen: Callable[[Emitter, ir.Value, ir.Value], ir.Value]
+
+
+@dataclass(frozen=True)
 class Instruction:
     """`combine(e, sums, left, right)` gives new sums, in about `length` instructions. `lanes` are the columns of a
-    vector of sums.
+    vector of sums. With `short`, sums of 16 bits stand between the products and the sums.
     """
 
     name: str
@@ -39,6 +51,12 @@ class Instruction:
     lanes: int
     combine: Combine
     length: int = 1
+    short: Short | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps along k a body of a loop has at least."""
+        return max(4, self.short.run if self.short else 0)
 
     def operand(self, source: DType, sums: DType) -> DType:
         """The type that an operand is multiplied in."""
@@ -86,10 +104,10 @@ def memory_at(e: Emitter, tile: Tile, place: Place) -> tuple[ir.Value, Scope | N
 
 @lru_cache(maxsize=256)
 def instruction_for(
-    machine: Machine, types: tuple[DType, DType, DType], shape: tuple[int, ...], flushing: bool
+    machine: Machine, types: tuple[DType, DType, DType], shape: tuple[int, ...], flushing: bool, run: int
 ) -> Instruction:
     """The best instruction for a product of types a, b -> sums with b of a shape [k, n]. `flushing`: denormal numbers
-    may be taken as zeros.
+    may be taken as zeros. `run`: products whose sum fits 16 bits.
     """
     a, b, sums = types
     lanes = machine.vector_bytes // (8 if sums.width == 64 else 4)
@@ -99,7 +117,8 @@ def instruction_for(
         return Instruction("pairs", 2, lanes, float_pairs)
     if (a.name, b.name, sums.name) == ("i8", "u8", "i32") and k % 4 == 0 and n % ATOM_COLUMNS == 0:
         combine = quads(machine)
-        return Instruction("quads", 4, lanes, combine, 8 if combine is halves else 1)
+        short = short_quads(machine, run) if combine is halves else None
+        return Instruction("quads", 4, lanes, combine, 2 if short else 8 if combine is halves else 1, short)
     return Instruction("multiply-add", 1, lanes, multiply_add)
 
 
@@ -148,6 +167,33 @@ def vnni(name: str) -> Combine:
 
 def usdot(e: Emitter, sums: ir.Value, left: ir.Value, right: ir.Value) -> ir.Value:
     return e.call("llvm.aarch64.neon.usdot.v4i32.v16i8", sums.type, sums, right, left)
+
+
+MOST_STEPS = 8
+"""More steps in 16 bits save little more, and make longer code."""
+MADD_BYTES = {
+    16: ("ssse3", "llvm.x86.ssse3.pmadd.ub.sw.128"),
+    32: ("avx2", "llvm.x86.avx2.pmadd.ub.sw"),
+    64: ("avx512bw", "llvm.x86.avx512.pmaddubs.w.512"),
+}
+
+
+def short_quads(machine: Machine, run: int) -> Short | None:
+    """Sums of two products in 16 bits, where the processor has them and `run` products' sum fits."""
+    feature, name = MADD_BYTES[machine.vector_bytes]
+    if run < 2 or not machine.triple.startswith("x86_64") or feature not in machine.features:
+        return None
+    steps = min(run // 2, MOST_STEPS)
+
+    def multiply(e: Emitter, left: ir.Value, right: ir.Value) -> ir.Value:
+        return e.call(name, ir.VectorType(I16, left.type.count // 2), right, left)
+
+    return Short(1 << (steps.bit_length() - 1), multiply, widen)
+
+
+def widen(e: Emitter, sums: ir.Value, short: ir.Value) -> ir.Value:
+    ones = splat(e.b, ir.Constant(I16, 1), short.type.count)
+    return e.b.add(sums, pairs(e, short, ones, sums.type))
 
 
 MADD = {16: "llvm.x86.sse2.pmadd.wd", 32: "llvm.x86.avx2.pmadd.wd", 64: "llvm.x86.avx512.pmaddw.d.512"}

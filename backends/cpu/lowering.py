@@ -49,6 +49,7 @@ LOWERINGS: dict[str, Lowering] = {
     "barrier": regions.lower_nothing,
     "dot": dot.lower_dot,
     "dot_flushing": dot.lower_dot,
+    "dot_short": dot.lower_dot,
     "reduce": reductions.lower_reduce,
     "arg": reductions.lower_arg,
     "scan": reductions.lower_scan,

@@ -2,6 +2,7 @@
 
     dot(a[M, K], b[K, N], c[M, N]) -> c + a @ b
     dot_flushing(a, b, c)                           the same, of bf16, without denormal numbers
+    dot_short(a, b, c) {run}                        the same, of i8 and u8, where `run` products sum to less than 2^15
 
 Integers: exact modulo 2^b of the accumulator. Floats: products and sums in any order and association, so that
 |result - exact| <= (K + 2) u (|c| + |a| @ |b|) with u the unit roundoff of c's dtype (f32 or f64).
@@ -13,9 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vmc.ir.core import Op, TileType, Type
+from vmc.ir.core import IRError, Op, TileType, Type
 from vmc.ir.evaluate import Array, Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, tile
+from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tile
 from vmc.ir.ops.arith import narrow
 from vmc.ir.types import DType, dtype
 
@@ -75,7 +76,31 @@ class FlushingDot(Dot):
         return results
 
 
-DOTS = frozenset({"dot", "dot_flushing"})
+class ShortDot(Dot):
+    """c + a @ b of i8 and u8 in i32, where the products of any `run` pairs of factors sum to less than 2^15.
+
+    A pass that makes it has proved so. Targets that add up products in 16 bits rely on it, and the reference VM checks.
+    """
+
+    name = "dot_short"
+    attrs = schema(run=int)
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        results = super().infer(types, attrs)
+        require(
+            [tile(type).dtype.name for type in types[:2]] == ["i8", "u8"], "dot_short takes factors of i8 and of u8"
+        )
+        require(attrs["run"] > 0, f"dot_short: a run of {attrs['run']} products")
+        return results
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        left, right = (int(np.abs(np.asarray(factor, np.int64)).max(initial=0)) for factor in operands[:2])
+        if left * right * int(op.attrs["run"]) >= 1 << 15:
+            raise IRError(f"dot_short: {op.attrs['run']} products of {left} and {right} do not fit 16 bits")
+        return super().evaluate(run, op, operands)
+
+
+DOTS = frozenset({"dot", "dot_flushing", "dot_short"})
 """The names of matrix products."""
 
-DEFINITIONS: tuple[OpDef, ...] = (Dot(), FlushingDot())
+DEFINITIONS: tuple[OpDef, ...] = (Dot(), FlushingDot(), ShortDot())

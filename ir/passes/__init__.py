@@ -21,6 +21,7 @@ from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
 from vmc.ir.passes.prefetch import prefetch
 from vmc.ir.passes.relayout import relayout
+from vmc.ir.passes.short_sums import short_sums
 from vmc.ir.passes.unroll import unroll
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "prefetch",
     "relayout",
     "run",
+    "short_sums",
     "unroll",
 ]
 
@@ -59,6 +61,7 @@ EVERY_PASS = (
     narrow,
     integers,
     halves,
+    short_sums,
     relayout(),
     bounds,
     expand,
@@ -70,6 +73,8 @@ PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
 """Every pass, by name."""
 
 
+SUMS_FOUR_PRODUCTS = frozenset({"avx512vnni", "avxvnni", "i8mm"})
+"""Features of processors with instructions that sum four products of bytes in 32 bits."""
 MULTIPLIES_BF16 = frozenset({"avx512bf16", "amx-bf16"})
 """Features of processors that multiply bf16 faster than f32."""
 
@@ -92,7 +97,8 @@ def pipeline(
     select = (halving(whole_tiles=True), integers, halves) if features & MULTIPLIES_BF16 else (integers,)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)
     late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
-    return early + late
+    short = () if features & SUMS_FOUR_PRODUCTS else (short_sums,)
+    return early + late + short
 
 
 def cuda_pipeline() -> tuple[Pass, ...]:

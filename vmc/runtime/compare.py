@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from vmc.ir.core import Kernel as TileKernel
 from vmc.ir.core import TensorType, walk
+from vmc.ir.ops.linear import DOTS
 from vmc.ir.types import DType
 
 if TYPE_CHECKING:
     from vmc.runtime.kernel import Kernel
 
 Array = npt.NDArray[Any]
-FREE_ORDER = frozenset({"dot", "dot_flushing", "reduce", "atomic"})
+FREE_ORDER = DOTS | {"reduce", "atomic"}
 STRICT = 64.0
 """Units in the last place, of f32 or the result's own type, that reordered sums may be apart."""
 

@@ -16,15 +16,15 @@ from vmc.backends.cpu.target import machine
 CPUINFO = Path("/proc/cpuinfo")
 IN_CPUINFO = {"avx512vbmi": "avx512vbmi", "avx512vnni": "avx512_vnni", "avxvnni": "avx_vnni", "amx-int8": "amx_int8"}
 IN_CPUINFO |= {"avx512bf16": "avx512_bf16", "avx512fp16": "avx512_fp16", "amx-tile": "amx_tile", "amx-bf16": "amx_bf16"}
-V3 = {"avx", "f16c", "avx2", "fma"}
+V3 = {"ssse3", "avx", "f16c", "avx2", "fma"}
 V4 = V3 | {"avx512f", "avx512bw", "avx512vl"}
 ICE_LAKE = V4 | {"avx512vnni", "avx512vbmi", "gfni"}
 SAPPHIRE_RAPIDS = ICE_LAKE | {"avxvnni", "avx512bf16", "avx512fp16", *features.AMX}
 PROCESSORS = {
     "x86-64": set(),
-    "nehalem": set(),
-    "sandybridge": {"avx"},
-    "ivybridge": {"avx", "f16c"},
+    "nehalem": {"ssse3"},
+    "sandybridge": {"ssse3", "avx"},
+    "ivybridge": {"ssse3", "avx", "f16c"},
     "haswell": V3,
     "knl": V3 | {"avx512f"},
     "alderlake": V3 | {"avxvnni", "gfni"},
@@ -54,7 +54,7 @@ def test_a_named_processor_has_what_its_manual_lists(cpu: str) -> None:
 
 @X86
 def test_a_list_adds_and_takes_away_with_what_depends_on_it() -> None:
-    assert machine(Options(cpu="x86-64", features="+avxvnni")).features == {"avx", "avx2", "avxvnni"}
+    assert machine(Options(cpu="x86-64", features="+avxvnni")).features == {"ssse3", "avx", "avx2", "avxvnni"}
     assert machine(Options(cpu="sapphirerapids", features="-avx512f")).features == V3 | {
         "avxvnni",
         "gfni",

@@ -1,4 +1,4 @@
-"""Products of bytes by every instruction: VNNI of 512 and 256 bits, words of 16 bits without, and tiles (AMX)."""
+"""Products of bytes by every instruction: VNNI of 512 and 256 bits, sums and words of 16 bits without, tiles (AMX)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,31 @@ def test_extreme_bytes_do_not_saturate(level: str) -> None:
     for value in (-128, 127):
         q, w = np.full((4, 96), value, np.int8), np.full((96, 16), 255, np.uint8)
         np.testing.assert_array_equal(product({"q": q, "w": w}), exact(q, w))
+
+
+@pytest.mark.parametrize("level", EXECUTABLE)
+@pytest.mark.parametrize("width", range(1, 8))
+def test_sums_in_16_bits_do_not_saturate(level: str, width: int) -> None:
+    """The largest products that a width has, everywhere, over more than one run of sums, and with a run cut short."""
+    product = Product(SOURCE, LEVELS[level].options(), T=f"u{width}", BM=8, BK=64, BN=16)
+    for value in (-128, 127):
+        for k in (64, 76):
+            q, w = np.full((9, k), value, np.int8), np.full((k, 16), (1 << width) - 1, np.uint8)
+            np.testing.assert_array_equal(product({"q": q, "w": w}), exact(q, w))
+
+
+@pytest.mark.parametrize(
+    ("level", "width", "expected"),
+    [
+        *(("x86-64", 4, False), ("x86-64-v2", 4, True), ("x86-64-v3", 4, True), ("x86-64-v4", 4, True)),
+        *(("x86-64-v3", 7, True), ("x86-64-v3", 8, False), ("avx2vnni", 4, False), ("avx512vnni", 4, False)),
+    ],
+)
+def test_bytes_are_multiplied_into_16_bits_where_there_is_nothing_better(
+    level: str, width: int, expected: bool
+) -> None:
+    product = Product(SOURCE, LEVELS[level].options(), T=f"u{width}", BM=4, BK=64, BN=16)
+    assert ("pmaddubsw" in product.executable.assembly) == expected
 
 
 EDGES = list(range(1, 41))

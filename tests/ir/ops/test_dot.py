@@ -69,3 +69,11 @@ def test_an_infinite_product_and_its_opposite_make_nan(evaluate):
 def test_what_does_not_fit_is_refused(a, b, c, message, evaluate):
     with pytest.raises(IRError, match=message):
         evaluate("dot", *((type, np.zeros(shape)) for type, shape in (a, b, c)))
+
+
+def test_sums_that_16_bits_do_not_hold_are_an_error_of_who_promised_them(evaluate):
+    q, w, zero = np.full((1, 4), 0x80, np.uint8), np.full((4, 1), 128, np.uint8), np.zeros((1, 1), np.uint32)
+    (result,) = evaluate("dot_short", ("i8", q), ("u8", w), ("i32", zero), run=1)
+    assert result.tolist() == [[2**32 - 4 * 128 * 128]]
+    with pytest.raises(IRError, match="2 products of 128 and 128 do not fit 16 bits"):
+        evaluate("dot_short", ("i8", q), ("u8", w), ("i32", zero), run=2)

@@ -16,6 +16,7 @@ from tests.ir.passes.evaluation import results
 from vmc.backends import interp
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Kernel, Module, Table, TileType, Value, walk
+from vmc.ir.ops.linear import DOTS
 from vmc.ir.passes import canonicalize, cse, dce, integers, pipeline, run
 from vmc.ir.text import print_module
 from vmc.ir.types import ALL_SMALL, DType, dtype, pack
@@ -42,7 +43,7 @@ def span(type: DType) -> int | None:
 
 def products(kernel: Kernel) -> list[str]:
     """The types of the factors of every product."""
-    dots = [op for op in walk(kernel.body) if op.name == "dot"]
+    dots = [op for op in walk(kernel.body) if op.name in DOTS]
     return [" ".join(operand.tile.dtype.name for operand in op.operands[:2]) for op in dots]
 
 
