@@ -1,0 +1,13 @@
+"""Quantization errors, and training with one recipe after another: python examples/fp4_training/reproduce.py.
+
+The packages beside this folder are put on the path, so that the program runs from any clone.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from fp4_training.command import main
+
+    sys.exit(main())
