@@ -94,14 +94,17 @@ class Module:
         check: bool = True,
         count: bool = True,
         max_steps: int = STEPS,
+        names: Sequence[str] = (),
     ) -> Report:
         """Execute an entry on up to three dimensions of blocks and threads.
 
         `shared_bytes`: dynamic shared memory of a block. `check`: look for races (all other checks are always made);
-        `count`: fill the report's numbers of memory traffic. Raises ExecutionError for the first fault, LaunchError.
+        `count`: fill the report's numbers of memory traffic; `names`: what to call the arguments in errors. Raises
+        ExecutionError for the first fault, LaunchError.
         """
         compiled = self.entry(entry)
-        return _Launch(compiled, _three(grid), _three(block), args, shared_bytes, check, count, max_steps).run()
+        extents = _three(grid), _three(block)
+        return _Launch(compiled, *extents, args, shared_bytes, check, count, max_steps, names).run()
 
 
 def _three(extents: Sequence[int]) -> tuple[int, int, int]:
@@ -151,9 +154,10 @@ class _Launch:
         check: bool,
         count: bool,
         max_steps: int,
+        names: Sequence[str],
     ) -> None:
         self.compiled, self.grid, self.block = compiled, grid, block
-        self.check, self.max_steps = check, max_steps
+        self.check, self.max_steps, self.names = check, max_steps, names
         self.threads = block[0] * block[1] * block[2]
         self.per_block = -(-self.threads // 32) * 32
         self.program = compiled.program
@@ -186,8 +190,9 @@ class _Launch:
         size = max((p.offset + p.size for p in parameters), default=0)
         data = np.zeros(-(-size // 8) * 8, np.uint8)
         known: dict[int, int] = {}
-        for parameter, argument in zip(parameters, args, strict=True):
-            value = _argument_bytes(parameter, argument, buffers, known)
+        names = self.names or [p.name for p in parameters]
+        for parameter, argument, name in zip(parameters, args, names, strict=True):
+            value = _argument_bytes(parameter, argument, buffers, known, name)
             data[parameter.offset : parameter.offset + parameter.size] = np.frombuffer(value, np.uint8)
         return data
 
@@ -296,7 +301,9 @@ def _initial(variable: syntax.Variable, addresses: dict[str, int]) -> Array:
     return data
 
 
-def _argument_bytes(parameter: Parameter, argument: Argument, buffers: list[Buffer], known: dict[int, int]) -> bytes:
+def _argument_bytes(
+    parameter: Parameter, argument: Argument, buffers: list[Buffer], known: dict[int, int], name: str
+) -> bytes:
     """The bytes of a parameter. Arrays become buffers; the same array passed twice is the same buffer."""
     match argument:
         case Unset(array) | Constant(array):
@@ -317,7 +324,7 @@ def _argument_bytes(parameter: Parameter, argument: Argument, buffers: list[Buff
     if key not in known:
         data = array.reshape(-1).view(np.uint8) if array.size else np.zeros(0, np.uint8)
         constant = isinstance(argument, Constant)
-        buffers.append(Buffer(parameter.name, data, isinstance(argument, Unset), constant))
+        buffers.append(Buffer(name, data, isinstance(argument, Unset), constant))
         known[key] = buffer_address(len(buffers))
     return known[key].to_bytes(8, "little")
 

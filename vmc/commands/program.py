@@ -24,7 +24,10 @@ def add_program_arguments(parser: argparse.ArgumentParser, several: bool = False
     """FILE[:KERNEL], --target and --set, the latter perhaps with several values."""
     parser.add_argument("program", metavar="FILE[:KERNEL]", help="the file, and the kernel where it has several")
     parser.add_argument(
-        "--target", default="cpu", metavar="NAME", help="cpu (default), cpu:LEVEL, cpu:portable, or interp"
+        "--target",
+        default="cpu",
+        metavar="NAME",
+        help="cpu (default), cpu:LEVEL, cpu:portable, interp, cuda:sm_XX, or ptx-vm:sm_XX",
     )
     parser.add_argument(
         "--set",

@@ -52,9 +52,10 @@ def stage_names(target: str) -> tuple[str, ...]:
 
 def code_stages(target: str) -> tuple[str, ...]:
     """The stages that are code of the target."""
+    from vmc.runtime.ptx_machine import device_target
     from vmc.runtime.targets import is_cuda
 
-    if is_cuda(target):
+    if is_cuda(device_target(target)):
         return ("tirx", "cuda", "ptx", "sass")
     return ("llvm", "asm") if target != "interp" else ()
 
@@ -70,8 +71,9 @@ def stage_text(kernel: Kernel, stage: str | None) -> str:
         raise UnknownStageError(stage, names)
     if stage in code_stages(kernel.target) and stage not in ("llvm", "asm"):
         from vmc.runtime import cuda
+        from vmc.runtime.ptx_machine import device_target
 
-        return cuda.stage_text(kernel._tile, kernel.target, stage)
+        return cuda.stage_text(kernel._tile, device_target(kernel.target), stage)
     match stage:
         case "ast":
             return syntax_text(kernel)

@@ -2,7 +2,8 @@
 
 `interp` is the reference machine, `cpu` the host's processor, `cpu:LEVEL` one of `vmc.backends.cpu.levels`, whose code
 can be read on any host and launched on those that have its features, and `cpu:portable` every x86-64 processor, with
-code for several levels; `cuda:sm_80` and its like are architectures of NVIDIA GPUs, `cuda` that of the device at hand.
+code for several levels; `cuda:sm_80` and its like are architectures of NVIDIA GPUs, `cuda` that of the device at hand,
+and `ptx-vm:sm_80` executes the same PTX on the CPU.
 Code for the CPU is taken from the caches, in memory and on disk, where they have it.
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from vmc.ir.core import Kernel, Module, Storage, TensorType
 from vmc.runtime.errors import ExecutionError, TargetError
+from vmc.runtime.ptx_machine import device_target, is_ptx_machine
 
 if TYPE_CHECKING:
     from vmc.backends.cpu import Executable, Generated, Options
@@ -71,6 +73,11 @@ def check_target(target: str) -> None:
 
         check_name(target)
         return
+    if is_ptx_machine(target):
+        from vmc.runtime.ptx_machine import check_name as check_architecture
+
+        check_architecture(target)
+        return
     close = suggest(target, TARGETS)
     hint = f"did you mean `{close}`?" if close else f"targets are {', '.join(TARGETS)}"
     raise TargetError("E0904", f"unknown target `{target}`; {hint}")
@@ -85,6 +92,10 @@ def prepare(kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) ->
         from vmc.runtime.cuda import OnDevice
 
         return OnDevice(kernel, target, dense)
+    if is_ptx_machine(target):
+        from vmc.runtime.ptx_machine import OnPtxMachine
+
+        return OnPtxMachine(kernel, target, dense)
     return Native(kernel, target, dense)
 
 
@@ -213,11 +224,11 @@ def passes_for(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, 
     """The passes for a target, with the tensors `dense` as declared. Raises TargetError."""
     from vmc.ir.passes import pipeline
 
-    if is_cuda(target):
+    if is_cuda(device_target(target)):
         from vmc.runtime.cuda import passes
 
         check_target(target)
-        return passes(target, dense)
+        return passes(device_target(target), dense)
     return pipeline("interp") if target == "interp" else native_passes(options_of(target), dense)
 
 

@@ -27,7 +27,7 @@ ENTRIES = (
     Entry(
         "E0904",
         "unknown target",
-        "Targets are `interp`, `cpu`, `cpu:NAME` and `cuda:sm_XX`.",
+        "Targets are `interp`, `cpu`, `cpu:NAME`, `cuda:sm_XX` and `ptx-vm:sm_XX`.",
         "vmc build matmul.vmc --target gpu -o lib.so\n",
         "vmc build matmul.vmc --target cuda:sm_90a -o lib.so\n",
     ),

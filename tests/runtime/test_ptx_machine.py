@@ -1,0 +1,58 @@
+"""Kernels whose PTX is executed: target `ptx-vm:sm_80`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tvm")
+pytest.importorskip("cuda.bindings")
+
+import vmc
+from vmc.backends import ptxvm
+from vmc.runtime.ptx_machine import OnPtxMachine, span_of
+
+SCALE = Path(__file__).parents[2] / "examples" / "scale.vmc"
+
+
+@pytest.mark.parametrize("target", ["ptx-vm:sm_80", "ptx-vm:sm_90a"])
+def test_a_kernel_gives_the_bits_of_the_reference_machine(target: str) -> None:
+    kernel = vmc.compile(SCALE, target=target, T="u3")
+    codes = np.random.default_rng(0).integers(0, 8, 100).astype(np.uint8)
+    scale, got, want = np.array([0.37], np.float16), np.zeros(100, np.float16), np.zeros(100, np.float16)
+    kernel(kernel.pack("w", codes), scale, got)
+    reference = vmc.compile(SCALE, target="interp", T="u3")
+    reference(reference.pack("w", codes), scale, want)
+    assert got.tobytes() == want.tobytes()
+    assert isinstance(kernel._launcher, OnPtxMachine) and kernel._launcher.report is not None
+    assert kernel._launcher.report.global_requests > 0
+
+
+def test_the_stages_are_those_of_the_gpu() -> None:
+    from vmc.runtime.stages import stage_names, stage_text
+
+    kernel = vmc.compile(SCALE, target="ptx-vm:sm_80")
+    assert stage_names("ptx-vm:sm_80") == stage_names("cuda:sm_80")
+    assert ".target sm_80" in stage_text(kernel, "ptx")
+
+
+def test_an_unknown_architecture_is_an_error_that_lists_the_known_ones() -> None:
+    with pytest.raises(vmc.TargetError, match=r"unknown target `ptx-vm:sm_81`; there are ptx-vm:sm_80, "):
+        vmc.compile(SCALE, target="ptx-vm:sm_81")
+
+
+def test_a_fault_is_an_execution_error_with_the_line_of_the_ptx() -> None:
+    kernel = vmc.compile(SCALE, target="ptx-vm:sm_80")
+    launcher = kernel._launcher
+    assert isinstance(launcher, OnPtxMachine)
+    short = np.zeros(4, np.uint8), np.zeros(1, np.float16), np.zeros(100, np.float16)
+    addresses = [a.__array_interface__["data"][0] for a in short]
+    with pytest.raises(vmc.ExecutionError, match=r"ptx:\d+.*read of 1 bytes at offset 4 of `w`, which has 4"):
+        launcher.launch(addresses, [a.nbytes for a in short], [], (100,))
+
+
+def test_places_in_vmc_files_become_spans() -> None:
+    assert str(span_of(ptxvm.Location(7, "/x/k.vmc", 3, 5))) == "/x/k.vmc:3:5"
+    assert span_of(ptxvm.Location(7, "kernel.cu", 3, 5)).line == 0

@@ -1,0 +1,114 @@
+"""Targets `ptx-vm:sm_80` and its like: the PTX that a GPU would run, executed and checked by the PTX machine.
+
+Compiling is that of `cuda:sm_80`; only who executes the result differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vmc.ir.core import Access, Kernel, Storage, TensorType
+from vmc.ir.span import UNKNOWN, Span
+from vmc.runtime.errors import ExecutionError, TargetError
+
+if TYPE_CHECKING:
+    from vmc.backends.ptxvm import Argument, Location, Report
+
+FAMILY = "ptx-vm"
+DEFAULT = "sm_80"
+
+
+def is_ptx_machine(target: str) -> bool:
+    """Whether a target is `ptx-vm` or `ptx-vm:NAME`."""
+    return target.partition(":")[0] == FAMILY
+
+
+def device_target(target: str) -> str:
+    """The target whose PTX is executed: `cuda:sm_80` for `ptx-vm:sm_80`; other targets as they are."""
+    return f"cuda:{target.partition(':')[2] or DEFAULT}" if is_ptx_machine(target) else target
+
+
+def check_name(target: str) -> None:
+    """Raises TargetError for `ptx-vm:NAME` with a name that is no architecture."""
+    from vmc.backends.cuda.target import ARCHES
+
+    name = target.partition(":")[2] or DEFAULT
+    if name not in ARCHES:
+        known = ", ".join(f"{FAMILY}:{arch}" for arch in ARCHES)
+        raise TargetError("E0904", f"unknown target `{target}`; there are {known}")
+
+
+class OnPtxMachine:
+    """Launches on the PTX machine. `report`: what the latest launch did, in numbers."""
+
+    def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
+        from vmc.backends import ptxvm
+        from vmc.runtime.cuda import compiled
+
+        check_name(target)
+        self.compiled = compiled(kernel, device_target(target), dense)
+        self.kernel = self.compiled.kernel
+        self.module = ptxvm.parse(self.compiled.ptx)
+        self.report: Report | None = None
+
+    @property
+    def storages(self) -> Mapping[str, Storage | None]:
+        return {p.name: p.tensor.storage for p in self.kernel.params if isinstance(p.type, TensorType)}
+
+    def launch(
+        self,
+        addresses: Sequence[int],
+        sizes: Sequence[int],
+        scalars: Sequence[int | float],
+        symbols: tuple[int, ...],
+    ) -> None:
+        from vmc.backends import ptxvm
+
+        made = self.compiled
+        blocks = made.blocks(dict(zip(self.kernel.symbols, symbols, strict=True)), scalars)
+        if not blocks:
+            return
+        values = self._arguments(addresses, sizes, scalars, symbols)
+        names = [parameter.name for parameter in made.parameters]
+        extents = (blocks,), (made.threads,)
+        try:
+            self.report = self.module.launch(made.entry, *extents, values, made.dynamic_shared, names=names)
+        except ptxvm.ExecutionError as error:
+            raise ExecutionError(str(error), span_of(error.location)) from None
+        except ptxvm.UnsupportedError as error:
+            raise TargetError("E0915", f"the PTX machine does not execute this: {error}") from None
+
+    def _arguments(
+        self, addresses: Sequence[int], sizes: Sequence[int], scalars: Sequence[int | float], symbols: Sequence[int]
+    ) -> list[Argument]:
+        from vmc.runtime.cuda import arguments
+        from vmc.runtime.targets import memory
+
+        values = [value.value for value in arguments(self.compiled, addresses, scalars, symbols)]
+        places = iter(zip(addresses, sizes, strict=True))
+        tensors = {p.name: p.tensor for p in self.kernel.params if isinstance(p.type, TensorType)}
+        return [
+            tensor_argument(tensors[parameter.name], memory(*next(places))) if parameter.kind == "pointer" else value
+            for parameter, value in zip(self.compiled.parameters, values, strict=True)
+        ]
+
+
+def tensor_argument(tensor: TensorType, data: Any) -> Argument:
+    """A tensor's bytes as the machine takes them: inputs must not be written, outputs not be read before.
+
+    Outputs of elements narrower than a byte are plain memory, because a byte is read to write a part of it.
+    """
+    from vmc.backends import ptxvm
+
+    if tensor.access is Access.IN:
+        return ptxvm.Constant(data)
+    return ptxvm.Unset(data) if tensor.access is Access.OUT and tensor.dtype.width % 8 == 0 else data
+
+
+def span_of(location: Location) -> Span:
+    """The place in the kernel's source, where the PTX tells it."""
+    if not location.file.endswith(".vmc") or not location.line:
+        return UNKNOWN
+    column = max(1, location.column)
+    return Span(location.file, location.line, column, location.line, column + 1)
