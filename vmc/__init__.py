@@ -12,11 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vmc.artifact.build import build
+    from vmc.artifact.library import Library, load
     from vmc.ir.layout import parse as layout
     from vmc.ir.types import DType, dtype
     from vmc.lang import CompileError
     from vmc.runtime.compiling import compile
-    from vmc.runtime.errors import ArgumentError, ExecutionError, TargetError
+    from vmc.runtime.errors import ArgumentError, BuildError, ExecutionError, LibraryError, TargetError
     from vmc.runtime.kernel import Kernel
     from vmc.runtime.packed import Packed, pack, unpack
 
@@ -24,30 +26,40 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "BuildError",
     "CompileError",
     "DType",
     "ExecutionError",
     "Kernel",
+    "Library",
+    "LibraryError",
     "Packed",
     "TargetError",
+    "build",
     "compile",
     "dtype",
     "layout",
+    "load",
     "pack",
     "unpack",
 ]
 
 _HOMES = {
     "ArgumentError": "vmc.runtime.errors",
+    "BuildError": "vmc.runtime.errors",
     "CompileError": "vmc.lang",
     "DType": "vmc.ir.types",
     "ExecutionError": "vmc.runtime.errors",
     "Kernel": "vmc.runtime.kernel",
+    "Library": "vmc.artifact.library",
+    "LibraryError": "vmc.runtime.errors",
     "Packed": "vmc.runtime.packed",
     "TargetError": "vmc.runtime.errors",
+    "build": "vmc.artifact.build",
     "compile": "vmc.runtime.compiling",
     "dtype": "vmc.ir.types",
     "layout": "vmc.ir.layout:parse",
+    "load": "vmc.artifact.library",
     "pack": "vmc.runtime.packed",
     "unpack": "vmc.runtime.packed",
 }

@@ -19,6 +19,7 @@ import vmc
 COMMANDS = {
     "check": "report every mistake in files",
     "run": "compile a kernel and run it",
+    "build": "compile kernels to one shared library",
     "show": "print a kernel at any stage of compilation",
     "explain": "tell what a kernel costs on the CPU, and why",
     "bench": "time a kernel on random arguments",

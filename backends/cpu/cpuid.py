@@ -53,14 +53,14 @@ PLACES = {
         "avx512bitalg": 12,
         "avx512vpopcntdq": 14,
     },
-    (7, 0, EDX): {"avx512fp16": 23},
+    (7, 0, EDX): {"amx-bf16": 22, "avx512fp16": 23, "amx-tile": 24, "amx-int8": 25},
     (7, 1, EAX): {"avxvnni": 4, "avx512bf16": 5},
     (EXTENDED + 1, 0, ECX): {"sahf": 0, "lzcnt": 5},
 }
 BITS = {name: (WORDS.index(place), bit) for place, names in PLACES.items() for name, bit in names.items()}
-"""The word and the bit of every feature that can be asked for. Tiles cannot: they need the kernel's permission, too."""
+"""The word and the bit of every feature that can be asked for. For tiles the system must be asked as well, by name."""
 
-YMM, ZMM = 0x6, 0xE6
+YMM, ZMM, TILES = 0x6, 0xE6, 0x60000
 YMM_FEATURES = frozenset({"avx", "avx2", "avxvnni", "f16c", "fma"})
 
 
@@ -70,10 +70,16 @@ def masks(features: Iterable[str]) -> dict[int, int]:
     for name in features:
         word, bit = BITS[name]
         found[word] = found.get(word, 0) | 1 << bit
-        state = ZMM if name.startswith("avx512") else YMM if name in YMM_FEATURES else 0
-        if state:
+        if state := saved(name):
             found[XCR0] = found.get(XCR0, 0) | state
     return found
+
+
+def saved(feature: str) -> int:
+    """The bits of XCR0 that say that the system saves the registers of a feature."""
+    if feature.startswith("amx"):
+        return TILES
+    return ZMM if feature.startswith("avx512") else YMM if feature in YMM_FEATURES else 0
 
 
 def emit_choice(module: ir.Module, name: str, sets: Sequence[Iterable[str]]) -> ir.Function:

@@ -1,8 +1,11 @@
-"""Native code that runs a launch on several threads; it is compiled once in a process and never unloaded.
+"""Native code that runs a launch on several threads. Where kernels are compiled in a process, it is compiled once there
+and never unloaded; a library that was built has its own.
 
     i64 vmc.launch(record, limit)   runs a launch on at most `limit` threads; 0, or the number of the site that failed,
                                     negative. Runs nothing if the arena is too small, and gives the bytes that it takes
-    ptr vmc.helper(ptr)             what a helper thread does for ever
+    ptr vmc.helper(ptr)             what a helper thread does until it is dismissed
+    void vmc.dismiss()              has all helpers return, for good; launches go on with their callers' threads
+    void vmc.forget()               for a forked child, which has this memory but not the threads
 
 Blocks are divided into a region of consecutive blocks for each thread. A thread takes chunks from its own region, the
 same one from launch to launch, so that it finds in its caches what it left there; then from the others'. A launch is
@@ -148,6 +151,7 @@ TEAM = Template("""
 @gate = internal global i32 0, align 128
 @job = internal global [2 x ptr] zeroinitializer, align 128
 @helpers = internal global i64 0, align 128
+@dismissed = internal global i32 0, align 128
 
 define internal void @run(ptr %worker, ptr %record, i64 %helpers) {
 entry:
@@ -224,7 +228,7 @@ entry:
   br label %wait
 
 wait:
-  %known = phi i32 [ 0, %entry ], [ %known, %sleep ], [ %epoch, %enter ], [ %epoch, %leave ], [ %epoch, %rouse ]
+  %known = phi i32 [ 0, %entry ], [ %known, %sleep ], [ %epoch, %look ], [ %epoch, %leave ], [ %epoch, %rouse ]
   br label %watch
 
 watch:
@@ -249,6 +253,11 @@ sleep:
   br label %wait
 
 enter:
+  %over = load atomic i32, ptr @dismissed acquire, align 4
+  %gone = icmp ne i32 %over, 0
+  br i1 %gone, label %go, label %look
+
+look:
   %gate = load atomic i32, ptr @gate acquire, align 4
   %room = lshr i32 %gate, 16
   %closed = icmp eq i32 %room, 0
@@ -279,9 +288,18 @@ leave:
 rouse:
   call i64 (i64, ...) @syscall(i64 $FUTEX, ptr @gate, i64 $WAKE, i64 1, ptr null, ptr null, i64 0)
   br label %wait
+
+go:
+  ret ptr null
 }
 
-; For a forked child, which has this memory but not the threads.
+define void @vmc.dismiss() {
+  store atomic i32 1, ptr @dismissed release, align 4
+  atomicrmw add ptr @epoch, i32 1 seq_cst
+  call i64 (i64, ...) @syscall(i64 $FUTEX, ptr @epoch, i64 $WAKE, i64 2147483647, ptr null, ptr null, i64 0)
+  ret void
+}
+
 define void @vmc.forget() {
   store i32 0, ptr @owner
   store i32 0, ptr @epoch
@@ -325,7 +343,13 @@ def has_team() -> bool:
 
 def text() -> str:
     """The module as LLVM text, for this machine."""
-    processor = platform.machine()
+    return text_for(platform.machine(), has_team())
+
+
+def text_for(processor: str, team: bool = True) -> str:
+    """The module as LLVM text for a processor's Linux, or without helpers for any system. Raises KeyError where helpers
+    cannot be woken on such a processor.
+    """
     x86 = processor == "x86_64"
     pause, declare_pause = PAUSE.get(processor, ("", ""))
     fields = {
@@ -337,11 +361,11 @@ def text() -> str:
         "COUNTERS": str(COUNTERS),
         "LINE": str(LINE),
         "SPINS": str(SPINS),
-        "FUTEX": str(FUTEX.get(processor)),
+        "FUTEX": str(FUTEX[processor]) if team else "",
         "WAIT": "128",
         "WAKE": "129",
         "pause": pause,
         "declare_pause": declare_pause,
     }
-    team = TEAM.substitute(fields) if has_team() else ALONE
-    return LAUNCH.substitute(fields) + team + (SET_FLOAT_CONTROL if x86 else "")
+    run = TEAM.substitute(fields) if team else ALONE
+    return LAUNCH.substitute(fields) + run + (SET_FLOAT_CONTROL if x86 else "")

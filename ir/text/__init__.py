@@ -13,8 +13,17 @@
 It knows no operation: names, operands, attributes, result types and regions print alike for all of them.
 """
 
-from vmc.ir.text.parser import parse_module, parse_storage
-from vmc.ir.text.printer import print_kernel, print_module, storage_text
+from vmc.ir.text.parser import parse_module, parse_storage, parse_type
+from vmc.ir.text.printer import print_kernel, print_module, storage_text, type_text
 from vmc.ir.text.structure import structurally_equal
 
-__all__ = ["parse_module", "parse_storage", "print_kernel", "print_module", "storage_text", "structurally_equal"]
+__all__ = [
+    "parse_module",
+    "parse_storage",
+    "parse_type",
+    "print_kernel",
+    "print_module",
+    "storage_text",
+    "structurally_equal",
+    "type_text",
+]

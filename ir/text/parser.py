@@ -42,6 +42,15 @@ def parse_storage(text: str) -> Storage:
     return storage
 
 
+def parse_type(text: str) -> Type:
+    """The type that a text spells, as `type_text` prints it. Raises IRError where it spells none."""
+    reader = AttributeReader(text, "<type>")
+    type = reader.type()
+    if reader.token.kind != "end":
+        reader.fail(f"expected the end, found {reader.describe()}")
+    return type
+
+
 class _Parser(AttributeReader):
     """Reads kernels, regions and operations. `scope` holds the visible values; `defined`, all names of the kernel."""
 

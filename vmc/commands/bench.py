@@ -14,11 +14,11 @@ from vmc.commands.program import (
     cases,
     compile_for_sizes,
     read_source,
-    split_program,
     symbol_settings,
 )
 from vmc.commands.rotation import Arguments
 from vmc.commands.run import prepare
+from vmc.runtime.programs import split_program
 from vmc.tuning.timing import Timing, interleaved
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ REQUIRED = {
 }
 OPTIONAL = {
     "torch": ("torch tensors as arguments", "pip install 'vmc[torch]'"),
+    "apache-tvm-ffi": ("calling libraries of `vmc build` through TVM-FFI", "pip install 'vmc[ffi]'"),
     "apache-tvm": ("compiling for NVIDIA GPUs", "pip install 'vmc[cuda]'"),
 }
 FEATURES = (
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the findings. Returns 0, or 1 where something that vmc needs is missing or broken."""
-    findings = [*interpreter(), *packages(), *processor(), *gpu(), cache()]
+    findings = [*interpreter(), *packages(), *processor(), linker(), *gpu(), cache()]
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -140,6 +141,19 @@ def processor() -> list[Finding]:
         ]
     except (ImportError, OSError, RuntimeError) as error:
         return [Finding("cpu", BROKEN, f"llvmlite does not work: {error}", "native code", "reinstall llvmlite")]
+
+
+def linker() -> Finding:
+    """The C compiler, which links libraries."""
+    from vmc.artifact.linking import GET, architecture, compiler
+    from vmc.runtime.errors import BuildError
+
+    enables = "`vmc build`, which links libraries"
+    try:
+        command = compiler()
+        return Finding("cc", OK, f"{' '.join(command)} for {architecture(command)}")
+    except BuildError as error:
+        return Finding("cc", MISSING, error.message, enables, error.help or GET)
 
 
 def gpu() -> list[Finding]:

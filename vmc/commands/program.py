@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vmc.commands.failure import Failure, fail
+from vmc.runtime.programs import split_program
 
 if TYPE_CHECKING:
     from vmc.runtime.kernel import Kernel
@@ -92,14 +93,6 @@ def unique(pairs: Sequence[tuple[str, V]], option: str) -> dict[str, V]:
             raise fail("E0908", f"`{option} {name}=...` is given twice")
         found[name] = value
     return found
-
-
-def split_program(text: str) -> tuple[str, str | None]:
-    """The file and the kernel of `FILE[:KERNEL]`."""
-    file, colon, kernel = text.rpartition(":")
-    if colon and file and kernel.isidentifier() and not Path(text).exists():
-        return file, kernel
-    return text, None
 
 
 def read_source(file: str) -> str:

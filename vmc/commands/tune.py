@@ -17,9 +17,9 @@ import vmc
 from vmc.commands import arrays
 from vmc.commands.failure import Failure, fail
 from vmc.commands.program import add_program_arguments, cases, choices, compile_for_sizes, read_source, unique
-from vmc.commands.program import split_program as split
 from vmc.commands.rotation import Arguments
 from vmc.commands.run import prepare, written
+from vmc.runtime.programs import split_program as split
 from vmc.tuning.race import Plan, Runner, race, winner
 from vmc.tuning.space import Parameters, Space, space, tunable
 from vmc.tuning.table import Entry, TableError

@@ -35,3 +35,22 @@ class TargetError(ValueError):
         super().__init__(f"[{code}] {message}")
         self.code = code
         self.message = message
+
+
+class BuildError(ValueError):
+    """A library that cannot be built (E0921), or whose file cannot be written or linked."""
+
+    def __init__(self, code: str, message: str, help: str | None = None) -> None:
+        super().__init__(f"[{code}] {message}" + (f" ({help})" if help else ""))
+        self.code = code
+        self.message = message
+        self.help = help
+
+
+class LibraryError(ValueError):
+    """A file that is no library of `vmc build`, is damaged, or cannot be loaded here (E0922)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"[E0922] {message}")
+        self.code = "E0922"
+        self.message = message

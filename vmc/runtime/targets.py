@@ -13,6 +13,7 @@ import ctypes
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +25,7 @@ from vmc.runtime.errors import ExecutionError, TargetError
 from vmc.runtime.ptx_machine import device_target, is_ptx_machine
 
 if TYPE_CHECKING:
-    from vmc.backends.cpu import Executable, Generated, Options
+    from vmc.backends.cpu import Executable, Generated, Options, Signature
     from vmc.backends.cpu.levels import Level
     from vmc.ir.passes import Pass
     from vmc.runtime.cache import DiskCache
@@ -299,6 +300,28 @@ def from_disk(disk: DiskCache, key: str, make: Callable[[], Executable]) -> Exec
     executable = make()
     disk.store(key, json.loads(executable.signature.to_json()), executable.object)
     return executable
+
+
+def object_code(kernel: Kernel, options: Options) -> tuple[bytes, Signature]:
+    """Code that this process does not load, for a processor that need not be the host: from the cache on disk, or
+    freshly compiled and then kept there. Raises TargetError for a program that the CPU cannot run.
+    """
+    from vmc.backends import cpu
+    from vmc.runtime.cache import DiskCache, cache_directory, key_of
+
+    directory = cache_directory()
+    disk = DiskCache(directory) if directory else None
+    key = key_of(dependencies(kernel, options))
+    entry = disk.load(key) if disk else None
+    if entry is not None:
+        header, code = entry
+        with suppress(ValueError, KeyError, TypeError):
+            return code, cpu.Signature.from_json(json.dumps(header))
+    made = cpu.generated(lowered(kernel, options), options)
+    code = made.object_code()
+    if disk:
+        disk.store(key, json.loads(made.signature.to_json()), code)
+    return code, made.signature
 
 
 def dependencies(kernel: Kernel, options: Options, dense: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -152,4 +152,19 @@ ENTRIES = (
         "vmc tune matmul.vmc --set M=1 -o results.csv\n",
         "vmc tune matmul.vmc --set M=1 -o table.json\n",
     ),
+    Entry(
+        "E0921",
+        "library that cannot be built",
+        "Two kernels would have one name, a kernel prints, the C compiler fails, or what is asked for is not there.",
+        "vmc build matmul.vmc matmul.vmc -o lib.so\n",
+        "vmc build matmul.vmc -o lib.so\n",
+    ),
+    Entry(
+        "E0922",
+        "file that is no library",
+        "The file was not made by `vmc build`, is cut short, was damaged or changed since (`strip` and `patchelf` do "
+        "so), or is for another architecture.",
+        "vmc show matmul.so.part\n",
+        "vmc show matmul.so\n",
+    ),
 )

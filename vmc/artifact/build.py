@@ -1,0 +1,172 @@
+"""`vmc.build`: kernels to one shared library, and its C header."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import vmc
+from vmc.artifact import header as c_header
+from vmc.artifact import linking, manifest, sealing, tables
+from vmc.artifact.programs import Instance, Program, instances
+from vmc.artifact.shipped import levels_of, plain, versions
+from vmc.ir.core import Storage
+from vmc.ir.dims import Sym
+from vmc.ir.text import print_kernel
+from vmc.runtime.errors import BuildError
+from vmc.runtime.parameters import Parameter
+
+NATIVE = c_header.NATIVE
+SOURCES = ("arguments.c", "launch.c", "calls.c")
+EXPORTS = ("vmc_enter", "vmc_manifest", "vmc_manifest_end")
+PREFIX = "vmc"
+MANIFEST = """__asm__(".section .rodata\\n.balign 8\\n.globl vmc_manifest\\n.globl vmc_manifest_end\\n"
+        "vmc_manifest:\\n.incbin \\"manifest.json\\"\\nvmc_manifest_end:\\n.byte 0\\n.previous\\n");
+"""
+
+
+def build(
+    programs: Iterable[Program] | Mapping[str, Program],
+    output: str | Path,
+    *,
+    targets: Sequence[str] = ("cpu",),
+    header: str | Path | None = None,
+    prefix: str = PREFIX,
+    **bindings: Any,
+) -> manifest.Manifest:
+    """Writes a shared library of kernels for targets, and a C header if asked for one; what the library has.
+
+    `programs` are paths, `"FILE:KERNEL"`, texts of programs, or compiled kernels; those of a mapping have its keys as
+    names. Without `:KERNEL` all kernels of a file are taken. `bindings` are their parameters; lists make a kernel for
+    every combination of values. `targets` are `cpu` (several levels of x86-64 processors, of which the best is chosen
+    where the library runs) or `cpu:LEVEL`. Functions of the header have names that begin with `prefix`.
+
+    Raises CompileError for programs with mistakes, TargetError for targets, BuildError where there is no C compiler or
+    for what a library cannot have, OSError for a file that cannot be written. A file is there whole or not at all.
+    """
+    command = linking.compiler()
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", prefix):
+        raise BuildError("E0921", f"the prefix `{prefix}` is no name in C")
+    found = instances(programs, bindings)
+    levels = levels_of(targets)
+    if linking.architecture(command) != levels[0].architecture:
+        message = f"the C compiler {command[0]} makes code for {linking.architecture(command)}"
+        raise BuildError("E0921", f"{message}, not for {levels[0].architecture}", "name another one in CC")
+    built = []
+    for name, instance in found.items():
+        made = versions(instance.kernel._tile, name, levels)
+        one = entry(name, instance, {"cpu": made[0].storages})
+        tables.check(one)
+        built.append(tables.Built(one, made))
+    check_names([one.entry for one in built], prefix)
+    contents = manifest.Manifest(vmc.__version__, tuple(level.name for level in levels), tuple(b.entry for b in built))
+    text = c_header.header_text([one.entry for one in built], prefix)
+    with tempfile.TemporaryDirectory(prefix="vmc-build-") as folder:
+        library = assemble(Path(folder), command, built, contents, text, prefix)
+    write_whole(Path(output), library, executable=True)
+    if header is not None:
+        write_whole(Path(header), text.encode(), executable=False)
+    return contents
+
+
+def entry(name: str, instance: Instance, storages: Mapping[str, Mapping[str, Storage | None]]) -> manifest.Entry:
+    """What a library tells of a kernel."""
+    kernel = instance.kernel
+    return manifest.Entry(
+        name,
+        kernel.name,
+        kernel.bindings,
+        {symbol: int(value) for symbol, value in instance.fixed.items()},
+        plain(kernel.file),
+        hashlib.sha256(kernel.source.encode()).hexdigest(),
+        hashlib.sha256(print_kernel(kernel._tile).encode()).hexdigest(),
+        kernel.symbols,
+        hidden_symbols(kernel.parameters, kernel.symbols, list(storages.values())),
+        kernel.parameters,
+        storages,
+    )
+
+
+def hidden_symbols(
+    parameters: Sequence[Parameter], symbols: Sequence[str], storages: Sequence[Mapping[str, Storage | None]]
+) -> tuple[str, ...]:
+    """The symbols that no array's shape shows, because only packed tensors or none have them as an extent."""
+    shown: set[str] = set()
+    for one in parameters:
+        packed = one.format is None and (one.dtype.width < 8 or any(chosen.get(one.name) for chosen in storages))
+        if not packed:
+            shown.update(dim.name for dim in one.dims or () if isinstance(dim, Sym))
+    return tuple(name for name in symbols if name not in shown)
+
+
+def check_names(entries: Sequence[manifest.Entry], prefix: str) -> None:
+    """Whether the functions of the header have names of their own. Raises BuildError."""
+    taken = set(re.findall(r"\bvmc_\w+", " ".join(path.read_text("utf-8") for path in sorted(NATIVE.iterdir()))))
+    for one in entries:
+        for name in [*c_header.names(one, prefix), f"{prefix}_{one.name}_arguments"]:
+            if name in taken:
+                help = "give the kernel another name with {name: program}, or the functions another prefix"
+                raise BuildError("E0921", f"the name `{name}`, of a function for `{one.name}`, is taken", help)
+            taken.add(name)
+
+
+def assemble(
+    folder: Path,
+    command: Sequence[str],
+    built: Sequence[tables.Built],
+    contents: manifest.Manifest,
+    header: str,
+    prefix: str,
+) -> bytes:
+    """Writes everything into a folder, compiles and links it there; the sealed library."""
+    from vmc.backends.cpu import shipping
+    from vmc.backends.cpu.levels import LEVELS
+
+    entries = [one.entry for one in built]
+    levels = [LEVELS[name] for name in contents.levels]
+    data = manifest.write(contents)
+    texts = {
+        "library.h": header,
+        "scheduler.h": "".join(f"#define {name} {value}\n" for name, value in shipping.record_constants().items()),
+        "levels.c": tables.levels_text(levels, shipping.needs(levels), shipping.leaves(levels[0].architecture)),
+        "kernels.c": tables.kernels_text(built),
+        "functions.c": c_header.functions_text(entries, prefix, "library.h"),
+        "manifest.c": MANIFEST,
+    }
+    texts |= {path.name: path.read_text("utf-8") for path in NATIVE.iterdir() if path.suffix in (".c", ".h")}
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+    (folder / "manifest.json").write_bytes(data)
+    objects = {"scheduler.o": shipping.scheduler_object(levels[0])}
+    for place, one in enumerate(built):
+        objects |= {f"k{place}_{version.level}.o": version.object for version in one.versions}
+    for name, code in objects.items():
+        (folder / name).write_bytes(code)
+    exports = [*EXPORTS, *(f"__tvm_ffi_{one.name}" for one in entries)]
+    exports += [name for one in entries for name in c_header.names(one, prefix)]
+    sources = ["kernels.c", "functions.c", "levels.c", "manifest.c", *SOURCES, *objects]
+    return sealing.sealed(linking.link(command, folder, sources, exports), data)
+
+
+def write_whole(path: Path, data: bytes, executable: bool) -> None:
+    """Writes a file under another name, then moves it into place."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod((0o777 if executable else 0o666) & ~mask)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -1,0 +1,161 @@
+"""`vmc.load`: a library that `vmc build` made, as an object whose attributes are its kernels.
+
+    lib = vmc.load("lib.so")
+    packed = lib.matmul_u4.pack("w", codes)
+    lib.matmul_u4(x, packed, scale, y)
+
+Nothing is compiled: neither LLVM nor the parser is loaded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vmc.artifact import manifest, sealing
+from vmc.ir.core import Storage
+from vmc.runtime.errors import ArgumentError, ExecutionError, LibraryError, TargetError
+from vmc.runtime.launchable import Launchable
+from vmc.runtime.targets import Launcher
+
+EXECUTION, MEMORY = 2, 3
+"""Of the numbers that `native/api.h` gives to errors."""
+
+CPU = 1
+
+
+class Error(ctypes.Structure):
+    """`vmc_error`."""
+
+    _fields_ = (("code", ctypes.c_int32), ("message", ctypes.c_char * 1020))
+
+
+class Where(ctypes.Structure):
+    """`vmc_where`."""
+
+    _fields_ = (
+        ("device_type", ctypes.c_int32),
+        ("device", ctypes.c_int32),
+        ("stream", ctypes.c_void_p),
+        ("threads", ctypes.c_int32),
+    )
+
+
+def load(path: str | Path) -> Library:
+    """The library in a file.
+
+    Raises OSError for a file that cannot be read, LibraryError for one that is no library of `vmc build`, was damaged
+    or changed, or is for other machines.
+    """
+    return Library(Path(path))
+
+
+def manifest_in(path: Path) -> manifest.Manifest:
+    """What a library tells of itself. Raises OSError, LibraryError."""
+    try:
+        return manifest.read(sealing.manifest_of(path.read_bytes()))
+    except ValueError as error:
+        raise LibraryError(f"{path} cannot be loaded: {error}") from None
+
+
+class Library:
+    """The kernels of a file by name, as attributes and in `kernels`. `manifest` is what it tells of itself."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = manifest_in(path)
+        try:
+            code = ctypes.CDLL(str(path.resolve()))
+        except OSError as error:
+            raise LibraryError(f"{path} cannot be loaded: {error}") from None
+        self.kernels: dict[str, LoadedKernel] = {
+            one.name: LoadedKernel(one, place, code) for place, one in enumerate(self.manifest.kernels)
+        }
+
+    def __getattr__(self, name: str) -> LoadedKernel:
+        kernels = self.__dict__.get("kernels", {})
+        if name in kernels:
+            found: LoadedKernel = kernels[name]
+            return found
+        from vmc.diagnostics import suggest
+
+        close = suggest(name, list(kernels))
+        hint = f"did you mean `{close}`?" if close else f"it has {', '.join(kernels) or 'none'}"
+        raise AttributeError(f"the library {self.__dict__.get('path')} has no kernel `{name}`; {hint}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.kernels})
+
+    def __iter__(self) -> Iterator[LoadedKernel]:
+        return iter(self.kernels.values())
+
+    def __repr__(self) -> str:
+        return f"<vmc.Library {self.path}: {', '.join(self.kernels)}>"
+
+
+class LoadedKernel(Launchable):
+    """A kernel of a library. It is called, packs and unpacks as the `vmc.Kernel` that it was built from.
+
+    It takes tensors in the order of `storages` only: what `pack` makes.
+    """
+
+    def __init__(self, entry: manifest.Entry, place: int, code: ctypes.CDLL) -> None:
+        super().__init__(entry.name, "cpu", entry.parameters, entry.symbols, entry.bindings)
+        self._storages = entry.storages["cpu"]
+        self._code = Code(self, place, code)
+
+    def _chosen(self) -> Mapping[str, Storage | None]:
+        return self._storages
+
+    def _variant(self, dense: frozenset[str]) -> Launcher:
+        for name in dense:
+            help = f'use kernel.pack("{name}", codes), or kernel.label for bytes that it made'
+            message = (
+                f"{self.name}: argument `{name}`: is in the declared order, and the library has code for packed ones"
+            )
+            raise ArgumentError("E0909", message, name, help)
+        return self._code
+
+
+class Code:
+    """Launches a kernel of a library by its number."""
+
+    def __init__(self, kernel: LoadedKernel, place: int, code: ctypes.CDLL) -> None:
+        self._kernel, self._place, self._enter = kernel, place, code.vmc_enter
+        self._types = [parameter.dtype for parameter in kernel.parameters if parameter.is_scalar]
+
+    @property
+    def storages(self) -> Mapping[str, Storage | None]:
+        return self._kernel._chosen()
+
+    def launch(
+        self,
+        addresses: Sequence[int],
+        sizes: Sequence[int],
+        scalars: Sequence[int | float],
+        symbols: tuple[int, ...],
+    ) -> None:
+        codes = [int(type.encode(np.asarray(number))[()]) for type, number in zip(self._types, scalars, strict=True)]
+        words = (ctypes.c_uint64 * (len(addresses) + len(codes) + len(symbols)))(*addresses, *codes, *symbols)
+        error = Error()
+        where = Where(device_type=CPU, threads=threads_of_torch())
+        if self._enter(self._place, words, ctypes.byref(where), ctypes.byref(error)):
+            raise failure(error.code, error.message.decode("utf-8", "replace"))
+
+
+def threads_of_torch() -> int:
+    """What limits the threads of torch, where it is loaded; 0 for no limit."""
+    count: Any = getattr(sys.modules.get("torch"), "get_num_threads", None)
+    return int(count()) if count is not None else 0
+
+
+def failure(code: int, message: str) -> Exception:
+    """The exception for an error of the library."""
+    if code == EXECUTION:
+        return ExecutionError(message)
+    return MemoryError(message) if code == MEMORY else TargetError("E0914", message)
