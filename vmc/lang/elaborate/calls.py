@@ -25,6 +25,7 @@ from vmc.lang.elaborate.values import (
     FunctionRef,
     KernelRef,
     Nothing,
+    Poison,
     Tensor,
     Thing,
     Tile,
@@ -114,10 +115,13 @@ def call_function(el: Elaborator, target: FunctionRef, node: syntax.Call, scope:
     bind_static(el, function, node, scope, inner)
     bind_parameters(el, function, node, scope, inner)
     el.calls.append((function.name, node.span))
+    failures = len(el.diagnostics)
     try:
         returned = elaborate_body(el, function.body, inner)
     finally:
         el.calls.pop()
+    if returned is None and len(el.diagnostics) > failures:
+        return Poison()  # its `return` may be what failed
     return check_results(el, function, returned, inner, node.span)
 
 

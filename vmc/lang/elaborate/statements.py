@@ -98,6 +98,8 @@ def assign(el: Elaborator, node: syntax.Assign, scope: Scope) -> None:
     if len(node.targets) == 1:
         assign_name(el, node.targets[0], value, node, scope)
         return
+    if isinstance(value, Poison):
+        value = TupleRef((value,) * len(node.targets))
     if not isinstance(value, TupleRef) or len(value.items) != len(node.targets):
         count = len(value.items) if isinstance(value, TupleRef) else 1
         raise Reject("E0117", f"{len(node.targets)} names on the left, {count} values on the right", node.span)
