@@ -42,15 +42,16 @@ def debye(order: int) -> list[Polynomial]:
 
 def derivative_terms(polynomials: list[Polynomial]) -> list[Polynomial]:
     """W_k with p U_{k-1}/2 + p**2 U_{k-1}' = p**k W_k(p**2), from k = 1 on: what I'/I has beyond the terms of I."""
-    return [
-        [c * (k - Fraction(1, 2)) + 2 * i * c for i, c in enumerate(q)] for k, q in enumerate(polynomials, start=1)
-    ]
+    return [[c * (k - Fraction(1, 2)) + 2 * i * c for i, c in enumerate(q)] for k, q in enumerate(polynomials, start=1)]
 
 
 def reciprocal_gamma(terms: int) -> tuple[list[mp.mpf], list[mp.mpf]]:
     """1/gamma(1 + z) = even(z**2) - z odd(z**2) (the Gamma_2 and Gamma_1 of Temme, 1975)."""
-    taylor = mp.taylor(lambda z: mp.rgamma(1 + z), 0, 2 * terms)
-    return taylor[0 : 2 * terms : 2], [-c for c in taylor[1 : 2 * terms : 2]]
+    logarithm = [mp.mpf(0), mp.euler] + [-((-1) ** k) * mp.zeta(k) / k for k in range(2, 2 * terms)]
+    taylor = [mp.mpf(1)]
+    for n in range(1, 2 * terms):
+        taylor.append(sum(k * logarithm[k] * taylor[n - k] for k in range(1, n + 1)) / n)
+    return taylor[0::2], [-c for c in taylor[1::2]]
 
 
 def stirling(terms: int) -> list[mp.mpf]:

@@ -120,8 +120,8 @@ def call_function(el: Elaborator, target: FunctionRef, node: syntax.Call, scope:
         returned = elaborate_body(el, function.body, inner)
     finally:
         el.calls.pop()
-    if returned is None and len(el.diagnostics) > failures:
-        return Poison()  # its `return` may be what failed
+    if returned is None and len(el.diagnostics) > failures and isinstance(function.body[-1], syntax.Return):
+        return Poison()
     return check_results(el, function, returned, inner, node.span)
 
 
