@@ -3,6 +3,7 @@
     exact       intervals of integers times a power of two, and arithmetic on them
     functions   a tile as a function of the codes of one small tile, tried on all of them
     facts       what is known of every tile of a kernel
+    columns     sums of a function of codes and a number of each column
     factors     the right factor of a product, and what its bytes are made of
     emission    the operations that make bytes of the factors, and multiply them
     digits      a licence of `fast`: float rows as three digits of a byte each

@@ -31,7 +31,7 @@ DIGITS = 3
 LARGEST_DIGIT = 128
 
 
-def product(emission: Emission, a: Value, right: Sequence[Value], low: int, shift: int) -> Value:
+def product(emission: Emission, a: Value, right: Sequence[Value], low: int | Value, shift: int) -> Value:
     """a @ ((low + right) * 2**-shift) as f32, of a float tile that f32 holds and the bytes of a right factor."""
     emit, constant = emission.rewriter.emit, emission.constant
     wide = emission.cast(a, F32)

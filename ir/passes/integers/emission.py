@@ -28,12 +28,14 @@ class Emission:
 
     # Products
 
-    def product(self, left: Value, right: Sequence[Value], low: int, start: Value | None = None) -> Value:
-        """start + left @ (low + right) of an i8 tile and the bytes of a right factor, modulo 2**32."""
+    def product(self, left: Value, right: Sequence[Value], low: int | Value, start: Value | None = None) -> Value:
+        """start + left @ (low + right) of an i8 tile and the bytes of a right factor, modulo 2**32; `low` is a number
+        or an i32 tile [1, N].
+        """
         emit, first = self.rewriter.emit, right[0]
         zero = self.constant(I32, 0, (left.tile.shape[0], first.tile.shape[1]))
         sums = start
-        if low:
+        if isinstance(low, Value) or low:
             correction = self.row_sums(left, low, zero.tile.shape)
             sums = correction if start is None else emit("add", start, correction)
         total = emit("dot", left, first, zero if sums is None else sums)
@@ -42,12 +44,23 @@ class Emission:
             total = emit("add", total, emit("mul", part, self.constant(I32, BYTE + 1, part.tile.shape)))
         return total
 
-    def row_sums(self, left: Value, factor: int, shape: tuple[int, ...]) -> Value:
-        """A multiple of the sum of each row, in every column."""
+    def row_sums(self, left: Value, factor: int | Value, shape: tuple[int, ...]) -> Value:
+        """A multiple of the sum of each row, in every column; the factor is a number or a tile [1, N]."""
         emit = self.rewriter.emit
         sums = emit("reduce", self.cast(left, I32), kind="sum", axis=1)
-        multiple = emit("mul", sums, self.constant(I32, factor, sums.tile.shape))
-        return emit("broadcast", emit("reshape", multiple, shape=(shape[0], 1)), shape=shape)
+        if not isinstance(factor, Value):
+            sums = emit("mul", sums, self.constant(I32, factor, sums.tile.shape))
+        spread = emit("broadcast", emit("reshape", sums, shape=(shape[0], 1)), shape=shape)
+        return emit("mul", spread, emit("broadcast", factor, shape=shape)) if isinstance(factor, Value) else spread
+
+    def low(self, factor: Unsigned) -> int | Value:
+        """The least number of the right factor, of each column where these differ."""
+        if factor.column is None:
+            return factor.low
+        row = self.cast(factor.column.value, I32)
+        row = self.rewriter.emit("reshape", row, shape=(1, row.tile.size)) if row.tile.rank != 2 else row
+        low = self.constant(I32, factor.low, row.tile.shape)
+        return self.rewriter.emit("add" if factor.column.sign > 0 else "sub", low, row)
 
     # Factors
 

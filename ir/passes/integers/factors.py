@@ -7,16 +7,19 @@ from the operations that made it:
     n = code ^ 2**(bits - 1)          the stored codes with the sign bit inverted: i4 is -8 + n
     anything else                     a table of bytes; two, for the upper and the lower byte, of up to 16 bits
     no function of one small tile     computed from the tile itself
+
+A number of each column (`columns`) may be added to such a function of codes; it is part of `low` then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import gcd
 
 from vmc.ir.core import Value
+from vmc.ir.passes.integers.columns import Column, of_columns
 from vmc.ir.passes.integers.exact import Exact, integers_of
 from vmc.ir.passes.integers.facts import Facts
 from vmc.ir.passes.integers.functions import Function
@@ -36,7 +39,9 @@ class Form(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Unsigned:
-    """A tile whose elements are (low + n) * 2**-shift, 0 <= n <= span; `offsets` are the n by code of a function."""
+    """A tile whose elements are (low + n) * 2**-shift, 0 <= n <= span; `offsets` are the n by code of a function.
+    A `column` is added to low.
+    """
 
     value: Value
     shift: int
@@ -45,11 +50,21 @@ class Unsigned:
     form: Form
     function: Function | None = None
     offsets: tuple[int, ...] = ()
+    column: Column | None = None
+
+    @property
+    def lows(self) -> tuple[int, int]:
+        """What the least numbers of the columns lie between."""
+        if self.column is None:
+            return self.low, self.low
+        ends = [self.low + self.column.sign * end for end in (self.column.exact.low, self.column.exact.high)]
+        return min(ends), max(ends)
 
     @property
     def exact(self) -> Exact:
         """What the elements are."""
-        return Exact(self.shift, self.low, self.low + self.span)
+        low, high = self.lows
+        return Exact(self.shift, low, high + self.span)
 
     @property
     def bytes(self) -> int:
@@ -58,14 +73,21 @@ class Unsigned:
 
     def __str__(self) -> str:
         source = self.function.source.tile.dtype.name if self.function else ""
-        return self.form.value.format(source=source)
+        column = f" and {self.column.value.tile.dtype.name} of each column" if self.column else ""
+        return self.form.value.format(source=source) + column
 
 
 def unsigned(value: Value, facts: Facts, reduced: bool) -> Unsigned | None:
     """The tile as a right factor of at most two bytes, or None; `reduced` takes out common powers of two."""
-    function = facts.function(value)
-    if function is not None:
-        return of_function(value, function, reduced)
+    parts = of_columns(value, facts)
+    if parts is not None:
+        codes, function, column = parts
+        found = of_function(codes, function, reduced=False)
+        if found is not None and found.bytes == 1 and not found.shift:
+            return replace(found, column=column)
+    known = facts.function(value)
+    if known is not None:
+        return of_function(value, known, reduced)
     exact = facts.exact(value)
     if exact is None or exact.high - exact.low > WIDEST_SPAN:
         return None

@@ -32,11 +32,11 @@ def select_integers(module: Module) -> Module:
     """Needs: a well-formed module; merged casts help. Guarantees: a `dot` whose left factor provably is, up to a power
     of two, an integer of i8, and whose right factor is one of an interval of at most 16 bits, takes an i8 and a u8 (two
     such dots for more than 8 bits) and sums in i32, unless the sums of a float product might overflow there; the least
-    number of the right factor is folded into what the sums start from. In `fast` kernels a float `dot` with any left
-    factor, and at most 8 bits on the right, is three such dots, with |error| <= 2^-21 max|a| sum|b| for each row of a
-    and column of b (see `digits`). Each product has a note with the proof. Idempotent. Keeps: everything else; in other
-    kernels the bits of every result where the sums fit the significand, but for the sign of a zero, and else the bound
-    of `dot`; the casts, for `dce` to remove.
+    number of the right factor, and a number of each column, are folded into what the sums start from. In `fast` kernels
+    a float `dot` with any left factor, and at most 8 bits on the right, is three such dots, with |error| <= 2^-21
+    max|a| sum|b| for each row of a and column of b (see `digits`). Each product has a note with the proof. Idempotent.
+    Keeps: everything else; in other kernels the bits of every result where the sums fit the significand, but for the
+    sign of a zero, and else the bound of `dot`; the casts, for `dce` to remove.
     """
     return each_kernel(module, select_in)
 
@@ -60,7 +60,7 @@ class Proof:
     @property
     def largest_sum(self) -> int:
         """No partial sum of the bytes' products, the correction included, is larger in magnitude."""
-        return self.extent * self.left.most * (self.right.span + abs(self.right.low))
+        return self.extent * self.left.most * (self.right.span + max(map(abs, self.right.lows)))
 
     @property
     def largest_product(self) -> int:
@@ -111,12 +111,12 @@ class _Selector(Rewriter):
         if type != I32 and not proof.holds:
             return None
         left = self.emission.signed_bytes(op.operands[0], proof.left.shift)
-        right = self.emission.unsigned_bytes(proof.right)
+        right, low = self.emission.unsigned_bytes(proof.right), self.emission.low(proof.right)
         start = op.operands[2]
         self.notes.append(Note("integers", exact_text(op, proof), op.span))
         if type == I32:
-            return (self.emission.product(left, right, proof.right.low, None if self.is_zero(start) else start),)
-        sums = self.emission.cast(self.emission.product(left, right, proof.right.low), type)
+            return (self.emission.product(left, right, low, None if self.is_zero(start) else start),)
+        sums = self.emission.cast(self.emission.product(left, right, low), type)
         return (self.sum(start, self.emission.scaled(sums, -proof.shift)),)
 
     def sum(self, start: Value, product: Value) -> Value:
@@ -136,7 +136,8 @@ class _Selector(Rewriter):
             return None
         planes = self.emission.unsigned_bytes(right)
         self.notes.append(Note("integers", digits_text(op, proof), op.span))
-        return (self.sum(start, digits.product(self.emission, a, planes, right.low, right.shift)),)
+        low = self.emission.low(right)
+        return (self.sum(start, digits.product(self.emission, a, planes, low, right.shift)),)
 
 
 def exact_text(op: Op, proof: Proof) -> str:

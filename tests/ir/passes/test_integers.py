@@ -147,6 +147,38 @@ def test_the_example_leaves_the_same_memory_in_every_type(type: str) -> None:
     assert np.array_equal(found[0], found[2])
 
 
+@pytest.mark.parametrize("type", [type for type in ALL_SMALL if type.is_int], ids=str)
+@pytest.mark.parametrize("name", ["add", "sub"])
+@pytest.mark.parametrize("wide", ["i16", "f32"])
+def test_a_number_of_each_column_is_taken_out_of_the_right_factor(type: DType, name: str, wide: str) -> None:
+    build = Builder()
+    q, w, z = (
+        argument(TileType(dtype("i8"), (M, K))),
+        argument(TileType(type, (K, N))),
+        argument(TileType(type, (N,))),
+    )
+    column = build("broadcast", build.cast(z, wide), shape=(K, N))
+    b = build.cast(build(name, build.cast(w, wide), column), "f32")
+    dot = build("dot", build.cast(q, "f32"), b, build.constant("f32", 0, (M, N)))
+    kernel = Kernel("k", (q, w, z), (), build.region((), (dot,)))
+    after = rewritten(kernel)
+    assert products(after) == ["i8 u8"]
+    (cleaned,) = run(Module((after,)), (dce,)).kernels
+    shapes = {op.result.tile.shape for op in walk(cleaned.body) if op.name in ("add", "sub")}
+    assert (K, N) not in shapes
+    assert_same(kernel, after)
+
+
+def test_a_sum_of_bytes_that_may_wrap_is_not_taken_apart() -> None:
+    build = Builder()
+    q, w, z = (argument(TileType(dtype(t), s)) for t, s in (("i8", (M, K)), ("i8", (K, N)), ("i8", (N,))))
+    b = build.cast(build("add", w, build("broadcast", z, shape=(K, N))), "f32")
+    dot = build("dot", build.cast(q, "f32"), b, build.constant("f32", 0, (M, N)))
+    kernel = Kernel("k", (q, w, z), (), build.region((), (dot,)))
+    assert any(op.name == "add" and op.result.tile.shape == (K, N) for op in walk(rewritten(kernel).body))
+    assert_same(kernel, rewritten(kernel))
+
+
 # How the bytes are made follows from the numbers, not from the operations
 
 
@@ -197,8 +229,8 @@ def test_moved_codes_are_moved_bytes() -> None:
 
 def test_what_two_tiles_have_a_say_in_is_computed() -> None:
     build = Builder()
-    w, z = argument(TileType(dtype("u8"), (K, N))), argument(TileType(dtype("u8"), (N,)))
-    zero = build("broadcast", build.cast(z, "f32"), shape=(K, N))
+    w, z = argument(TileType(dtype("u8"), (K, N))), argument(TileType(dtype("u8"), (K, N)))
+    zero = build.cast(z, "f32")
     assert form(build, (w, z), build("sub", build.cast(w, "f32"), zero))[-3:] == ["cast", "sub", "cast"]
 
 
