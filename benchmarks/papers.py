@@ -30,7 +30,13 @@ from benchmarks.matmul.machine import processor
 from benchmarks.matmul.timing import Lane, Plan, measure, ratio
 from benchmarks.paper.contest import Contest
 
-PAPERS = ("hamming", "log_bessel", "mfac", "tensor_attention")
+PAPERS = (
+    "hamming",
+    "log_bessel",
+    "mfac",
+    "relaxation",
+    "tensor_attention",
+)
 """Modules of benchmarks/paper."""
 
 PLAN = Plan(rounds=12, calls=5, budget=3.0)
