@@ -13,9 +13,9 @@ from typing import Any
 
 from vmc.backends.cuda.arith import code_kind, constant, from_code, to_code
 from vmc.backends.cuda.emitter import Emitter, Scalar, Tile
-from vmc.backends.cuda.memory import Memory, add, flat_index, long, mul, read, shifted, view, write
+from vmc.backends.cuda.memory import Memory, add, flat_index, mul, read, shifted, view, write
 from vmc.backends.cuda.registers import contiguous, expression, plus, times
-from vmc.backends.cuda.tir import I32, I64, U32, Expr, binary, cast, const, tirx
+from vmc.backends.cuda.tir import I32, U32, Expr, binary, cast, const, tirx
 from vmc.ir.core import Op, Value
 
 WIDEST = 128
@@ -39,7 +39,7 @@ class Slice:
                 lines.append(start)
                 continue
             along = times(next(axis), step)
-            lines.append(add(start, cast(expression(along), I64)) if along != 0 else start)
+            lines.append(add(start, cast(expression(along), self.memory.index_kind)) if along != 0 else start)
         return lines
 
     def inside(self, index: Sequence[Expr], run: int = 1) -> list[Expr]:
@@ -49,8 +49,8 @@ class Slice:
         for dim, (line, extent, claimed) in enumerate(zip(index, self.memory.extents, self.claims, strict=True)):
             if claimed:
                 continue
-            conditions.append(binary("GE", line, long(0)))
-            end = shifted(line, run - 1) if dim == last else line
+            conditions.append(binary("GE", line, self.memory.number(0)))
+            end = shifted(self.memory, line, run - 1) if dim == last else line
             conditions.append(binary("LT", end, extent))
         return conditions
 
@@ -58,7 +58,7 @@ class Slice:
 def slice_of(e: Emitter, op: Op, memory: Memory, starts: Sequence[Value]) -> Slice:
     """The slice of a load or a store."""
     attrs = op.attrs
-    lines = tuple(cast(e.scalar(start), I64) for start in starts)
+    lines = tuple(cast(e.scalar(start), memory.index_kind) for start in starts)
     return Slice(memory, lines, attrs["sizes"], attrs["steps"], attrs["inbounds"])
 
 
@@ -107,7 +107,7 @@ def load_tile(e: Emitter, part: Slice, made: Tile, fill: Expr) -> None:
 
 def held_index(e: Emitter, part: Slice, made: Tile, slot: Expr | int) -> list[Expr]:
     """The tensor's index of what a slot holds, computed once."""
-    return [e.let(line, I64, "i") for line in part.index(made.registers.index(slot))]
+    return [e.let(line, part.memory.index_kind, "i") for line in part.index(made.registers.index(slot))]
 
 
 def load_elements(e: Emitter, part: Slice, made: Tile, first: Expr | int, run: int, fill: Expr) -> None:
@@ -160,8 +160,13 @@ def access_kind(chunk: int) -> tuple[str, int]:
     return (f"uint{chunk}", 1) if chunk <= 32 else (U32, chunk // 32)
 
 
-def vector_place(start: Expr, count: int) -> Expr:
-    return start if count == 1 else tirx().Ramp(start, const(1, str(start.ty.dtype)), count)
+def vector_place(memory: Memory, start: Expr, count: int) -> Expr:
+    return start if count == 1 else tirx().Ramp(start, memory.number(1), count)
+
+
+def register_place(start: int, count: int) -> Expr:
+    place = const(start, I32)
+    return place if count == 1 else tirx().Ramp(place, const(1, I32), count)
 
 
 def chunks(part: Slice, index: Sequence[Expr], run: int) -> tuple[str, int, int, Expr]:
@@ -171,21 +176,22 @@ def chunks(part: Slice, index: Sequence[Expr], run: int) -> tuple[str, int, int,
     chunk = chunk_bits(bits)
     kind, count = access_kind(chunk)
     unit = chunk // count
-    address = add(mul(flat_index(memory, index), long(memory.width)), long(memory.bit_offset))
-    return kind, count, bits // chunk, binary("Div", address, long(unit))
+    address = mul(flat_index(memory, index), memory.number(memory.width))
+    place = binary("Div", shifted(memory, address, memory.bit_offset), memory.number(unit))
+    return kind, count, bits // chunk, place
 
 
 def load_run(e: Emitter, part: Slice, made: Tile, first: Expr | int, run: int, index: Sequence[Expr]) -> None:
     """A run of slots by wide accesses, then cut into elements."""
     memory = part.memory
     kind, count, accesses, place = chunks(part, index, run)
-    place = e.let(place, I64, "at")
+    place = e.let(place, memory.index_kind, "at")
     unit = int(kind[4:])
     data = view(e, memory, kind)
     words = e.buffer(kind, max(1, accesses * count) + 1, "w")
     for number in range(accesses):
-        at = vector_place(shifted(place, number * count), count)
-        to = vector_place(const(number * count, I32), count)
+        at = vector_place(memory, shifted(memory, place, number * count), count)
+        to = register_place(number * count, count)
         e.emit(tirx().BufferStore(words, tirx().BufferLoad(data, [at]), [to]))
     dtype = memory.type.dtype
     for number in range(run):
@@ -215,7 +221,7 @@ def lower_store(e: Emitter, op: Op) -> None:
     part = slice_of(e, op, memory, op.operands[2:])
     value = e.values[op.operands[1]]
     if isinstance(value, Scalar):
-        index = [e.let(line, I64, "i") for line in part.index(())]
+        index = [e.let(line, memory.index_kind, "i") for line in part.index(())]
         first = binary("EQ", e.thread, const(0, I32))
         with e.when([first, *part.inside(index)]):
             write(e, memory, index, value.value)
@@ -258,7 +264,7 @@ def store_run(e: Emitter, part: Slice, value: Tile, first: Expr | int, run: int,
     """A run of slots packed into machine words, by wide accesses."""
     memory = part.memory
     kind, count, accesses, place = chunks(part, index, run)
-    place = e.let(place, I64, "at")
+    place = e.let(place, memory.index_kind, "at")
     unit, dtype = int(kind[4:]), memory.type.dtype
     words = e.buffer(kind, accesses * count, "w")
     parts: dict[int, Expr] = {}
@@ -269,8 +275,8 @@ def store_run(e: Emitter, part: Slice, value: Tile, first: Expr | int, run: int,
         e.put(words, word, cast(parts[word], kind))
     data = view(e, memory, kind)
     for number in range(accesses):
-        at = vector_place(shifted(place, number * count), count)
-        source = vector_place(const(number * count, I32), count)
+        at = vector_place(memory, shifted(memory, place, number * count), count)
+        source = register_place(number * count, count)
         e.emit(tirx().BufferStore(data, tirx().BufferLoad(words, [source]), [at]))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from vmc.backends.cuda.kernel import MOST_BLOCKS, cuda_source, parameter_kind, prim_func
 from vmc.backends.cuda.nvrtc import compile_cuda
-from vmc.backends.cuda.target import ARCHES
+from vmc.backends.cuda.target import ARCHES, STATIC_SHARED
 from vmc.ir.core import Kernel, Op, TensorType, Value
 
 ALIGNMENT = 16
@@ -88,13 +88,18 @@ def preamble_values(kernel: Kernel, symbols: Mapping[str, int], scalars: Sequenc
 
 def compile(kernel: Kernel, arch: str) -> Compiled:
     """A kernel after the passes for the architecture. Raises UnsupportedError, ToolchainError."""
-    text = source(kernel, arch)
+    function = prim_func(kernel, ARCHES[arch])
+    text = cuda_source(function, ARCHES[arch])
     binary = compile_cuda(text, arch)
+    shared = int(function.attrs["vmc.shared"])
+    static, dynamic = (shared, 0) if shared <= STATIC_SHARED else (0, shared)
     parameters = [
         Parameter(p.name, "pointer" if isinstance(p.type, TensorType) else parameter_kind(p)) for p in kernel.params
     ]
     parameters += [Parameter(name, "int64") for name in kernel.symbols]
-    return Compiled(kernel.name, arch, binary.ptx, binary.cubin, text, tuple(parameters), kernel.threads, 0, 0, kernel)
+    return Compiled(
+        kernel.name, arch, binary.ptx, binary.cubin, text, tuple(parameters), kernel.threads, static, dynamic, kernel
+    )
 
 
 def source(kernel: Kernel, arch: str) -> str:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmc.backends.cuda.registers import Registers, element_layout, expression
-from vmc.backends.cuda.tir import I32, Expr, Stmt, conjunction, const, container, tirx
+from vmc.backends.cuda.tir import I32, I64, Expr, Stmt, binary, conjunction, const, container, tirx
 from vmc.ir.core import TileType, Value
+from vmc.ir.dims import Dim, DimOp, Sym
 from vmc.ir.span import UNKNOWN, Span
 from vmc.ir.types import DType
 
@@ -52,6 +53,9 @@ class Emitter:
         self.statements: list[Stmt] = []
         self.values: dict[Value, Any] = {}
         self.symbols: dict[str, Any] = {}
+        self.head: list[Stmt] = []
+        self.arenas: list[tuple[Any, int]] = []
+        self.texts: dict[str, str] = {}
         self.views: dict[tuple[Any, str], Any] = {}
         self.names = 0
         self.span: Span = UNKNOWN
@@ -117,11 +121,21 @@ class Emitter:
     def view(self, pointer: Any, kind: str) -> Any:
         """What a pointer points to, as a buffer of a machine type."""
         if (pointer, kind) not in self.views:
-            made = tirx().decl_buffer((1 << 30,), kind, name=f"{pointer.name}_{kind}", layout=None)
+            scope = pointer.ty.storage_scope
+            made = tirx().decl_buffer((1 << 30,), kind, name=self.fresh("m"), scope=scope, layout=None)
             self.views[pointer, kind] = made
         return self.views[pointer, kind]
 
     # Registers
+
+    def extent(self, dim: Dim) -> Expr:
+        """An extent as an expression (i64); extents are not negative, so that C's division rounds down."""
+        match dim:
+            case Sym(name):
+                return self.symbols[name]
+            case DimOp(operator, left, right):
+                return combined(operator, self.extent(left), self.extent(right))
+        return const(dim, I64)
 
     def kind(self, dtype: DType) -> str:
         return container(dtype)
@@ -142,6 +156,10 @@ class Emitter:
         """Fresh registers for a tile."""
         registers = Registers(element_layout(type), self.threads, self.thread)
         return Tile(type.dtype, registers, self.buffer(container(type.dtype), registers.slots, name or "t"))
+
+    def tile_of(self, type: TileType, buffer: Any) -> Tile:
+        """A tile in registers that exist already."""
+        return Tile(type.dtype, Registers(element_layout(type), self.threads, self.thread), buffer)
 
     # Values
 
@@ -187,3 +205,22 @@ def sequence(statements: Sequence[Stmt]) -> Stmt:
     if not statements:
         return tirx().Evaluate(const(0, I32))
     return tirx().SeqStmt(list(statements))
+
+
+def combined(operator: str, a: Expr, b: Expr) -> Expr:
+    match operator:
+        case "+" | "-" | "*":
+            return binary({"+": "Add", "-": "Sub", "*": "Mul"}[operator], a, b)
+        case "min" | "max":
+            return binary(operator.capitalize(), a, b)
+        case "cdiv":
+            return floor_divide(binary("Sub", binary("Add", a, b), const(1, I64)), b)
+        case "//":
+            return floor_divide(a, b)
+    return binary("Sub", a, binary("Mul", floor_divide(a, b), b))
+
+
+def floor_divide(a: Expr, b: Expr) -> Expr:
+    """The quotient rounded down, for b above 0."""
+    low = binary("Div", binary("Sub", binary("Add", a, const(1, I64)), b), b)
+    return tirx().Select(binary("LT", a, const(0, I64)), low, binary("Div", a, b))

@@ -19,7 +19,6 @@ from vmc.backends.cuda.regions import lower_region
 from vmc.backends.cuda.target import Arch
 from vmc.backends.cuda.tir import F32, F64, I32, I64, U64, Expr, binary, cast, const, tirx
 from vmc.ir.core import Kernel, TensorType, Value
-from vmc.ir.dims import Dim, DimOp, Sym
 
 MOST_BLOCKS = (1 << 31) - 1
 START = 'extern "C" __global__'
@@ -36,70 +35,40 @@ def prim_func(kernel: Kernel, arch: Arch) -> Any:
     e = Emitter(kernel.threads)
     symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}
     e.symbols = symbols
-    parameters = [declare(e, param, symbols) for param in kernel.params]
+    parameters = [declare(e, param) for param in kernel.params]
     *preamble, grid, _ = kernel.body.ops
     for op in preamble:
         lower(e, op)
     block = tirx().Var("block", I32)
     bind_indices(e, grid.regions[0].args, [e.scalar(extent) for extent in grid.operands], block)
     lower_region(e, grid.regions[0])
-    body = sequence([*(declaration(pointer, made) for (pointer, _), made in e.views.items()), *e.statements])
+    views = [tirx().DeclBuffer(made, data=pointer) for (pointer, _), made in e.views.items()]
+    body = sequence([*e.head, *views, *e.statements])
     body = launched(body, block, e.thread, kernel.threads)
     attrs = {
         "global_symbol": kernel.name,
         "calling_conv": 2,
         "tirx.is_global_func": True,
         "tirx.noalias": True,
+        "vmc.texts": "".join(e.texts.values()),
+        "vmc.shared": sum(size for _, size in e.arenas),
         "target": arch.target(),
     }
     return tirx().PrimFunc([*parameters, *symbols.values()], body).with_attr(attrs)
 
 
-def declare(e: Emitter, param: Value, symbols: dict[str, Any]) -> Any:
+def declare(e: Emitter, param: Value) -> Any:
     """The variable of a parameter; defines what stands for it."""
     from tvm.ir import PointerType, PrimType
 
     if isinstance(param.type, TensorType):
         pointer = tirx().Var(f"p_{param.name}", PointerType(PrimType("uint8"), "global"))
-        extents = tuple(extent(dim, symbols) for dim in param.type.shape)
+        extents = tuple(map(e.extent, param.type.shape))
         e.define(param, Memory(param.type, pointer, 0, extents))
         return pointer
     variable = tirx().Var(f"a_{param.name}", parameter_kind(param))
     e.define(param, Scalar(param.tile.dtype, variable))
     return variable
-
-
-def declaration(pointer: Any, made: Any) -> Any:
-    return tirx().DeclBuffer(made, data=pointer)
-
-
-def extent(dim: Dim, symbols: dict[str, Any]) -> Expr:
-    """An extent as an expression (i64); extents are not negative, so that C's division rounds down."""
-    match dim:
-        case Sym(name):
-            return symbols[name]
-        case DimOp(operator, left, right):
-            return combined(operator, extent(left, symbols), extent(right, symbols))
-    return const(dim, I64)
-
-
-def combined(operator: str, a: Expr, b: Expr) -> Expr:
-    match operator:
-        case "+" | "-" | "*":
-            return binary({"+": "Add", "-": "Sub", "*": "Mul"}[operator], a, b)
-        case "min" | "max":
-            return binary(operator.capitalize(), a, b)
-        case "cdiv":
-            return floor_divide(binary("Sub", binary("Add", a, b), const(1, I64)), b)
-        case "//":
-            return floor_divide(a, b)
-    return binary("Sub", a, binary("Mul", floor_divide(a, b), b))
-
-
-def floor_divide(a: Expr, b: Expr) -> Expr:
-    """The quotient rounded down, for b above 0."""
-    low = binary("Div", binary("Sub", binary("Add", a, const(1, I64)), b), b)
-    return tirx().Select(binary("LT", a, const(0, I64)), low, binary("Div", a, b))
 
 
 def bind_indices(e: Emitter, indices: tuple[Value, ...], extents: list[Expr], block: Any) -> None:
@@ -135,4 +104,4 @@ def cuda_source(function: Any, arch: Arch) -> str:
     code = text[text.index(START) :]
     # The first occurrence is a declaration, which says nothing that the definition does not.
     code = re.sub(r"^extern \"C\" [^{;]*;\n", "", code, count=1)
-    return prelude(code) + code
+    return prelude(code + str(function.attrs["vmc.texts"])) + str(function.attrs["vmc.texts"]) + code

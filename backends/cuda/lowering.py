@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmc.backends.cuda import access, arith, elementwise, regions, shapes
+from vmc.backends.cuda import access, arith, debug, elementwise, indexed, reductions, regions, shapes, shared, views
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.regions import Lowering
@@ -23,6 +23,19 @@ LOWERINGS: dict[str, Lowering] = {
     "load": access.lower_load,
     "store": access.lower_store,
     "prefetch": regions.lower_nothing,
+    "alloc": shared.lower_alloc,
+    "field": shared.lower_field,
+    "copy_async": shared.lower_copy_async,
+    "commit_group": regions.lower_nothing,
+    "wait_group": regions.lower_nothing,
+    "gather": indexed.lower_gather,
+    "scatter": indexed.lower_scatter,
+    "atomic": indexed.lower_atomic,
+    "reduce": reductions.lower_reduce,
+    "view": views.lower_view,
+    "table": debug.lower_table,
+    "print": debug.lower_print,
+    "assert": debug.lower_assert,
     "for": regions.lower_for,
     "while": regions.lower_while,
     "if": regions.lower_if,

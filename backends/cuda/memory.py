@@ -20,13 +20,17 @@ from vmc.ir.core import Space, Storage, TensorType
 from vmc.ir.layout import BIT, Digit
 from vmc.ir.layout.digits import split
 from vmc.ir.layout.planes import Plane
+from vmc.ir.layout.swizzle import Swizzle
 
 NATIVE = (8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A tensor: `pointer` to bytes, the first bit of the tensor behind it, extents as expressions (i64)."""
+    """A tensor: `pointer` to bytes, the first bit of the tensor behind it, extents as expressions.
+
+    Places in device memory are computed in 64 bits, those in shared memory in 32.
+    """
 
     type: TensorType
     pointer: Any
@@ -36,6 +40,14 @@ class Memory:
     @property
     def is_shared(self) -> bool:
         return self.type.space is Space.SHARED
+
+    @property
+    def index_kind(self) -> str:
+        return I32 if self.is_shared else I64
+
+    def number(self, value: int) -> Expr:
+        """A constant among places."""
+        return const(value, self.index_kind)
 
     @property
     def width(self) -> int:
@@ -55,13 +67,9 @@ def mul(a: Expr, b: Expr) -> Expr:
     return binary("Mul", a, b)
 
 
-def long(value: int) -> Expr:
-    return const(value, I64)
-
-
 def flat_index(memory: Memory, index: Sequence[Expr]) -> Expr:
-    """The row-major number of an element (i64)."""
-    total = index[0] if index else long(0)
+    """The row-major number of an element."""
+    total = index[0] if index else memory.number(0)
     for extent, line in zip(memory.extents[1:], index[1:], strict=True):
         total = add(mul(total, extent), line)
     return total
@@ -87,7 +95,7 @@ def read(e: Emitter, memory: Memory, index: Sequence[Expr]) -> Expr:
     if memory.is_native:
         place = flat_index(memory, index)
         if memory.bit_offset:
-            place = add(place, long(memory.bit_offset // memory.width))
+            place = add(place, memory.number(memory.bit_offset // memory.width))
         loaded = e.get(view(e, memory, machine_kind(memory)), place)
         return from_memory(memory, loaded)
     code = None
@@ -115,7 +123,7 @@ def write(e: Emitter, memory: Memory, index: Sequence[Expr], value: Expr) -> Non
     if memory.is_native:
         place = flat_index(memory, index)
         if memory.bit_offset:
-            place = add(place, long(memory.bit_offset // memory.width))
+            place = add(place, memory.number(memory.bit_offset // memory.width))
         kind = machine_kind(memory)
         stored = value if kind in (F32, F64, U32, U64) else cast(value, kind)
         e.put(view(e, memory, kind), place, stored)
@@ -127,7 +135,7 @@ def write(e: Emitter, memory: Memory, index: Sequence[Expr], value: Expr) -> Non
 
 
 Piece = tuple[Expr, int, int, int]
-"""A run of an element's bits in memory: the bit address (i64), how many, which bit of the code is the first, and what
+"""A run of an element's bits in memory: the bit address, how many, which bit of the code is the first, and what
 the address is a multiple of."""
 
 
@@ -135,15 +143,15 @@ def pieces(memory: Memory, index: Sequence[Expr]) -> list[Piece]:
     """The runs of bits of an element."""
     storage, start = memory.type.storage, memory.bit_offset
     if storage is None:
-        address = mul(flat_index(memory, index), long(memory.width))
-        return [(shifted(address, start), memory.width, 0, gcd(start, memory.width))]
+        address = mul(flat_index(memory, index), memory.number(memory.width))
+        return [(shifted(memory, address, start), memory.width, 0, gcd(start, memory.width))]
     return stored_pieces(memory, storage, index)
 
 
 def stored_pieces(memory: Memory, storage: Storage, index: Sequence[Expr]) -> list[Piece]:
     """Of a tensor in blocks: the block's place, and where the layout puts the element in it."""
-    block = long(0)
-    inner = long(0)
+    long = memory.number
+    block, inner = long(0), long(0)
     for dim in storage.dimensions:
         size = long(storage.block[dim])
         count = binary("Div", add(memory.extents[dim], long(storage.block[dim] - 1)), size)
@@ -156,12 +164,12 @@ def stored_pieces(memory: Memory, storage: Storage, index: Sequence[Expr]) -> li
     first = 0
     for plane in layout.planes:
         elements, bits = split(plane.digits, plane.bits)
-        place = walked(elements, inner, dict(plane.offset).get(BIT, 0))
+        place = walked(memory, elements, inner, dict(plane.offset).get(BIT, 0))
         runs = [(0, 0, plane.bits)] if is_run(bits, plane) else [(n, bit_place(bits, n), 1) for n in range(plane.bits)]
         for number, distance, length in runs:
-            address = shifted(place, distance)
+            address = shifted(memory, place, distance)
             if layout.swizzle is not None:
-                address = swizzled(address, layout.swizzle.base, layout.swizzle.bits, layout.swizzle.shift)
+                address = swizzled(memory, address, layout.swizzle)
             steps = [d.stride for d in elements]
             alignment = gcd(storage.pitch, memory.bit_offset, dict(plane.offset).get(BIT, 0) + distance, *steps)
             alignment = alignment if layout.swizzle is None else gcd(alignment, 1 << layout.swizzle.base)
@@ -184,8 +192,9 @@ def bit_place(bits: Sequence[Digit], number: int) -> int:
     return place
 
 
-def walked(digits: Sequence[Digit], flat: Expr, start: int) -> Expr:
+def walked(memory: Memory, digits: Sequence[Digit], flat: Expr, start: int) -> Expr:
     """The place of a row-major number."""
+    long = memory.number
     total, weight = long(start), 1
     for digit in reversed(digits):
         part = binary("Mod", binary("Div", flat, long(weight)), long(digit.extent))
@@ -194,21 +203,23 @@ def walked(digits: Sequence[Digit], flat: Expr, start: int) -> Expr:
     return total
 
 
-def swizzled(address: Expr, base: int, bits: int, shift: int) -> Expr:
-    mask = ((1 << bits) - 1) << base
-    return binary("BitwiseXor", address, binary("BitwiseAnd", address >> long(shift), long(mask)))
+def swizzled(memory: Memory, address: Expr, swizzle: Swizzle) -> Expr:
+    mask = ((1 << swizzle.bits) - 1) << swizzle.base
+    moved = binary("BitwiseAnd", address >> memory.number(swizzle.shift), memory.number(mask))
+    return binary("BitwiseXor", address, moved)
 
 
-def shifted(address: Expr, distance: int) -> Expr:
-    return add(address, long(distance)) if distance else address
+def shifted(memory: Memory, address: Expr, distance: int) -> Expr:
+    return add(address, memory.number(distance)) if distance else address
 
 
 def read_bits(e: Emitter, memory: Memory, address: Expr, bits: int, alignment: int, kind: str) -> Expr:
     """So many bits from a bit address on, in an unsigned container with zeros above."""
+    long = memory.number
     if bits in NATIVE and alignment % bits == 0:
         return cast(e.get(view(e, memory, f"uint{bits}"), binary("Div", address, long(bits))), kind)
     data = view(e, memory, "uint8")
-    byte = e.let(address >> long(3), I64, "byte")
+    byte = e.let(address >> long(3), memory.index_kind, "byte")
     if alignment % 8 == 0:
         count, shift = -(-bits // 8), None
     else:
@@ -218,7 +229,7 @@ def read_bits(e: Emitter, memory: Memory, address: Expr, bits: int, alignment: i
     wide = U64
     total = None
     for number in range(count):
-        loaded = cast(e.get(data, shifted(byte, number)), wide)
+        loaded = cast(e.get(data, shifted(memory, byte, number)), wide)
         if shift is not None and number:
             # A byte is read only where the run reaches into it: there may be nothing behind the tensor.
             reaches = binary("LT", const(8 * number, U32), add(shift, const(bits, U32)))
@@ -248,17 +259,18 @@ def masked(value: Expr, bits: int, kind: str) -> Expr:
 
 def write_bits(e: Emitter, memory: Memory, address: Expr, bits: int, alignment: int, code: Expr) -> None:
     """Writes the low bits of a code at a bit address."""
+    long = memory.number
     if bits in NATIVE and alignment % bits == 0:
         e.put(view(e, memory, f"uint{bits}"), binary("Div", address, long(bits)), cast(code, f"uint{bits}"))
         return
     whole = cast(code, U64)
     value = e.let(masked(whole, bits, U64), U64, "bits")
-    place = e.let(address, I64, "place")
+    place = e.let(address, memory.index_kind, "place")
     # In each word of 32 bits that the run reaches into, its part is cleared and set.
     words = (bits + 32 - gcd(alignment, 32) + 31) // 32
     for number in range(words):
         start = e.let(cast(binary("BitwiseAnd", place, long(31)), U64), U64, "start")
-        word = e.let(add(place >> long(5), long(number)), I64, "word")
+        word = e.let(add(place >> long(5), long(number)), memory.index_kind, "word")
         full = const((1 << bits) - 1, U64)
         mask, part = word_of(full, start, number), word_of(value, start, number)
         mask = e.let(mask, U32, "mask")

@@ -31,6 +31,21 @@ def half_binary(name: str, instruction: str) -> str:
     return inline("uint", name, "uint a, uint b", body)
 
 
+def atomic_by_exchange(type: str, name: str, step: str) -> str:
+    """An update that no instruction makes, or that would flush subnormal numbers: repeated until nobody interfered."""
+    word, to, back = (
+        ("uint", "__float_as_uint", "__uint_as_float")
+        if type == "float"
+        else ("unsigned long long", "__double_as_longlong", "__longlong_as_double")
+    )
+    body = (
+        f"volatile {word}* at = (volatile {word}*)p; {word} old = *at, seen; "
+        f"do {{ seen = old; {type} a = {back}(seen); old = atomicCAS(({word}*)p, seen, ({word}){to}({step})); }} "
+        f"while (old != seen); return {back}(old);"
+    )
+    return inline(type, name, f"{type}* p, {type} b", body)
+
+
 FUNCTIONS: dict[str, str] = {
     "vmc_f16_to_f32": inline(
         "float", "vmc_f16_to_f32", "uint a", 'float r; asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"((ushort)a)); return r;'
@@ -77,9 +92,28 @@ FUNCTIONS: dict[str, str] = {
         "return a != a ? a : b != b ? b : a > b ? a : b > a ? b : "
         "__longlong_as_double(__double_as_longlong(a) & __double_as_longlong(b));",
     ),
+    # Addition in device memory flushes subnormal numbers of f32 (PTX ISA, `atom`).
+    "vmc_atomic_add_f32": atomic_by_exchange("float", "vmc_atomic_add_f32", "a + b"),
+    "vmc_atomic_min_f32": atomic_by_exchange("float", "vmc_atomic_min_f32", "vmc_min_f32(a, b)"),
+    "vmc_atomic_max_f32": atomic_by_exchange("float", "vmc_atomic_max_f32", "vmc_max_f32(a, b)"),
+    "vmc_atomic_exchange_f32": inline(
+        "float", "vmc_atomic_exchange_f32", "float* p, float b", "return atomicExch(p, b);"
+    ),
+    "vmc_atomic_add_f64": inline("double", "vmc_atomic_add_f64", "double* p, double b", "return atomicAdd(p, b);"),
+    "vmc_atomic_min_f64": atomic_by_exchange("double", "vmc_atomic_min_f64", "vmc_min_f64(a, b)"),
+    "vmc_atomic_max_f64": atomic_by_exchange("double", "vmc_atomic_max_f64", "vmc_max_f64(a, b)"),
+    "vmc_atomic_exchange_f64": inline(
+        "double",
+        "vmc_atomic_exchange_f64",
+        "double* p, double b",
+        "return __longlong_as_double(atomicExch((unsigned long long*)p, "
+        "(unsigned long long)__double_as_longlong(b)));",
+    ),
 }
 
 
 def prelude(code: str) -> str:
-    """The types, and the functions that the code calls."""
-    return TYPES + "".join(text for name, text in FUNCTIONS.items() if f"{name}(" in code)
+    """The types, and the functions that the code calls, and those that they call."""
+    found = {name for name in FUNCTIONS if f"{name}(" in code}
+    found |= {name for name in FUNCTIONS for user in found if f"{name}(" in FUNCTIONS[user]}
+    return TYPES + "".join(text for name, text in FUNCTIONS.items() if name in found)

@@ -12,7 +12,11 @@ from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
+from vmc.ir.passes.gpu.barriers import barriers
+from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.layouts import layouts
+from vmc.ir.passes.gpu.planning import planning
+from vmc.ir.passes.gpu.sharing import sharing
 from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
 from vmc.ir.passes.integers import integers
@@ -27,11 +31,13 @@ from vmc.ir.passes.unroll import unroll
 __all__ = [
     "PASSES",
     "Pass",
+    "barriers",
     "bounds",
     "canonicalize",
     "casts",
     "cse",
     "dce",
+    "exchange",
     "expand",
     "expansion",
     "fold",
@@ -42,9 +48,11 @@ __all__ = [
     "licm",
     "narrow",
     "pipeline",
+    "planning",
     "prefetch",
     "relayout",
     "run",
+    "sharing",
     "short_sums",
     "unroll",
 ]
@@ -65,8 +73,12 @@ EVERY_PASS = (
     relayout(),
     bounds,
     expand,
+    exchange(),
     casts,
     layouts(),
+    sharing,
+    planning,
+    barriers,
 )
 
 PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
@@ -104,5 +116,6 @@ def pipeline(
 def cuda_pipeline() -> tuple[Pass, ...]:
     """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads."""
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
-    tiles = (expand, canonicalize, cse, casts, fold, cse, licm, cse, bounds, dce)
-    return (*early, *tiles, layouts(), dce)
+    tiles = (expand, exchange(), canonicalize, cse, casts, fold, cse, licm, cse, bounds, dce)
+    threads = (layouts(), dce, sharing, cse, planning, barriers)
+    return (*early, *tiles, *threads)

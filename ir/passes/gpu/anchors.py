@@ -1,6 +1,6 @@
-"""Where layouts come from: pins, matrix instructions, reductions, memory accesses, and a default for the rest.
+"""Where layouts come from: pins, matrix instructions, reductions, accesses to device memory, a default for the rest.
 
-Anchors are taken in the order of what a bad layout would cost: the first one that reaches a value decides it.
+What lies in shared memory is read in whatever layout its use has. Anchors are taken in the order of what a bad layout would cost: the first one that reaches a value decides it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from vmc.ir.core import Op, Region, TensorType, Value
+from vmc.ir.core import Op, Region, Space, TensorType, Value
 from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.relations import has_layout
 from vmc.ir.passes.gpu.spread import spread
@@ -64,9 +64,9 @@ def of_op(op: Op, threads: int, fragments: Fragments | None, weight: int) -> Ite
         case "reduce" | "scan":
             source = op.operands[0]
             yield Anchor(source, axis_layout(source, op, threads), ALONG_AXIS, weight * bits(source))
-        case "load" if has_layout(op.result):
+        case "load" if has_layout(op.result) and op.operands[0].tensor.space is Space.GLOBAL:
             yield accessed(op.result, op.operands[0].tensor, op, threads, weight)
-        case "store" if has_layout(op.operands[1]):
+        case "store" if has_layout(op.operands[1]) and op.operands[0].tensor.space is Space.GLOBAL:
             yield accessed(op.operands[1], op.operands[0].tensor, op, threads, weight)
     yield from defaults(op.results, threads, weight)
 

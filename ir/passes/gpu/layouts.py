@@ -16,7 +16,17 @@ from vmc.ir.core import Kernel, Level, Module, Op, Region, TileType, Value, walk
 from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.anchors import Fragments, anchors, axis_layout
 from vmc.ir.passes.gpu.relations import FREE, Relation, has_layout, natural, projected, relations
-from vmc.ir.passes.gpu.spread import MAX_THREADS, WARP_SIZE, is_local, reducible, spread, threads_of, without_copies
+from vmc.ir.passes.gpu.spread import (
+    MAX_THREADS,
+    WARP_SIZE,
+    everywhere,
+    in_all_threads,
+    is_local,
+    reducible,
+    spread,
+    threads_of,
+    without_copies,
+)
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import each_kernel
 from vmc.ir.span import Span
@@ -234,9 +244,15 @@ class _Placing:
         match op.name:
             case "reduce":
                 axis = op.attrs["axis"]
-                return given if reducible(given, axis) else axis_layout(operand, op, self.threads)
+                scalar = operand.tile.rank == 1
+                fits = reducible(given, axis) and (not scalar or in_all_threads(given, self.threads))
+                return given if fits else axis_layout(operand, op, self.threads)
             case "scan":
                 return given if is_local(given, op.attrs["axis"]) else axis_layout(operand, op, self.threads)
+            case "reshape" if not op.result.tile.rank:
+                return everywhere(operand.tile.shape, self.threads)
+            case "print":
+                return everywhere(operand.tile.shape, self.threads)
             case "broadcast":
                 return projected(self.chosen[op.result], operand.tile.shape)
             case "atomic":

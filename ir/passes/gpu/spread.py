@@ -118,6 +118,11 @@ def reducible(layout: Layout, axis: int) -> bool:
     return all(is_power(d.extent) and is_power(d.stride) and d.stride * d.extent <= WARP_SIZE for d in steps)
 
 
+def in_all_threads(layout: Layout, threads: int) -> bool:
+    """Whether every thread holds something."""
+    return bool((holdings(layout, threads) >= 0).any(axis=1).all())
+
+
 def is_local(layout: Layout, axis: int) -> bool:
     """Whether every thread holds whole lines along an axis."""
     return thread_steps(layout, axis) == ()

@@ -1,0 +1,58 @@
+"""Shared memory: the block's arena, parts of tensors, and copies into it."""
+
+from __future__ import annotations
+
+from vmc.backends.cuda.access import Slice, load_tile, store_tile
+from vmc.backends.cuda.arith import constant
+from vmc.backends.cuda.emitter import Emitter, Tile
+from vmc.backends.cuda.memory import Memory
+from vmc.backends.cuda.registers import Registers
+from vmc.backends.cuda.target import STATIC_SHARED
+from vmc.backends.cuda.tir import I32, cast, const, container, tirx
+from vmc.ir.core import Op
+from vmc.ir.ops.memory import slice_shape
+from vmc.ir.passes.gpu.anchors import fitting_vector
+from vmc.ir.passes.gpu.spread import spread
+from vmc.ir.storage import extents, storage_bytes
+
+
+def lower_alloc(e: Emitter, op: Op) -> None:
+    """The arena, which planning left as the only allocation; beyond 48 KiB it is asked for at the launch."""
+    type = op.result.tensor
+    size = storage_bytes(type, extents(type, {}))
+    scope = "shared" if size <= STATIC_SHARED else "shared.dyn"
+    made = tirx().decl_buffer((size,), "uint8", name=e.fresh("shared"), scope=scope, layout=None)
+    e.head.append(tirx().AllocBuffer(made))
+    e.arenas.append((made, size))
+    e.define(op.result, Memory(type, tirx().buffer_data(made), 0, tuple(const(n, I32) for n in extents(type, {}))))
+
+
+def lower_field(e: Emitter, op: Op) -> None:
+    whole, type = e.values[op.operands[0]], op.result.tensor
+    offset = whole.bit_offset + op.attrs["bit_offset"]
+    if whole.is_shared:
+        lines = tuple(const(n, I32) for n in extents(type, {}))
+    else:
+        lines = tuple(e.extent(dim) for dim in type.shape)
+    e.define(op.result, Memory(type, whole.pointer, offset, lines))
+
+
+def lower_copy_async(e: Emitter, op: Op) -> None:
+    """A slice read into registers and written at once: the wait for it has nothing to do."""
+    target, source = (e.values[operand] for operand in op.operands[:2])
+    rank = len(source.type.shape)
+    starts = op.operands[2 : 2 + rank]
+    attrs = op.attrs
+    read = Slice(source, places(e, source, starts), attrs["sizes"], attrs["steps"], attrs["inbounds"])
+    ones, inside = (1,) * len(target.type.shape), (True,) * len(target.type.shape)
+    written = Slice(target, places(e, target, op.operands[2 + rank :]), attrs["target_sizes"], ones, inside)
+    shape, dtype = slice_shape(attrs["sizes"]) or (1,), source.type.dtype
+    layout = spread(shape, e.threads, fitting_vector(shape, dtype.width, e.threads, None))
+    registers = Registers(layout, e.threads, e.thread)
+    made = Tile(dtype, registers, e.buffer(container(dtype), registers.slots))
+    load_tile(e, read, made, constant(dtype, attrs["fill"]))
+    store_tile(e, written, made)
+
+
+def places(e: Emitter, memory: Memory, starts: tuple) -> tuple:  # type: ignore[type-arg]
+    return tuple(cast(e.scalar(start), memory.index_kind) for start in starts)

@@ -1,0 +1,153 @@
+"""Shared-memory planning: all of a block's shared tensors in one arena, those that do not live at once in one place.
+
+A tensor lives from the operation that makes it to the last that uses it, in program order; around a loop that it
+outlives, to the loop's end. Places are found first fit, the largest tensors first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vmc.ir.builder import make_op
+from vmc.ir.core import Access, Kernel, Module, Op, Region, Space, TensorType, Value, needed
+from vmc.ir.passes.manager import Pass
+from vmc.ir.passes.rewrite import Rewriter, each_kernel
+from vmc.ir.storage import extents, storage_bytes
+from vmc.ir.types import dtype
+
+ALIGNMENT = 16
+"""What places are multiples of, in bytes: the widest access."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When a tensor is in use: numbers of operations in program order, both inclusive."""
+
+    tensor: Value
+    size: int
+    first: int
+    last: int
+
+    def meets(self, other: Life) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+def plan_shared(module: Module) -> Module:
+    """Needs: a well-formed module. Guarantees: a kernel has at most one `alloc`, first in its block, of bytes; what else
+    was allocated is a `field` of it, at a multiple of 16 bytes, and no two that are in use at once overlap. Idempotent.
+    Keeps: everything else. Says in a note how many bytes there are.
+    """
+    return each_kernel(module, planned)
+
+
+def planned(kernel: Kernel) -> Kernel:
+    *_, grid, _ = kernel.body.ops
+    if grid.name != "grid":
+        return kernel
+    (block,) = grid.regions
+    lives = lifetimes(block)
+    if not lives or is_planned(block, lives):
+        return kernel
+    places, size = arranged(lives)
+    arena = make_op("alloc", [], {"type": tensor_of_bytes(size)}, (), grid.span, ["shared"])
+
+    def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
+        if op.name != "alloc":
+            return None
+        return [rewriter.emit("field", arena.result, type=op.result.tensor, bit_offset=8 * places[op.result])]
+
+    body = Rewriter(rule).region(block)
+    body = Region(body.args, (arena, *body.ops))
+    ops = tuple(replace(op, regions=(body,)) if op is grid else op for op in kernel.body.ops)
+    return replace(kernel, body=replace(kernel.body, ops=ops))
+
+
+def tensor_of_bytes(size: int) -> TensorType:
+    return TensorType(dtype("u8"), (size,), Access.INOUT, Space.SHARED)
+
+
+def is_planned(block: Region, lives: Sequence[Life]) -> bool:
+    """Whether the only tensor is an arena at the head of the block."""
+    first = block.ops[0]
+    return len(lives) == 1 and first.name == "alloc" and first.result is lives[0].tensor and is_bytes(first)
+
+
+def is_bytes(op: Op) -> bool:
+    type = op.result.tensor
+    return type.dtype == dtype("u8") and type.rank == 1 and type.storage is None
+
+
+def lifetimes(block: Region) -> list[Life]:
+    """The lives of all tensors that a block allocates."""
+    numbers: dict[Op, tuple[int, int]] = {}
+    order: list[tuple[Op, int]] = []
+    number(block, numbers, order, 0)
+    lives = []
+    for op, depth in order:
+        if op.name != "alloc":
+            continue
+        first, last = numbers[op][0], numbers[op][1]
+        for user in users(block, op.result):
+            last = max(last, numbers[user][1])
+        lives.append(Life(op.result, storage_bytes(op.result.tensor, extents(op.result.tensor, {})), first, last))
+    return lives
+
+
+def number(region: Region, numbers: dict[Op, tuple[int, int]], order: list[tuple[Op, int]], depth: int) -> None:
+    """Numbers all operations in order; one with regions spans those inside."""
+    for op in region.ops:
+        start = len(order)
+        order.append((op, depth))
+        for inner in op.regions:
+            number(inner, numbers, order, depth + 1)
+        numbers[op] = start, len(order) - 1
+
+
+def users(block: Region, tensor: Value) -> list[Op]:
+    """The operations that use a tensor or a part of it, each as what it is in the region where the tensor is made: so
+    that a loop that uses it counts whole.
+    """
+    found: list[Op] = []
+    for op in home(block, tensor).ops:
+        if tensor in needed(op):
+            found.append(op)
+            for result in op.results:
+                if isinstance(result.type, TensorType):
+                    found += users(block, result)
+    return found
+
+
+def home(region: Region, value: Value) -> Region:
+    """The region in which a value is defined."""
+    for op in region.ops:
+        if value in op.results:
+            return region
+        for inner in op.regions:
+            try:
+                return home(inner, value)
+            except KeyError:
+                continue
+    raise KeyError(value.name)
+
+
+def arranged(lives: Sequence[Life]) -> tuple[dict[Value, int], int]:
+    """The place of every tensor, in bytes, and how many there are in all."""
+    placed: list[tuple[Life, int]] = []
+    for life in sorted(lives, key=lambda life: (-life.size, life.first)):
+        busy = sorted((start, start + rounded(other.size)) for other, start in placed if other.meets(life))
+        place = 0
+        for start, end in busy:
+            if place + life.size <= start:
+                break
+            place = max(place, end)
+        placed.append((life, place))
+    size = max(start + rounded(life.size) for life, start in placed)
+    return {life.tensor: start for life, start in placed}, size
+
+
+def rounded(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+planning = Pass("plan", plan_shared)
