@@ -19,6 +19,7 @@ from vmc.backends.cuda.tir import I32, U32, Expr, binary, cast, const, tirx
 from vmc.ir.core import Op, Value
 
 WIDEST = 128
+WORD = 32
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def run_length(part: Slice, made: Tile) -> int:
     while run > 1 and (run * memory.width > WIDEST or memory.bit_offset % chunk_bits(run * memory.width)):
         run = next((n for n in range(run // 2, 0, -1) if run % n == 0), 1)
     if run * memory.width % 8:
+        return 1
+    if memory.shares_words and chunk_bits(run * memory.width) < WORD:
         return 1
     return run
 

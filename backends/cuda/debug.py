@@ -140,4 +140,3 @@ def lower_table(e: Emitter, op: Op) -> None:
 
     e.each(made.registers.slots, element)
     e.define(op.result, made)
-

@@ -8,7 +8,7 @@ from vmc.backends.cuda.arith import as_signed, constant, holds, is_signed
 from vmc.backends.cuda.emitter import Emitter, Scalar, Tile
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.memory import Memory, flat_index, read, view, write
-from vmc.backends.cuda.tir import F32, F64, I32, I64, U32, U64, Expr, binary, cast, const, container, tirx
+from vmc.backends.cuda.tir import F32, F64, I32, I64, U32, Expr, binary, cast, const, container, tirx
 from vmc.ir.core import Op, Value
 
 CARRIERS = {"u32": U32, "i32": I32, "u64": "unsigned long long", "i64": I64, "f32": F32, "f64": F64}

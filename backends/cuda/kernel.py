@@ -50,11 +50,17 @@ def prim_func(kernel: Kernel, arch: Arch) -> Any:
         "calling_conv": 2,
         "tirx.is_global_func": True,
         "tirx.noalias": True,
+        # Of what is `__restrict__`, loads are moved across barriers: nobody else is taken to write it.
+        "vmc.written": " ".join(f"p_{p.name}" for p in kernel.params if is_written(p)),
         "vmc.texts": "".join(e.texts.values()),
         "vmc.shared": sum(size for _, size in e.arenas),
         "target": arch.target(),
     }
     return tirx().PrimFunc([*parameters, *symbols.values()], body).with_attr(attrs)
+
+
+def is_written(param: Value) -> bool:
+    return isinstance(param.type, TensorType) and param.type.access.writable
 
 
 def declare(e: Emitter, param: Value) -> Any:
@@ -104,4 +110,6 @@ def cuda_source(function: Any, arch: Arch) -> str:
     code = text[text.index(START) :]
     # The first occurrence is a declaration, which says nothing that the definition does not.
     code = re.sub(r"^extern \"C\" [^{;]*;\n", "", code, count=1)
+    for name in str(function.attrs["vmc.written"]).split():
+        code = code.replace(f"* __restrict__ {name}", f"* {name}", 1)
     return prelude(code + str(function.attrs["vmc.texts"])) + str(function.attrs["vmc.texts"]) + code

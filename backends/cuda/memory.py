@@ -2,8 +2,10 @@
 
 Elements of 8, 16, 32 and 64 bits that lie at multiples of their size are accessed as such; everything else bit by bit
 of bytes. Writing a part of a byte must not disturb the rest, which other threads, or blocks, may be writing: it is done
-by an atomic `and` and an atomic `or` on the word of 32 bits around it. (So a tensor of narrow elements is taken to
-lie in whole words of memory.)
+by an atomic `and` and an atomic `or` on the word of 32 bits around it, and what is both read and written so is read by
+words, too, with relaxed loads, as the memory model wants of accesses that meet. A word is accessed in one of the two
+ways: what shares words with such elements is written atomically itself. (So a tensor of narrow elements is taken to lie
+in whole words of memory.)
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from vmc.ir.layout.planes import Plane
 from vmc.ir.layout.swizzle import Swizzle
 
 NATIVE = (8, 16, 32, 64)
+WORD = 32
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class Memory:
     pointer: Any
     bit_offset: int
     extents: tuple[Expr, ...]
+    is_part: bool = False
+
+    @property
+    def shares_words(self) -> bool:
+        """Whether threads may write different parts of one word: narrow elements, or parts of blocks."""
+        return (
+            self.type.access.writable and not self.is_shared and (self.width < 8 or self.width % 8 > 0 or self.is_part)
+        )
 
     @property
     def is_shared(self) -> bool:
@@ -56,7 +67,8 @@ class Memory:
     @property
     def is_native(self) -> bool:
         """Whether every element is a machine word at a multiple of its size."""
-        return self.type.storage is None and self.width in NATIVE and self.bit_offset % self.width == 0
+        placed = self.type.storage is None and self.width in NATIVE and self.bit_offset % self.width == 0
+        return placed and not (self.shares_words and self.width < WORD)
 
 
 def add(a: Expr, b: Expr) -> Expr:
@@ -216,8 +228,10 @@ def shifted(memory: Memory, address: Expr, distance: int) -> Expr:
 def read_bits(e: Emitter, memory: Memory, address: Expr, bits: int, alignment: int, kind: str) -> Expr:
     """So many bits from a bit address on, in an unsigned container with zeros above."""
     long = memory.number
-    if bits in NATIVE and alignment % bits == 0:
+    if bits in NATIVE and alignment % bits == 0 and not (memory.shares_words and bits < WORD):
         return cast(e.get(view(e, memory, f"uint{bits}"), binary("Div", address, long(bits))), kind)
+    if memory.shares_words:
+        return read_words(e, memory, address, bits, alignment, kind)
     data = view(e, memory, "uint8")
     byte = e.let(address >> long(3), memory.index_kind, "byte")
     if alignment % 8 == 0:
@@ -245,8 +259,26 @@ def read_bits(e: Emitter, memory: Memory, address: Expr, bits: int, alignment: i
     return cast(masked(total, bits, wide), kind)
 
 
+def read_words(e: Emitter, memory: Memory, address: Expr, bits: int, alignment: int, kind: str) -> Expr:
+    """As `read_bits`, by words of 32 bits that other threads may be writing other parts of."""
+    word = e.let(address >> memory.number(5), memory.index_kind, "word")
+    shift = e.let(cast(binary("BitwiseAnd", address, memory.number(31)), U32), U32, "shift")
+    count = (bits + 32 - gcd(alignment, 32) + 31) // 32
+    data, parts = view(e, memory, U32), []
+    for number in range(count):
+        target = tirx().address_of(e.get(data, shifted(memory, word, number)))
+        reaches = binary("LT", const(32 * number, U32), binary("Add", shift, const(bits, U32)))
+        loaded = cast(tirx().call_extern(U32, "vmc_load_word", target), U64)
+        parts.append(loaded if number == 0 else select(reaches, loaded, const(0, U64)))
+    total = parts[0] if count == 1 else binary("BitwiseOr", parts[0], parts[1] << const(32, U64))
+    total = total >> cast(shift, U64)
+    if count == 3:
+        total = binary("BitwiseOr", total, spill(parts[2], shift))
+    return cast(masked(total, bits, U64), kind)
+
+
 def spill(ninth: Expr, shift: Expr | None) -> Expr:
-    """The bits of the ninth byte, where they go after the shift by `shift`."""
+    """The bits behind the first 64, where they go after the shift by `shift`."""
     assert shift is not None
     amount = binary("Sub", const(64, U32), shift)
     none = binary("EQ", shift, const(0, U32))
@@ -260,7 +292,7 @@ def masked(value: Expr, bits: int, kind: str) -> Expr:
 def write_bits(e: Emitter, memory: Memory, address: Expr, bits: int, alignment: int, code: Expr) -> None:
     """Writes the low bits of a code at a bit address."""
     long = memory.number
-    if bits in NATIVE and alignment % bits == 0:
+    if bits in NATIVE and alignment % bits == 0 and not (memory.shares_words and bits < WORD):
         e.put(view(e, memory, f"uint{bits}"), binary("Div", address, long(bits)), cast(code, f"uint{bits}"))
         return
     whole = cast(code, U64)

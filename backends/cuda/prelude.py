@@ -47,6 +47,12 @@ def atomic_by_exchange(type: str, name: str, step: str) -> str:
 
 
 FUNCTIONS: dict[str, str] = {
+    "vmc_load_word": inline(
+        "uint",
+        "vmc_load_word",
+        "const uint* p",
+        'uint r; asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(r) : "l"(p) : "memory"); return r;',
+    ),
     "vmc_f16_to_f32": inline(
         "float", "vmc_f16_to_f32", "uint a", 'float r; asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"((ushort)a)); return r;'
     ),
@@ -106,8 +112,7 @@ FUNCTIONS: dict[str, str] = {
         "double",
         "vmc_atomic_exchange_f64",
         "double* p, double b",
-        "return __longlong_as_double(atomicExch((unsigned long long*)p, "
-        "(unsigned long long)__double_as_longlong(b)));",
+        "return __longlong_as_double(atomicExch((unsigned long long*)p, (unsigned long long)__double_as_longlong(b)));",
     ),
 }
 

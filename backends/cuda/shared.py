@@ -34,7 +34,7 @@ def lower_field(e: Emitter, op: Op) -> None:
         lines = tuple(const(n, I32) for n in extents(type, {}))
     else:
         lines = tuple(e.extent(dim) for dim in type.shape)
-    e.define(op.result, Memory(type, whole.pointer, offset, lines))
+    e.define(op.result, Memory(type, whole.pointer, offset, lines, is_part=not whole.is_shared))
 
 
 def lower_copy_async(e: Emitter, op: Op) -> None:

@@ -124,15 +124,15 @@ def access_vector(value: Value, tensor: TensorType, op: Op, threads: int) -> int
 
 def fitting_vector(shape: tuple[int, ...], width: int, threads: int, axis: int | None) -> int:
     """The most elements in an aligned access of the last dimension that leaves work for all threads; of narrow types at
-    least as many as fill whole bytes, where the dimension has them. `axis`: counts the threads of one warp only.
+    least as many as fill whole words, or bytes, where the dimension has them. `axis`: counts the threads of one warp only.
     """
     extent, size = shape[-1], 1
     for n in shape:
         size *= n
     if axis is not None:
         size, threads = extent, 32
-    whole = 8 // gcd(8, width)
-    vector = whole if extent % whole == 0 else 1
+    whole = next((n for n in (32 // gcd(32, width), 8 // gcd(8, width)) if extent % n == 0), 1) if width < 8 else 1
+    vector = whole
     while extent % (2 * vector) == 0 and 2 * vector * width <= WIDEST and size >= 2 * vector * threads:
         vector *= 2
     return vector

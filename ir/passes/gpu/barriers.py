@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from vmc.ir.builder import make_op
 from vmc.ir.core import Access, Kernel, Module, Op, Region, Space, Value
+from vmc.ir.passes.gpu.carrying import stored_type
 from vmc.ir.passes.gpu.relations import has_layout
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import each_kernel
@@ -169,6 +170,8 @@ def own_slice(op: Op) -> object:
     value, starts = (op.result, op.operands[1:]) if op.name == "load" else (op.operands[1], op.operands[2:])
     if not has_layout(value) or value.tile.layout is None or value.tile.layout.replicas:
         return None
+    if stored_type(value.tile.dtype) != value.tile.dtype:
+        return None  # its byte may be another thread's as well
     return op.operands[0], tuple(starts), op.attrs["sizes"], op.attrs["steps"], value.tile.layout
 
 
@@ -192,4 +195,3 @@ def renewed(op: Op, regions: list[Region]) -> Op:
 
 
 barriers = Pass("barriers", place_barriers)
-

@@ -34,36 +34,69 @@ def exchange(is_matrix: Callable[[Op], bool] = lambda op: False) -> Pass:
     def exchange_elements(module: Module) -> Module:
         """Needs: a well-formed module at the tile level. Guarantees: no `sort`, `scan`, `arg`, `take`, `slice`,
         `concat` or `flip` is left, and of matrix products only those asked for; sums and products of f16 and bf16 are
-        computed in f32, long reductions in two steps; atomics have a tile with axes. Idempotent. Keeps: everything
-        else, and the bits of every result but for the order of float sums.
+        computed in f32, long reductions in two steps; atomics have a tile with axes; no two elements in shared memory
+        share a byte. Idempotent. Keeps: everything else, and the bits of every result but for the order of float sums.
         """
-
-        def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-            return expanded(op, rewriter, is_matrix)
-
-        return each_kernel(module, lambda kernel: Rewriter(rule).kernel(kernel))
+        return each_kernel(module, lambda kernel: Rewriter(Expansion(is_matrix)).kernel(kernel))
 
     return Pass("exchange", exchange_elements)
 
 
-def expanded(op: Op, rewriter: Rewriter, is_matrix: Callable[[Op], bool]) -> Sequence[Value] | None:
-    """The values that replace an operation's results; None where it stays."""
-    if op.name in DOTS:
-        rule = None if is_matrix(op) else expand_dot
-    else:
+class Expansion:
+    """The rule of the walk; `packed` has the types of what was allocated for elements that share bytes."""
+
+    def __init__(self, is_matrix: Callable[[Op], bool]) -> None:
+        self.is_matrix = is_matrix
+        self.packed: dict[Value, DType] = {}
+
+    def __call__(self, op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
+        """The values that replace an operation's results; None where it stays."""
+        build = Builder(op.span)
+        results = self.results(build, op)
+        if results is None:
+            return None
+        rewriter.splice(build.ops)
+        return [pinned(rewriter, rewriter.value(made), value) for made, value in zip(results, op.results, strict=True)]
+
+    def results(self, build: Builder, op: Op) -> list[Value] | None:
+        if op.name in DOTS:
+            return None if self.is_matrix(op) else expand_dot(build, op)
+        if op.name == "alloc":
+            type = op.result.tensor
+            if stored_type(type.dtype) == type.dtype:
+                return None
+            memory = alloc(build, stored_type(type.dtype), [extent for extent in type.shape if isinstance(extent, int)])
+            self.packed[memory] = type.dtype
+            return [memory]
+        if op.operands and op.operands[0] in self.packed:
+            return in_bytes(build, op, self.packed[op.operands[0]])
         rule = RULES.get(op.name)
-    if rule is None:
-        return None
-    build = Builder(op.span)
-    results = rule(build, op)
-    if results is None:
-        return None
-    rewriter.splice(build.ops)
-    return [pinned(rewriter, rewriter.value(made), value) for made, value in zip(results, op.results, strict=True)]
+        return rule(build, op) if rule is not None else None
+
+
+def in_bytes(build: Builder, op: Op, type: DType) -> list[Value] | None:
+    """An access to shared memory in which every element has bytes of its own; None where it is one already."""
+    memory, *others = op.operands
+    match op.name:
+        case "load" | "gather" if op.result.tile.dtype == type:
+            return [restored(build, build(op.name, memory, *others, **op.attrs), type)]
+        case "store" | "scatter" if others[0].tile.dtype == type:
+            build.many(op.name, memory, carried(build, others[0]), *others[1:], **op.attrs)
+            return []
+        case "copy_async":
+            source, starts = others[0], others[1:]
+            rank = source.tensor.rank
+            taken = {key: op.attrs[key] for key in ("sizes", "steps", "fill", "inbounds")}
+            value = carried(build, build("load", source, *starts[:rank], **taken))
+            own = memory.tensor.rank
+            slice = {"sizes": op.attrs["target_sizes"], "steps": (1,) * own, "inbounds": (True,) * own}
+            build.many("store", memory, value, *starts[rank:], **slice)
+            return []
+    return None
 
 
 def pinned(rewriter: Rewriter, made: Value, value: Value) -> Value:
-    layout = value.tile.layout
+    layout = value.type.layout if isinstance(value.type, TileType) else None
     return made if layout is None else rewriter.emit("relayout", made, layout=layout)
 
 

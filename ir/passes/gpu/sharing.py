@@ -39,9 +39,7 @@ def through_memory(op: Op, rewriter: Rewriter, source: Layout, target: Layout) -
     type = op.result.tile
     before, after = Builder(op.span), Builder(op.span)
     value = carried(before, op.operands[0])
-    memory = before(
-        "alloc", type=TensorType(stored_type(type.dtype), type.shape, Access.INOUT, Space.SHARED)
-    )
+    memory = before("alloc", type=TensorType(stored_type(type.dtype), type.shape, Access.INOUT, Space.SHARED))
     zeros = [before.index(0) for _ in type.shape]
     slice = {"sizes": type.shape, "steps": (1,) * type.rank, "inbounds": (True,) * type.rank}
     before.many("store", memory, value, *zeros, **slice)

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("tvm")
-pytest.importorskip("cuda.bindings")
-
 from vmc.backends import cuda
 from vmc.backends.cuda.disassembly import sass, tool
 from vmc.ir.core import Kernel, Module
