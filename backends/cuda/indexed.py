@@ -8,6 +8,7 @@ from vmc.backends.cuda.arith import as_signed, constant, holds, is_signed
 from vmc.backends.cuda.emitter import Emitter, Scalar, Tile
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.memory import Memory, flat_index, read, view, write
+from vmc.backends.cuda.registers import Registers
 from vmc.backends.cuda.tir import F32, F64, I32, I64, U32, Expr, binary, cast, const, container, tirx
 from vmc.ir.core import Op, Value
 
@@ -34,7 +35,8 @@ def holder_of(e: Emitter, value: Value, slot: Expr, single: bool) -> list[Expr]:
     held = e.values[value]
     if isinstance(held, Scalar):
         return [binary("EQ", e.thread, const(0, I32))] if single else []
-    return held.registers.holder(slot, single)
+    registers: Registers = held.registers
+    return registers.holder(slot, single)
 
 
 def each_slot(e: Emitter, value: Value, body: object) -> None:

@@ -1,4 +1,4 @@
-"""Reductions along an axis: a thread's own slots first, then lanes of its warp, by exchange with lanes 1, 2, 4, ... away.
+"""Reductions along an axis: a thread's own slots first, then lanes of its warp, exchanging with lanes 1, 2, 4... away.
 
 Layout inference has seen to it that nothing else is left: the layout of the result is what this leaves.
 """

@@ -1,6 +1,7 @@
 """Where layouts come from: pins, matrix instructions, reductions, accesses to device memory, a default for the rest.
 
-What lies in shared memory is read in whatever layout its use has. Anchors are taken in the order of what a bad layout would cost: the first one that reaches a value decides it.
+What lies in shared memory is read in whatever layout its use has. Anchors are taken in the order of what
+a bad layout would cost: the first one that reaches a value decides it.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def access_vector(value: Value, tensor: TensorType, op: Op, threads: int) -> int
 
 def fitting_vector(shape: tuple[int, ...], width: int, threads: int, axis: int | None) -> int:
     """The most elements in an aligned access of the last dimension that leaves work for all threads; of narrow types at
-    least as many as fill whole words, or bytes, where the dimension has them. `axis`: counts the threads of one warp only.
+    least as many as fill whole words, or bytes, where the dimension has them. `axis`: only a warp's threads count.
     """
     extent, size = shape[-1], 1
     for n in shape:

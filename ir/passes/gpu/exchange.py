@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 from vmc.ir.builder import Builder, argument, make_op
 from vmc.ir.core import Access, Module, Op, Space, TensorType, TileType, Value
@@ -89,7 +90,7 @@ def in_bytes(build: Builder, op: Op, type: DType) -> list[Value] | None:
             taken = {key: op.attrs[key] for key in ("sizes", "steps", "fill", "inbounds")}
             value = carried(build, build("load", source, *starts[:rank], **taken))
             own = memory.tensor.rank
-            slice = {"sizes": op.attrs["target_sizes"], "steps": (1,) * own, "inbounds": (True,) * own}
+            slice: dict[str, Any] = {"sizes": op.attrs["target_sizes"], "steps": (1,) * own, "inbounds": (True,) * own}
             build.many("store", memory, value, *starts[rank:], **slice)
             return []
     return None
@@ -112,7 +113,7 @@ def put(build: Builder, memory: Value, value: Value, starts: Sequence[int] | Non
     """Writes a tile to shared memory, from an index on."""
     rank = memory.tensor.rank
     places = [build.index(start) for start in starts or [0] * rank]
-    attrs = {"sizes": value.tile.shape, "steps": (1,) * rank, "inbounds": (True,) * rank}
+    attrs: dict[str, Any] = {"sizes": value.tile.shape, "steps": (1,) * rank, "inbounds": (True,) * rank}
     build.many("store", memory, carried(build, value), *places, **attrs)
 
 
@@ -286,7 +287,7 @@ def expand_scan(build: Builder, op: Op) -> list[Value]:
         first = build.broadcast(build("eq", k, build.index(0)), line.tile.shape)
         after = build("select", first, line, after)
         shown = before if op.attrs["exclusive"] else after
-        attrs = {"sizes": sizes, "steps": (1,) * len(shape), "inbounds": (True,) * len(shape)}
+        attrs: dict[str, Any] = {"sizes": sizes, "steps": (1,) * len(shape), "inbounds": (True,) * len(shape)}
         build.many("store", target, carried(build, shown), *starts, **attrs)
         return [after]
 

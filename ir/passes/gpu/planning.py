@@ -34,9 +34,9 @@ class Life:
 
 
 def plan_shared(module: Module) -> Module:
-    """Needs: a well-formed module. Guarantees: a kernel has at most one `alloc`, first in its block, of bytes; what else
-    was allocated is a `field` of it, at a multiple of 16 bytes, and no two that are in use at once overlap. Idempotent.
-    Keeps: everything else. Says in a note how many bytes there are.
+    """Needs: a well-formed module. Guarantees: a kernel has at most one `alloc`, first in its block, of bytes; all that
+    was allocated is a `field` of it, at a multiple of 16 bytes, and no two in use at once overlap. Idempotent. Keeps:
+    everything else.
     """
     return each_kernel(module, planned)
 
@@ -81,10 +81,10 @@ def is_bytes(op: Op) -> bool:
 def lifetimes(block: Region) -> list[Life]:
     """The lives of all tensors that a block allocates."""
     numbers: dict[Op, tuple[int, int]] = {}
-    order: list[tuple[Op, int]] = []
-    number(block, numbers, order, 0)
+    order: list[Op] = []
+    number(block, numbers, order)
     lives = []
-    for op, depth in order:
+    for op in order:
         if op.name != "alloc":
             continue
         first, last = numbers[op][0], numbers[op][1]
@@ -94,13 +94,13 @@ def lifetimes(block: Region) -> list[Life]:
     return lives
 
 
-def number(region: Region, numbers: dict[Op, tuple[int, int]], order: list[tuple[Op, int]], depth: int) -> None:
+def number(region: Region, numbers: dict[Op, tuple[int, int]], order: list[Op]) -> None:
     """Numbers all operations in order; one with regions spans those inside."""
     for op in region.ops:
         start = len(order)
-        order.append((op, depth))
+        order.append(op)
         for inner in op.regions:
-            number(inner, numbers, order, depth + 1)
+            number(inner, numbers, order)
         numbers[op] = start, len(order) - 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from vmc.ir.builder import Builder
 from vmc.ir.core import Access, Kernel, Module, Op, Space, TensorType, TileType, Value
@@ -16,8 +17,8 @@ from vmc.ir.passes.rewrite import Rewriter, each_kernel
 
 
 def share_relayouts(module: Module) -> Module:
-    """Needs: a module at the access level. Guarantees: every `relayout` left permutes slots within each thread, alike in
-    all; the others are a store to shared memory and a load from it. Idempotent. Keeps: everything else.
+    """Needs: a module at the access level. Guarantees: every `relayout` left permutes slots within each thread, alike
+    in all; the others are a store to shared memory and a load from it. Idempotent. Keeps: everything else.
     """
     return each_kernel(module, shared)
 
@@ -41,7 +42,7 @@ def through_memory(op: Op, rewriter: Rewriter, source: Layout, target: Layout) -
     value = carried(before, op.operands[0])
     memory = before("alloc", type=TensorType(stored_type(type.dtype), type.shape, Access.INOUT, Space.SHARED))
     zeros = [before.index(0) for _ in type.shape]
-    slice = {"sizes": type.shape, "steps": (1,) * type.rank, "inbounds": (True,) * type.rank}
+    slice: dict[str, Any] = {"sizes": type.shape, "steps": (1,) * type.rank, "inbounds": (True,) * type.rank}
     before.many("store", memory, value, *zeros, **slice)
     result = restored(after, after("load", memory, *zeros, fill=0, **slice), type.dtype)
     values: dict[Value, Value] = {}
