@@ -13,14 +13,16 @@ many rows, times the same elements of a row of a, which are one word of memory s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from llvmlite import ir
 
 from vmc.backends.cpu import casts, matrices
+from vmc.backends.cpu.elements import I64
 from vmc.backends.cpu.emitter import Emitter, can_vector, natural
-from vmc.backends.cpu.instructions import ATOM_COLUMNS, Instruction, instruction_for
+from vmc.backends.cpu.instructions import Instruction, Line, instruction_for, line
 from vmc.backends.cpu.tiles import Buffer, Tensor, Tile, chain, moved_sources
 from vmc.backends.cpu.vectors import Atom, Place, Spot, spot
 from vmc.ir.core import Op
@@ -33,8 +35,10 @@ own, and blocks are better about as many vectors wide as rows high.
 """
 FEW_ROWS = 4
 MOST_VECTORS = 4
-LONGEST, LONGEST_GUARDED = 256, 64
-"""Instructions that multiply in the body of a loop, at most; where loads are guarded, which is seldom, fewer."""
+LONGEST, SHORTEST = 256, 32
+"""Instructions that multiply in the body of a loop: at most, and at least where steps along k are repeated for it."""
+MOST_TURNS = 4
+"""How often they are repeated."""
 CHAINS = 8
 """Independent sums that hide the latency of a multiply-add."""
 REUSE = 2
@@ -194,39 +198,73 @@ class Nest:
         return [tile.product for tile in self.group if isinstance(tile.product, Product)]
 
     def run(self) -> None:
-        """By tiles, or by vectors. Where few rows may be wanted, there is code for few, with more columns at a time."""
-        m = self.products[0].shape[0]
-        if self.wanted is None or m <= FEW_ROWS:
-            self.all_rows()
-            return
-        few = self.e.b.icmp_signed("<=", self.wanted, self.e.index(FEW_ROWS))
-        with self.e.b.if_else(few) as (then, otherwise):
-            with then, self.e.fresh_memo():
-                self.by_vectors(FEW_ROWS)
-            with otherwise, self.e.fresh_memo():
-                self.all_rows()
-
-    def all_rows(self) -> None:
-        step = matrices.step_for(self)
-        if step is not None:
+        """By tiles, or by vectors; few rows never by tiles, unless loads are guarded: that is seldom, so one way is
+        enough.
+        """
+        e, step = self.e, matrices.step_for(self)
+        if step is None:
+            self.by_vectors()
+        elif self.wanted is None or e.guarded:
             matrices.Tiles(self, step).run()
         else:
-            self.by_vectors(MOST_ROWS[self.e.machine.vector_bytes])
+            few = e.b.icmp_signed("<=", self.wanted, e.index(FEW_ROWS))
+            with e.b.if_else(few) as (then, otherwise):
+                with then, e.fresh_memo():
+                    self.in_blocks(e.index(0), FEW_ROWS)
+                with otherwise, e.fresh_memo():
+                    matrices.Tiles(self, step).run()
 
-    def by_vectors(self, most: int) -> None:
-        """Blocks of at most so many rows. Columns outermost, so that a strip of b stays near; the widest vectors first,
-        then what is left over.
+    def by_vectors(self) -> None:
+        """As many rows as there are in high blocks, then those left over in low ones of more columns at a time."""
+        row = self.e.index(0)
+        if not self.e.guarded:
+            row = self.in_blocks(row, MOST_ROWS[self.e.machine.vector_bytes], FEW_ROWS)
+        self.in_blocks(row, FEW_ROWS)
+
+    def in_blocks(self, row: ir.Value, most: int, least: int = 0) -> ir.Value:
+        """Rows from one on in blocks of at most so many and more than `least`; the first row that is left over."""
+        rows = self.rows_at_once(most)
+        parts: list[Rows] = []
+        for height in descending(rows):
+            if height > least:
+                end = self.stop(row, height)
+                if end is not row:
+                    parts.append(Rows(row, end, height))
+                row = end
+        if parts:
+            self.columns(parts, self.vectors_beside(rows))
+        return row
+
+    def stop(self, row: ir.Value, height: int) -> ir.Value:
+        """Where blocks of a height end that begin at a row. The last one may reach over rows that are not wanted, up to
+        a quarter of it: that takes less than several lower ones.
         """
-        m, n, _ = self.products[0].shape
-        rows = power_of_two(min(most, m, self.most_rows()))
-        column = 0
+        e, m = self.e, self.products[0].shape[0]
+        left: ir.Value = e.sub(e.index(m), row)
+        if self.wanted is not None:
+            left = e.call("llvm.smax.i64", I64, e.sub(self.wanted, row), e.index(0))
+            left = e.add(left, e.index(height // 4 if m % height == 0 else 0))
+        return e.add(row, e.sub(left, e.divmod(left, height)[1]))
+
+    def columns(self, parts: Sequence[Rows], most: int) -> None:
+        """Some rows of all columns, at most so many vectors of them at once. Columns outermost, so that a strip of b
+        stays near; the widest vectors first, then what is left over.
+        """
+        e, n, column = self.e, self.products[0].shape[1], 0
         for lanes in self.widths():
-            for vectors in descending(self.vectors_beside(rows)):
+            for vectors in descending(most):
                 span = lanes * vectors
                 count = (n - column) // span
                 if count:
-                    self.columns(column, column + count * span, (rows, lanes, vectors))
+                    strip = partial(self.strip, parts, lanes, vectors)
+                    e.each(e.index(column), e.index(column + count * span), strip, span)
                     column += count * span
+
+    def strip(self, parts: Sequence[Rows], lanes: int, vectors: int, column: ir.Value) -> None:
+        """The blocks of some vectors of columns."""
+        for rows in parts:
+            block = partial(Block, column=spot(column), rows=rows.height, lanes=lanes, vectors=vectors)
+            self.e.each(rows.low, rows.high, lambda row: self.block(block(row)), rows.height)  # noqa: B023
 
     def widths(self) -> list[int]:
         """Lanes of the vectors of sums, from the widest on."""
@@ -240,41 +278,20 @@ class Nest:
         """Vectors of sums of each product that registers have room for, beside factors and scales."""
         return max(1, self.e.machine.vector_registers // 2 // len(self.group))
 
-    def most_rows(self) -> int:
+    @property
+    def room(self) -> int:
         """The rows of a block of one vector of columns that registers have room for, and whose code is not too long."""
         instruction = self.products[0].instruction
-        turns = self.step(self.products[0].shape[2]) // instruction.depth
-        longest = LONGEST_GUARDED if self.e.guarded else LONGEST
-        return max(1, min(self.sums_in_registers, longest // (turns * len(self.group) * instruction.length)))
+        turns = self.least_step // instruction.depth
+        return max(1, min(self.sums_in_registers, LONGEST // (turns * len(self.group) * instruction.length)))
+
+    def rows_at_once(self, most: int) -> int:
+        """The rows of a block, at most so many."""
+        return power_of_two(min(most, self.products[0].shape[0], self.room))
 
     def vectors_beside(self, rows: int) -> int:
         """How many vectors of columns a block of so many rows has."""
-        return power_of_two(max(1, min(MOST_VECTORS, self.most_rows() // rows)))
-
-    def columns(self, low: int, high: int, size: tuple[int, int, int]) -> None:
-        """A range of columns, in strips; those of a storage begin where its blocks do, as far as the code can see."""
-        e, (_, lanes, vectors) = self.e, size
-        span = lanes * vectors
-        stored = any(product.b.buffer is None and product.b.period > 1 for product in self.products)
-        turn = max(span, ATOM_COLUMNS) if stored else span
-
-        def strips(column: ir.Value) -> None:
-            base, offset = spot(column)
-            for part in range(0, turn, span):
-                self.rows((base, offset + part), size)
-
-        e.each(e.index(low), e.index(high), strips, turn)
-
-    def rows(self, column: Spot, size: tuple[int, int, int]) -> None:
-        """The blocks of rows of a strip of columns, the highest first."""
-        e, (most, lanes, vectors) = self.e, size
-        end = e.index(self.products[0].shape[0]) if self.wanted is None else self.wanted
-        row: ir.Value = e.index(0)
-        for rows in descending(most):
-            left = e.sub(end, row)
-            stop = e.add(row, e.sub(left, e.divmod(left, rows)[1]))
-            e.each(row, stop, lambda place: self.block(Block(place, column, rows, lanes, vectors)), rows)  # noqa: B023
-            row = stop
+        return 1 if self.e.guarded else power_of_two(max(1, min(MOST_VECTORS, self.room // rows)))
 
     def block(self, block: Block) -> None:
         """The sums of one block, and the chain over them."""
@@ -297,7 +314,7 @@ class Nest:
         e, depth = self.e, self.products[0].instruction.depth
         k = self.products[0].shape[2]
         size = block.rows * block.vectors * len(self.group)
-        step = self.step(k)
+        step = self.step(size)
         short = self.products[0].instruction.short
         run = short.run if short else 1
         chains = min(2, step // depth // run) if size < CHAINS and not short else 1
@@ -308,11 +325,17 @@ class Nest:
         ]
         zeros = [ir.Constant(value.type, None) for value in start] * (chains - 1)
 
+        lines = {
+            (product.a, row): line(e, product.a, block.row_spot(row))
+            for product in self.products
+            for row in range(block.rows)
+        }
+
         def turn(inner: ir.Value, running: Sequence[ir.Value]) -> list[ir.Value]:
             sums, (base, offset) = list(running), spot(inner)
             steps = [(base, offset + along) for along in range(0, step, depth)]
             for number, few in enumerate(batched(steps, run)):
-                self.multiply(block, few, sums, number % chains * size)
+                self.multiply(block, lines, few, sums, number % chains * size)
             return sums
 
         whole = k // step * step
@@ -320,20 +343,33 @@ class Nest:
         for rest in range(whole, k, depth):
             ends = list(ends)
             with e.fresh_memo():
-                self.multiply(block, [(None, rest)], ends, 0)
+                self.multiply(block, lines, [(None, rest)], ends, 0)
         add = self.products[0].instruction.add
         totals = [ends[i] if chains == 1 else add(e, ends[i], ends[size + i]) for i in range(size)]
         parts = len(block.parts)
         return [totals[i * parts : (i + 1) * parts] for i in range(len(self.group))]
 
-    def step(self, k: int) -> int:
-        """How far along k the body of the inner loop reaches: whole blocks of memory, and enough to be worth a turn."""
-        instruction = self.products[0].instruction
+    @property
+    def least_step(self) -> int:
+        """How far along k the body of the inner loop reaches at least: whole blocks of memory."""
+        instruction, k = self.products[0].instruction, self.products[0].shape[2]
         period = max(product.instruction.period(product.b) for product in self.products)
-        step = max(period, instruction.steps * instruction.depth)
-        return min(step, max(instruction.depth, k))
+        return min(max(period, instruction.together * instruction.depth), max(instruction.depth, k))
 
-    def multiply(self, block: Block, steps: Sequence[Spot], sums: list[ir.Value], first: int) -> None:
+    def step(self, size: int) -> int:
+        """How far it reaches with so many sums: enough to be worth a turn."""
+        instruction, k = self.products[0].instruction, self.products[0].shape[2]
+        turns = min(MOST_TURNS, max(1, SHORTEST // (size * instruction.length)))
+        return min(max(self.least_step, turns * instruction.depth), max(instruction.depth, k))
+
+    def multiply(
+        self,
+        block: Block,
+        lines: Mapping[tuple[Tile, int], Line],
+        steps: Sequence[Spot],
+        sums: list[ir.Value],
+        first: int,
+    ) -> None:
         """Some steps along k of every sum; they are `sums` from `first` on. With an instruction for short sums, these
         are added to the sums after the last step.
         """
@@ -347,7 +383,7 @@ class Nest:
                     for vector in range(block.vectors)
                 ]
                 for at, (row, vector) in enumerate(parts, start):
-                    left = instruction.left(e, product.a, (block.row_spot(row), inner), block.lanes)
+                    left = instruction.left(e, lines[product.a, row], inner, block.lanes)
                     if instruction.short is None:
                         sums[at] = instruction.combine(e, sums[at], left, right[vector])
                     else:
@@ -356,6 +392,15 @@ class Nest:
             for at, total in short.items():
                 assert instruction.short is not None
                 sums[at] = instruction.short.widen(e, sums[at], total)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows from `low` to `high`, in blocks of `height`."""
+
+    low: ir.Value
+    high: ir.Value
+    height: int
 
 
 @dataclass(frozen=True)

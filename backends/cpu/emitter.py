@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I32, I64, element_size, element_type, number, step_to, suffix
+from vmc.backends.cpu.elements import I8, I32, I64, POINTER, element_size, element_type, number, step_to, suffix
 from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.signature import Site
 from vmc.backends.cpu.target import Machine
@@ -307,6 +307,10 @@ class Emitter:
         for scope in nodes:
             assert scope.others is not None
             scope.others.operands = tuple(node for other, node in nodes.items() if other is not scope)
+
+    def opaque(self, pointer: ir.Value) -> ir.Value:
+        """The same address, whose terms LLVM's passes over loops do not see: they take long over sums of many."""
+        return self.call("llvm.strip.invariant.group.p0", POINTER, pointer)
 
     def element(self, buffer: Buffer, position: ir.Value) -> ir.Value:
         """The address of an element of a buffer."""

@@ -18,11 +18,11 @@ from functools import lru_cache
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import BFLOAT, DOUBLE, FLOAT, I16, I32, element_type
+from vmc.backends.cpu.elements import BFLOAT, DOUBLE, FLOAT, I16, I32, element_type, step_to
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.tiles import Scope, Tile
-from vmc.backends.cpu.vectors import Place, shuffle, splat
+from vmc.backends.cpu.vectors import Place, Spot, shuffle, splat
 from vmc.ir.types import DType
 
 Combine = Callable[[Emitter, ir.Value, ir.Value, ir.Value], ir.Value]
@@ -54,9 +54,9 @@ class Instruction:
     short: Short | None = None
 
     @property
-    def steps(self) -> int:
+    def together(self) -> int:
         """How many steps along k a body of a loop has at least."""
-        return max(4, self.short.run if self.short else 0)
+        return self.short.run if self.short else 1
 
     def operand(self, source: DType, sums: DType) -> DType:
         """The type that an operand is multiplied in."""
@@ -75,22 +75,39 @@ class Instruction:
         """Rows of b after which what an atom's decoding looks like repeats."""
         return b.period
 
-    def left(self, e: Emitter, a: Tile, place: Place, lanes: int) -> ir.Value:
+    def left(self, e: Emitter, row: Line, inner: Spot, lanes: int) -> ir.Value:
         """`depth` elements of a row of a in each lane."""
-        return e.remembered(("left", a, place, lanes), lambda: self._left(e, a, place, lanes))
+        return e.remembered(("left", row.start, inner, lanes), lambda: self._left(e, row, inner, lanes))
 
-    def _left(self, e: Emitter, a: Tile, place: Place, lanes: int) -> ir.Value:
-        address, scope = memory_at(e, a, place)
-        element = element_type(a.dtype)
+    def _left(self, e: Emitter, row: Line, inner: Spot, lanes: int) -> ir.Value:
+        base, offset = inner
+        address = row.start if base is None else step_to(e.b, row.start, base, row.element)
+        if offset:
+            address = step_to(e.b, address, e.index(offset), row.element)
         if self.depth == 1:
-            return splat(e.b, e.load(scope, address, element), lanes)
-        word = ir.IntType(self.depth * element.width)
-        words = splat(e.b, e.load(scope, address, word), lanes)
-        return e.b.bitcast(words, ir.VectorType(element, self.depth * lanes))
+            return splat(e.b, e.load(row.scope, address, row.element), lanes)
+        word = ir.IntType(self.depth * row.element.width)
+        words = splat(e.b, e.load(row.scope, address, word), lanes)
+        return e.b.bitcast(words, ir.VectorType(row.element, self.depth * lanes))
 
     def add(self, e: Emitter, one: ir.Value, other: ir.Value) -> ir.Value:
         """The sum of two sums."""
         return e.b.fadd(one, other) if is_float(one.type) else e.b.add(one, other)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a tile in memory."""
+
+    start: ir.Value
+    element: ir.Type
+    scope: Scope | None
+
+
+def line(e: Emitter, tile: Tile, row: Spot) -> Line:
+    """A row of a tile in memory. Loops that are made from here on see its address as one value."""
+    address, scope = memory_at(e, tile, (row, (None, 0)))
+    return Line(e.opaque(address), element_type(tile.dtype), scope)
 
 
 def memory_at(e: Emitter, tile: Tile, place: Place) -> tuple[ir.Value, Scope | None]:
