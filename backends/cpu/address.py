@@ -40,7 +40,9 @@ def make_tensor(
 ) -> Tensor:
     """The tensor at an address. `length` None: as many bytes as a dense tensor of its extents has."""
     extents = [
-        e.call("llvm.smax.i64", I64, dim(e, extent), e.index(0)) if not isinstance(extent, int) else e.index(extent)
+        e.index(extent)
+        if isinstance(extent, int)
+        else e.remembered(("extent", extent), lambda: e.call("llvm.smax.i64", I64, dim(e, extent), e.index(0)))  # noqa: B023
         for extent in type.shape
     ]
     strides: list[ir.Value] = []

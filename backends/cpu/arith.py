@@ -61,6 +61,8 @@ def int_abs(e: Emitter, dtype: DType, a: ir.Value) -> ir.Value:
 def floor_quotient(e: Emitter, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
     """The quotient rounded down, 0 for a zero divisor, not wrapped to the width."""
     zero, one = number(a.type, 0), number(a.type, 1)
+    if positive_constant(b):
+        return quotient_by_constant(e, dtype, a, b)
     none = e.b.icmp_unsigned("==", b, zero)
     if dtype.is_uint:
         return e.b.select(none, zero, e.b.udiv(a, e.b.select(none, one, b)))
@@ -72,6 +74,24 @@ def floor_quotient(e: Emitter, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Val
     below = e.b.and_(inexact, e.b.icmp_signed("<", e.b.xor(rest, divisor), zero))
     down = e.b.sub(quotient, e.b.zext(below, a.type))
     return e.b.select(none, zero, e.b.select(opposite, e.b.sub(zero, a), down))
+
+
+def positive_constant(value: ir.Value) -> bool:
+    """Whether an integer, not a vector, is known and above 0, whether or not it has a sign."""
+    known = isinstance(value, ir.Constant) and isinstance(value.type, ir.IntType)
+    return known and isinstance(value.constant, int) and 0 < value.constant < 1 << (value.type.width - 1)
+
+
+def quotient_by_constant(e: Emitter, dtype: DType, a: ir.Value, b: ir.Constant) -> ir.Value:
+    """The quotient by a number above 0, rounded down."""
+    if b.constant & (b.constant - 1) == 0:
+        shift = number(a.type, b.constant.bit_length() - 1)
+        return e.b.ashr(a, shift) if is_signed(dtype) else e.b.lshr(a, shift)
+    if not is_signed(dtype):
+        return e.b.udiv(a, b)
+    quotient = e.b.sdiv(a, b)
+    rest = e.b.sub(a, e.b.mul(quotient, b))
+    return e.b.add(quotient, e.b.ashr(rest, number(a.type, a.type.width - 1)))
 
 
 def int_floordiv(e: Emitter, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:

@@ -222,10 +222,18 @@ def halves(e: Emitter, sums: ir.Value, left: ir.Value, right: ir.Value) -> ir.Va
     words = ir.VectorType(I16, 2 * count)
     b = e.b
     eight = splat(b, ir.Constant(I16, 8), 2 * count)
-    wide_left, wide_right = b.bitcast(left, words), b.bitcast(right, words)
     low = splat(b, ir.Constant(I16, 255), 2 * count)
-    even = pairs(e, b.ashr(b.shl(wide_left, eight), eight), b.and_(wide_right, low), sums.type)
-    odd = pairs(e, b.ashr(wide_left, eight), b.lshr(wide_right, eight), sums.type)
+
+    def signed() -> tuple[ir.Value, ir.Value]:
+        wide = b.bitcast(left, words)
+        return b.ashr(b.shl(wide, eight), eight), b.ashr(wide, eight)
+
+    def unsigned() -> tuple[ir.Value, ir.Value]:
+        wide = b.bitcast(right, words)
+        return b.and_(wide, low), b.lshr(wide, eight)
+
+    factors = zip(e.remembered(("signed", left), signed), e.remembered(("unsigned", right), unsigned), strict=True)
+    even, odd = (pairs(e, one, other, sums.type) for one, other in factors)
     return b.add(sums, b.add(even, odd))
 
 

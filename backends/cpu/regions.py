@@ -135,7 +135,7 @@ def trip_count(e: Emitter, low: ir.Value, high: ir.Value, step: ir.Value) -> ir.
     """How often a loop runs whose step is at least 1."""
     if all(isinstance(value, ir.Constant) for value in (low, high, step)):
         return e.index(max(0, -((low.constant - high.constant) // max(1, step.constant))))
-    last = e.b.sub(e.b.sub(high, low), e.index(1))
+    last = e.sub(e.sub(high, low), e.index(1))
     divisor = step if isinstance(step, ir.Constant) else e.call("llvm.smax.i64", I64, step, e.index(1))
     turns = e.b.add(e.b.udiv(last, divisor), e.index(1))
     return e.b.select(e.b.icmp_signed("<", low, high), turns, e.index(0))

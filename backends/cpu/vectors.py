@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llvmlite import ir
 
@@ -66,11 +67,17 @@ def splat(b: ir.IRBuilder, element: ir.Value, count: int) -> ir.Value:
     """A vector of one element; the element itself for a count of 1."""
     if count == 1:
         return element
-    type = ir.VectorType(element.type, count)
-    if isinstance(element, ir.Constant):
-        constants = [element] * count if is_expression(element) else [element.constant] * count
-        return ir.Constant(type, constants)
-    return _spread(b, element, type)
+    if not isinstance(element, ir.Constant):
+        return _spread(b, element, ir.VectorType(element.type, count))
+    if is_expression(element):
+        return ir.Constant(ir.VectorType(element.type, count), [element] * count)
+    return filled(element, count)
+
+
+@lru_cache(maxsize=1024)
+def filled(element: ir.Constant, count: int) -> ir.Constant:
+    """A vector of one number. One object for all uses, since llvmlite takes long to write vectors, and does it once."""
+    return ir.Constant(ir.VectorType(element.type, count), [element.constant] * count)
 
 
 def is_expression(constant: ir.Constant) -> bool:

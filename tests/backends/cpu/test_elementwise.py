@@ -41,6 +41,19 @@ def test_vector_code_agrees_with_the_reference(name: str) -> None:
     assert_sketch(sketch_of(type, operations(type)), inputs, opt_level=3)
 
 
+@pytest.mark.parametrize("name", ["i5", "i8", "u8", "i32", "i64", "u64"])
+def test_division_by_known_numbers_agrees_with_the_reference(name: str) -> None:
+    type = next(type for type in ARITHMETIC if type.name == name)
+    sketch = Sketch()
+    a = sketch.take(type, (COUNT,))
+    low, high = int(type.min), int(type.max)
+    for divisor in (number for number in (0, 1, 2, 3, 7, 8, 15, -1, -3, -8, high, low) if low <= number <= high):
+        b = sketch.b.broadcast(sketch.b.constant(type, divisor), (COUNT,))
+        for operation in ("floordiv", "mod"):
+            sketch.give(sketch.b(operation, a, b))
+    assert_sketch(sketch, [sample(type, COUNT, "g")])
+
+
 @pytest.mark.parametrize("type", [type for type in ARITHMETIC if type.width <= 5], ids=str)
 def test_binary_operations_agree_on_every_pair_of_narrow_integers(type: DType) -> None:
     codes = type.codes()
