@@ -45,6 +45,10 @@ REUSE = 2
 """Blocks of rows from which on b is converted once, into memory, where that takes more than a few instructions."""
 
 
+Lines = Mapping[tuple[Tile, int], Line]
+"""The rows of factors that a block multiplies, by number."""
+
+
 @dataclass(eq=False)
 class Product:
     """c + a @ b before it is computed: the operands, b converted to what the instruction multiplies."""
