@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import vmc
 from vmc.artifact import header as c_header
 from vmc.artifact import linking, manifest, sealing, tables
+from vmc.artifact.images import NONE, architectures_of, images
 from vmc.artifact.programs import Instance, Program, instances
 from vmc.artifact.shipped import levels_of, plain, versions
 from vmc.ir.core import Storage
@@ -22,8 +23,11 @@ from vmc.ir.text import print_kernel
 from vmc.runtime.errors import BuildError
 from vmc.runtime.parameters import Parameter
 
+if TYPE_CHECKING:
+    from vmc.backends.cpu.levels import Level
+
 NATIVE = c_header.NATIVE
-SOURCES = ("arguments.c", "launch.c", "calls.c")
+SOURCES = ("arguments.c", "launch.c", "driver.c", "calls.c")
 EXPORTS = ("vmc_enter", "vmc_manifest", "vmc_manifest_end")
 PREFIX = "vmc"
 MANIFEST = """__asm__(".section .rodata\\n.balign 8\\n.globl vmc_manifest\\n.globl vmc_manifest_end\\n"
@@ -45,7 +49,8 @@ def build(
     `programs` are paths, `"FILE:KERNEL"`, texts of programs, or compiled kernels; those of a mapping have its keys as
     names. Without `:KERNEL` all kernels of a file are taken. `bindings` are their parameters; lists make a kernel for
     every combination of values. `targets` are `cpu` (several levels of x86-64 processors, of which the best is chosen
-    where the library runs) or `cpu:LEVEL`. Functions of the header have names that begin with `prefix`.
+    where the library runs), `cpu:LEVEL`, and `cuda:sm_NUMBER` for GPUs, which needs the packages of `vmc[cuda]`, and no
+    GPU. Functions of the header have names that begin with `prefix`.
 
     Raises CompileError for programs with mistakes, TargetError for targets, BuildError where there is no C compiler or
     for what a library cannot have, OSError for a file that cannot be written. A file is there whole or not at all.
@@ -54,25 +59,42 @@ def build(
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", prefix):
         raise BuildError("E0921", f"the prefix `{prefix}` is no name in C")
     found = instances(programs, bindings)
-    levels = levels_of(targets)
-    if linking.architecture(command) != levels[0].architecture:
+    levels = levels_of(target for target in targets if not target.startswith("cuda"))
+    archs = architectures_of(target for target in targets if target.startswith("cuda"))
+    host = levels[0] if levels else least_level(linking.architecture(command))
+    if linking.architecture(command) != host.architecture:
         message = f"the C compiler {command[0]} makes code for {linking.architecture(command)}"
-        raise BuildError("E0921", f"{message}, not for {levels[0].architecture}", "name another one in CC")
+        raise BuildError("E0921", f"{message}, not for {host.architecture}", "name another one in CC")
     built = []
     for name, instance in found.items():
         made = versions(instance.kernel._tile, name, levels)
-        one = entry(name, instance, {"cpu": made[0].storages})
+        on_gpu = images(instance.kernel._tile, name, archs, host) if archs else NONE
+        storages = {"cpu": made[0].storages} if made else {}
+        storages |= {f"cuda:{image.arch}": image.storages for image in on_gpu.images}
+        one = entry(name, instance, storages)
         tables.check(one)
-        built.append(tables.Built(one, made))
+        built.append(tables.Built(one, made, on_gpu))
     check_names([one.entry for one in built], prefix)
     contents = manifest.Manifest(vmc.__version__, tuple(level.name for level in levels), tuple(b.entry for b in built))
     text = c_header.header_text([one.entry for one in built], prefix)
     with tempfile.TemporaryDirectory(prefix="vmc-build-") as folder:
-        library = assemble(Path(folder), command, built, contents, text, prefix)
+        library = assemble(Path(folder), command, built, contents, host, text, prefix)
     write_whole(Path(output), library, executable=True)
     if header is not None:
         write_whole(Path(header), text.encode(), executable=False)
     return contents
+
+
+def least_level(architecture: str) -> Level:
+    """The level that all processors of an architecture have. Raises BuildError for one that is not known."""
+    from vmc.backends.cpu.levels import TABLE
+
+    found = next((level for level in TABLE if level.architecture == architecture), None)
+    if found is None:
+        raise BuildError(
+            "E0921", f"libraries are for x86_64 and aarch64, and the C compiler's code is for {architecture}"
+        )
+    return found
 
 
 def entry(name: str, instance: Instance, storages: Mapping[str, Mapping[str, Storage | None]]) -> manifest.Entry:
@@ -121,6 +143,7 @@ def assemble(
     command: Sequence[str],
     built: Sequence[tables.Built],
     contents: manifest.Manifest,
+    host: Level,
     header: str,
     prefix: str,
 ) -> bytes:
@@ -134,18 +157,23 @@ def assemble(
     texts = {
         "library.h": header,
         "scheduler.h": "".join(f"#define {name} {value}\n" for name, value in shipping.record_constants().items()),
-        "levels.c": tables.levels_text(levels, shipping.needs(levels), shipping.leaves(levels[0].architecture)),
+        "levels.c": tables.levels_text(levels, shipping.needs(levels), shipping.leaves(host.architecture)),
         "kernels.c": tables.kernels_text(built),
-        "functions.c": c_header.functions_text(entries, prefix, "library.h"),
+        "functions.c": c_header.functions_text(
+            entries, [image.arch for image in built[0].images.images], prefix, "library.h"
+        ),
         "manifest.c": MANIFEST,
     }
     texts |= {path.name: path.read_text("utf-8") for path in NATIVE.iterdir() if path.suffix in (".c", ".h")}
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
     (folder / "manifest.json").write_bytes(data)
-    objects = {"scheduler.o": shipping.scheduler_object(levels[0])}
+    objects = {"scheduler.o": shipping.scheduler_object(host)}
     for place, one in enumerate(built):
         objects |= {f"k{place}_{version.level}.o": version.object for version in one.versions}
+        objects |= {f"k{place}_i{number}.o": code for number, code in enumerate(one.images.objects)}
+        for number, image in enumerate(one.images.images):
+            (folder / f"k{place}_i{number}.bin").write_bytes(image.data)
     for name, code in objects.items():
         (folder / name).write_bytes(code)
     exports = [*EXPORTS, *(f"__tvm_ffi_{one.name}" for one in entries)]

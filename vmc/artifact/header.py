@@ -82,11 +82,11 @@ def declaration_lines(entry: Entry, prefix: str) -> list[str]:
             lines.append(f"    {number_type(one)} {member(one.name)}; /* {one} */")
             continue
         kind = "vmc_output" if one.access.writable else "vmc_input"
-        note = f", packed: {name}_{one.name}_bytes tells the size" if one.name in packed else ""
+        note = ", packed" if one.name in packed else ""
         lines.append(f"    {kind} {member(one.name)}; /* {one}{note} */")
     lines += [f"    int64_t {member(symbol)};" for symbol in own_symbols(entry)]
     lines += [f"}} {name}_arguments;", f"{function_head(entry, prefix)};"]
-    return [*lines, *(f"{bytes_head(entry, one, prefix)};" for one in packed_tensors(entry))]
+    return [*lines, *(f"{bytes_head(entry, one, target, prefix)};" for one, target in sized(entry))]
 
 
 def function_head(entry: Entry, prefix: str) -> str:
@@ -94,26 +94,37 @@ def function_head(entry: Entry, prefix: str) -> str:
     return f"int {name}(const {name}_arguments *arguments, const vmc_where *where, vmc_error *error)"
 
 
-def bytes_head(entry: Entry, parameter: Parameter, prefix: str) -> str:
+def bytes_name(entry: Entry, parameter: Parameter, target: str, prefix: str) -> str:
+    """The function for the bytes of a packed tensor: `vmc_matmul_w_bytes`, for a GPU `vmc_matmul_w_bytes_sm_90a`."""
+    arch = target.partition(":")[2]
+    return f"{prefix}_{entry.name}_{parameter.name}_bytes{f'_{arch}' if arch else ''}"
+
+
+def bytes_head(entry: Entry, parameter: Parameter, target: str, prefix: str) -> str:
     extents = ", ".join(f"int64_t extent{axis}" for axis in range(len(parameter.dims or ()))) or "void"
-    return f"int64_t {prefix}_{entry.name}_{parameter.name}_bytes({extents})"
+    return f"int64_t {bytes_name(entry, parameter, target, prefix)}({extents})"
+
+
+def sized(entry: Entry) -> list[tuple[Parameter, str]]:
+    """The packed tensors, each with each target."""
+    return [(one, target) for one in packed_tensors(entry) for target in entry.storages]
 
 
 def names(entry: Entry, prefix: str) -> list[str]:
     """The functions of a kernel that the header declares."""
     own = f"{prefix}_{entry.name}"
-    return [own, *(f"{own}_{one.name}_bytes" for one in packed_tensors(entry))]
+    return [own, *(bytes_name(entry, one, target, prefix) for one, target in sized(entry))]
 
 
-def functions_text(entries: Sequence[Entry], prefix: str, header: str) -> str:
-    """The definitions of what the header declares; `header` is its file."""
+def functions_text(entries: Sequence[Entry], archs: Sequence[str], prefix: str, header: str) -> str:
+    """The definitions of what the header declares; `header` is its file, `archs` the images' architectures in order."""
     lines = [f'#include "{header}"', '#include "runtime.h"', '#define EXPORTED __attribute__((visibility("default")))']
     for place, entry in enumerate(entries):
-        lines += ["", *function_lines(place, entry, prefix)]
+        lines += ["", *function_lines(place, entry, archs, prefix)]
     return "\n".join(lines) + "\n"
 
 
-def function_lines(place: int, entry: Entry, prefix: str) -> list[str]:
+def function_lines(place: int, entry: Entry, archs: Sequence[str], prefix: str) -> list[str]:
     kernel = f"&vmc_kernels[{place}]"
     tensors = [
         f"{{arguments->{member(one.name)}.data, "
@@ -140,13 +151,15 @@ def function_lines(place: int, entry: Entry, prefix: str) -> list[str]:
         f"    return vmc_call({kernel}, tensors, scalars, extras, where, error);",
         "}",
     ]
-    for one in packed_tensors(entry):
+    for one, target in sized(entry):
         extents = [f"extent{axis}" for axis in range(len(one.dims or ()))]
         at = [parameter.name for parameter in entry.tensors].index(one.name)
+        arch = target.partition(":")[2]
+        code = f"images[{archs.index(arch)}].storages" if arch else "storages"
         lines += [
-            f"EXPORTED {bytes_head(entry, one, prefix)} {{",
+            f"EXPORTED {bytes_head(entry, one, target, prefix)} {{",
             f"    const int64_t extents[] = {braces(extents or ['1'])};",
-            f"    return vmc_bytes(&vmc_kernels[{place}].tensor[{at}], &vmc_kernels[{place}].storages[{at}], extents);",
+            f"    return vmc_bytes(&vmc_kernels[{place}].tensor[{at}], &vmc_kernels[{place}].{code}[{at}], extents);",
             "}",
         ]
     return lines

@@ -26,7 +26,7 @@ from vmc.runtime.targets import Launcher
 EXECUTION, MEMORY = 2, 3
 """Of the numbers that `native/api.h` gives to errors."""
 
-CPU = 1
+CPU, CPU_TARGET = 1, "cpu"
 
 
 class Error(ctypes.Structure):
@@ -101,13 +101,24 @@ class Library:
 class LoadedKernel(Launchable):
     """A kernel of a library. It is called, packs and unpacks as the `vmc.Kernel` that it was built from.
 
-    It takes tensors in the order of `storages` only: what `pack` makes.
+    It takes tensors in the order of `storages` only: what `pack` makes. `targets` are those that the library has code
+    for; `on(target)` is the kernel for another one than `target`, with its own order of packed tensors.
     """
 
-    def __init__(self, entry: manifest.Entry, place: int, code: ctypes.CDLL) -> None:
-        super().__init__(entry.name, "cpu", entry.parameters, entry.symbols, entry.bindings)
-        self._storages = entry.storages["cpu"]
+    def __init__(self, entry: manifest.Entry, place: int, code: ctypes.CDLL, target: str | None = None) -> None:
+        target = target or next(iter(entry.storages))
+        super().__init__(entry.name, target, entry.parameters, entry.symbols, entry.bindings)
+        self.targets = tuple(entry.storages)
+        self._entry, self._place, self._library = entry, place, code
+        self._storages = entry.storages[target]
         self._code = Code(self, place, code)
+
+    def on(self, target: str) -> LoadedKernel:
+        """The kernel for a target of the library: `cpu`, `cuda:sm_90a`. Raises TargetError."""
+        if target not in self.targets:
+            listed = ", ".join(self.targets)
+            raise TargetError("E0904", f"the library has no code of `{self.name}` for {target}; it has for {listed}")
+        return LoadedKernel(self._entry, self._place, self._library, target)
 
     def _chosen(self) -> Mapping[str, Storage | None]:
         return self._storages
@@ -140,6 +151,9 @@ class Code:
         scalars: Sequence[int | float],
         symbols: tuple[int, ...],
     ) -> None:
+        if self._kernel.target != CPU_TARGET:
+            message = f"arrays in the CPU's memory cannot be passed to code for {self._kernel.target}"
+            raise TargetError("E0914", f"{message}; load the library with tvm_ffi.load_module to pass tensors of GPUs")
         codes = [int(type.encode(np.asarray(number))[()]) for type, number in zip(self._types, scalars, strict=True)]
         words = (ctypes.c_uint64 * (len(addresses) + len(codes) + len(symbols)))(*addresses, *codes, *symbols)
         error = Error()

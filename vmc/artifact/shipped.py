@@ -1,4 +1,4 @@
-"""A kernel's code for each target of a library, made but not loaded."""
+"""A kernel's code for processors, level by level, made but not loaded. `images` has that for GPUs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def levels_of(targets: Iterable[str]) -> list[Level]:
         check_target(target)
         family, _, name = target.partition(":")
         if family != "cpu":
-            raise TargetError("E0904", f"a library cannot have code for `{target}`; it can for cpu and cpu:LEVEL")
+            known = "cpu, cpu:LEVEL and cuda:sm_NUMBER"
+            raise TargetError("E0904", f"a library cannot have code for `{target}`; it can for {known}")
         names.update(LEVELS if not name else table.PORTABLE if name == PORTABLE else [name])
     found = [level for level in table.TABLE if level.name in names]
     architectures = {level.architecture for level in found}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmc.artifact.images import Image, Images
 from vmc.artifact.manifest import Entry
 from vmc.artifact.shipped import Version
 from vmc.ir.core import Storage
@@ -38,10 +39,11 @@ DLPACK = {
 
 @dataclass(frozen=True)
 class Built:
-    """A kernel of a library and its code for the CPU, of which there may be none."""
+    """A kernel of a library with its code for the CPU and for GPUs, of which one may be missing."""
 
     entry: Entry
     versions: Sequence[Version]
+    images: Images
 
 
 def c_string(text: str) -> str:
@@ -118,35 +120,59 @@ def kernel_lines(prefix: str, built: Built) -> list[str]:
         )
     )
     lines.append(array("struct vmc_scalar", f"{prefix}_scalars", [scalar_row(one) for one in entry.scalars]))
-    lines += storage_lines(f"{prefix}_cpu", entry.tensors, entry.storages["cpu"])
-    for place, version in enumerate(built.versions):
-        lines += version_lines(f"{prefix}_v{place}", version)
-    lines.append(
-        array(
-            "struct vmc_version",
-            f"{prefix}_versions",
-            [
-                braces(
-                    [
-                        f"{prefix}_v{place}_blocks",
-                        f"{prefix}_v{place}_worker",
-                        version.arena,
-                        f"{prefix}_v{place}_sites",
-                    ]
-                )
-                for place, version in enumerate(built.versions)
-            ],
+    if built.versions:
+        lines += storage_lines(f"{prefix}_cpu", entry.tensors, entry.storages["cpu"])
+        for place, version in enumerate(built.versions):
+            lines += version_lines(f"{prefix}_v{place}", version)
+        lines.append(
+            array(
+                "struct vmc_version",
+                f"{prefix}_versions",
+                [
+                    braces(
+                        [
+                            f"{prefix}_v{place}_blocks",
+                            f"{prefix}_v{place}_worker",
+                            version.arena,
+                            f"{prefix}_v{place}_sites",
+                        ]
+                    )
+                    for place, version in enumerate(built.versions)
+                ],
+            )
         )
-    )
-    return lines
+    return [*lines, *image_lines(prefix, entry, built.images.images)]
 
 
 def kernel_row(prefix: str, built: Built) -> str:
     entry = built.entry
     counts = [len(entry.parameters), len(entry.tensors), len(entry.scalars), len(entry.symbols), len(entry.extras)]
-    parts = ("is_scalar", "tensors", "scalars", "symbols", "extras", "cpu_storages", "versions")
+    parts = [f"{prefix}_{part}" for part in ("is_scalar", "tensors", "scalars", "symbols", "extras")]
+    cpu = [f"{prefix}_cpu_storages", f"{prefix}_versions"] if built.versions else ["0", "0"]
     serial = int(any(version.serial for version in built.versions))
-    return braces([c_string(entry.name), *counts, *(f"{prefix}_{part}" for part in parts), serial])
+    images = built.images.images
+    return braces(
+        [c_string(entry.name), *counts, *parts, *cpu, serial, f"{prefix}_images" if images else "0", len(images)]
+    )
+
+
+def image_lines(prefix: str, entry: Entry, images: Sequence[Image]) -> list[str]:
+    """The images of a kernel, whose bytes are in files of these names."""
+    lines: list[str] = []
+    rows: list[str] = []
+    for place, image in enumerate(images):
+        name = f"{prefix}_i{place}"
+        lines += storage_lines(name, entry.tensors, image.storages)
+        lines.append(
+            f'__asm__(".section .rodata\\n.balign 16\\n.globl {name}_data\\n{name}_data:\\n'
+            f'.incbin \\"{name}.bin\\"\\n.byte 0\\n.previous\\n"); extern const char {name}_data[];'
+        )
+        counting = f"int64_t {name}_blocks(const void *, void *, int64_t *)"
+        lines.append(f"extern {counting} __asm__({c_string(f'{image.counting}.blocks')});")
+        facts = [*image.capability, int(image.exact), int(image.is_ptx), image.threads, image.shared]
+        names = [c_string(image.arch), c_string(image.entry), f"{name}_data"]
+        rows.append(braces([*names, *facts, f"{name}_blocks", f"{name}_storages"]))
+    return [*lines, array("struct vmc_image", f"{prefix}_images", rows)] if images else []
 
 
 def extent_lines(prefix: str, dims: Sequence[Dim], symbols: Sequence[str]) -> list[str]:
@@ -218,14 +244,14 @@ def version_lines(prefix: str, version: Version) -> list[str]:
 def levels_text(levels: Sequence[Level], needs: Sequence[Sequence[int]], leaves: Sequence[tuple[int, int]]) -> str:
     """The table of levels: their names, and the bits that each needs of the words that tell of the processor."""
     pairs = [braces(f"{word:#x}u" for word in leaf) for leaf in leaves or [(0, 0)]]
-    words = len(needs[0])
+    words = len(needs[0]) if needs else 1
     return "\n".join(
         [
             '#include "runtime.h"',
-            f"const char *const vmc_levels[] = {braces(c_string(level.name) for level in levels)};",
+            f"const char *const vmc_levels[] = {braces([c_string(level.name) for level in levels] or [0])};",
             f"const int32_t vmc_level_count = {len(levels)};",
             f"const int32_t vmc_word_count = {words};",
-            f"const uint32_t vmc_needs[] = {braces(f'{word:#x}u' for row in needs for word in row)};",
+            f"const uint32_t vmc_needs[] = {braces([f'{word:#x}u' for row in needs for word in row] or [0])};",
             f"const uint32_t vmc_leaves[][2] = {braces(pairs)};",
             "",
         ]

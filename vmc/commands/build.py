@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from vmc.artifact.manifest import Manifest
 
 EPILOG = """targets: cpu, several levels of x86-64 processors, of which the best is chosen where the library runs;
-or cpu:LEVEL, perhaps several; `vmc doctor` tells this machine's level. A kernel that is built with several values of a
-parameter has them in its name: matmul_wa16_u4. docs/deploy.md tells how to call them from Python, C++ and C
+or cpu:LEVEL, perhaps several; cuda:sm_90a and the like for GPUs. `vmc doctor` tells this machine's level. A kernel that
+is built with several values of a parameter has them in its name: matmul_wa16_u4. docs/deploy.md tells how to call them
+from Python, C++ and C
 
   vmc build examples/matmul_wa16.vmc --set T=u4,u8 --target cpu:x86-64-v3 -o libmatmul.so --header matmul.h
   vmc show libmatmul.so
@@ -33,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="output", metavar="LIBRARY", required=True, help="the file to write, like lib.so")
     parser.add_argument("--header", metavar="FILE", help="write a C header, too")
     parser.add_argument(
-        "--target", dest="targets", action="append", metavar="NAME", help="cpu (default) or cpu:LEVEL; may be repeated"
+        "--target",
+        dest="targets",
+        action="append",
+        metavar="NAME",
+        help="cpu (default), cpu:LEVEL, cuda:sm_NUMBER; may be repeated",
     )
     parser.add_argument(
         "--set",
@@ -80,14 +85,17 @@ def run(args: argparse.Namespace) -> int:
 
 def lines(made: Manifest, path: Path) -> list[str]:
     """What a library has, for people."""
-    shown = [f"{path}: {path.stat().st_size} bytes, vmc {made.version}, for {', '.join(made.levels)}"]
+    targets = [*made.levels, *dict.fromkeys(name for one in made.kernels for name in one.storages if name != "cpu")]
+    shown = [f"{path}: {path.stat().st_size} bytes, vmc {made.version}, for {', '.join(targets)}"]
     for one in made.kernels:
         symbols = "".join(f", {name}" for name in one.extras)
         shown.append(f"  {one.name}({', '.join(map(str, one.parameters))}{symbols})")
         bound = {**one.bindings, **one.fixed}
         if bound:
             shown.append(f"      {one.kernel} of {one.file} with {', '.join(f'{k} = {v}' for k, v in bound.items())}")
-        for name, storage in one.storages["cpu"].items():
-            if storage is not None:
-                shown.append(f"      {name} in blocks of {list(storage.block)}, {storage.pitch} bits each")
+        for target, storages in one.storages.items():
+            for name, storage in storages.items():
+                if storage is not None:
+                    blocks = f"in blocks of {list(storage.block)}, {storage.pitch} bits each"
+                    shown.append(f"      on {target}, {name} {blocks}")
     return shown

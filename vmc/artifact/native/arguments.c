@@ -219,8 +219,8 @@ static int check_size(const struct vmc_kernel *kernel, const struct vmc_tensor *
     return VMC_OK;
 }
 
-int vmc_bind(const struct vmc_kernel *kernel, const struct vmc_storage *storages, const struct vmc_operand *operands,
-             const int64_t *extras, uint64_t *words, vmc_error *error) {
+int vmc_bind(const struct vmc_kernel *kernel, const struct vmc_storage *storages, int32_t alignment,
+             const struct vmc_operand *operands, const int64_t *extras, uint64_t *words, vmc_error *error) {
     int64_t symbols[VMC_SYMBOLS] = {0}, sizes[VMC_TENSORS];
     int32_t source[VMC_SYMBOLS]; /* the tensor that told a symbol, -2 for the call, -1 while it is not known */
     for (int32_t place = 0; place < kernel->symbols; place++) source[place] = -1;
@@ -265,9 +265,10 @@ int vmc_bind(const struct vmc_kernel *kernel, const struct vmc_storage *storages
         uintptr_t address = (uintptr_t)operands[place].data;
         if (!address && sizes[place])
             return argument(kernel, tensor->name, error, "is a null pointer");
-        if (sizes[place] && !bytewise && address & (uintptr_t)(tensor->width / 8 - 1))
-            return argument(kernel, tensor->name, error, "must be aligned to %d bytes, got the address %#llx",
-                            tensor->width / 8, (unsigned long long)address);
+        int32_t wanted = alignment ? alignment : bytewise ? 1 : tensor->width / 8;
+        if (sizes[place] && address & (uintptr_t)(wanted - 1))
+            return argument(kernel, tensor->name, error, "must be aligned to %d bytes, got the address %#llx", wanted,
+                            (unsigned long long)address);
         words[place] = address;
     }
     for (int32_t one = 0; one < kernel->tensors; one++)

@@ -8,20 +8,38 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-int vmc_run(const struct vmc_kernel *kernel, uint64_t *words, const vmc_where *where, vmc_error *error) {
-    int32_t device = where ? where->device_type : VMC_CPU;
-    if (device == VMC_CPU) return vmc_run_cpu(kernel, words, where ? where->threads : 0, error);
-    return vmc_fail(error, VMC_TARGET, "%s: the library has no code for devices of type %d", kernel->name, device);
+/* A kernel's code for a place; `image` is NULL for the CPU. */
+struct code {
+    const struct vmc_storage *storages;
+    const struct vmc_image *image;
+    int32_t alignment;
+};
+
+static int code_for(const struct vmc_kernel *kernel, const vmc_where *where, struct code *code, vmc_error *error) {
+    int32_t type = where ? where->device_type : VMC_CPU;
+    *code = (struct code){.storages = kernel->storages};
+    if (type == VMC_CUDA) {
+        int wrong = vmc_choose_image(kernel, where->device, &code->image, error);
+        if (wrong) return wrong;
+        *code = (struct code){code->image->storages, code->image, VMC_DEVICE_ALIGNMENT};
+        return VMC_OK;
+    }
+    if (type == VMC_CPU && kernel->versions) return VMC_OK;
+    if (type == VMC_CPU) return vmc_fail(error, VMC_TARGET, "%s: the library has no code for the CPU", kernel->name);
+    return vmc_fail(error, VMC_TARGET, "%s: the library has no code for devices of type %d", kernel->name, type);
+}
+
+static int run(const struct vmc_kernel *kernel, const struct code *code, const uint64_t *words, const vmc_where *where,
+               vmc_error *error) {
+    if (code->image) return vmc_run_cuda(kernel, code->image, words, where, error);
+    return vmc_run_cpu(kernel, words, where ? where->threads : 0, error);
 }
 
 /* For `vmc.load`, which has checked the arguments: runs kernel `number` on words that are filled in. */
-EXPORTED int vmc_enter(int32_t number, uint64_t *words, const vmc_where *where, vmc_error *error) {
-    return vmc_run(&vmc_kernels[number], words, where, error);
-}
-
-static const struct vmc_storage *storages_for(const struct vmc_kernel *kernel, const vmc_where *where) {
-    (void)where;
-    return kernel->storages;
+EXPORTED int vmc_enter(int32_t number, const uint64_t *words, const vmc_where *where, vmc_error *error) {
+    struct code code;
+    int wrong = code_for(&vmc_kernels[number], where, &code, error);
+    return wrong ? wrong : run(&vmc_kernels[number], &code, words, where, error);
 }
 
 /* C */
@@ -38,10 +56,12 @@ int vmc_call(const struct vmc_kernel *kernel, const vmc_input *tensors, const st
                                                .contiguous = 1,
                                                .lanes = 1};
     }
-    int wrong = vmc_bind(kernel, storages_for(kernel, where), operands, extras, words, error);
+    struct code code;
+    int wrong = code_for(kernel, where, &code, error);
+    if (!wrong) wrong = vmc_bind(kernel, code.storages, code.alignment, operands, extras, words, error);
     for (int32_t place = 0; !wrong && place < kernel->scalars; place++)
         wrong = vmc_encode(kernel, &kernel->scalar[place], scalars[place], &words[kernel->tensors + place], error);
-    if (!wrong) wrong = vmc_run(kernel, words, where, error);
+    if (!wrong) wrong = run(kernel, &code, words, where, error);
     if (!wrong && error) error->code = VMC_OK;
     return wrong;
 }
@@ -155,7 +175,7 @@ static int take_number(const struct vmc_kernel *kernel, int32_t place, const str
 }
 
 static int take_arguments(const struct vmc_kernel *kernel, const struct any *arguments, int32_t count, uint64_t *words,
-                          vmc_where *where, vmc_error *error) {
+                          vmc_where *where, struct code *code, vmc_error *error) {
     struct vmc_operand operands[VMC_TENSORS];
     int64_t extras[VMC_SYMBOLS];
     int32_t tensors = 0, scalars = 0, wrong = VMC_OK;
@@ -178,20 +198,27 @@ static int take_arguments(const struct vmc_kernel *kernel, const struct any *arg
                             kernel->symbol[kernel->extra[place]]);
         extras[place] = argument->value.integer;
     }
-    if (wrong) return wrong;
-    return vmc_bind(kernel, storages_for(kernel, where), operands, extras, words, error);
+    if (!where->device_type) where->device_type = VMC_CPU;
+    if (!wrong) wrong = code_for(kernel, where, code, error);
+    if (!wrong) wrong = vmc_bind(kernel, code->storages, code->alignment, operands, extras, words, error);
+    return wrong;
+}
+
+/* The stream that whoever calls has set for a device; the default one if none was. */
+static void *current_stream(int32_t device) {
+    void *(*get)(int32_t, int32_t) = (void *(*)(int32_t, int32_t))of_tvm_ffi("TVMFFIEnvGetStream");
+    return get ? get(DL_CUDA, device) : NULL;
 }
 
 int vmc_call_packed(const struct vmc_kernel *kernel, const void *arguments, int32_t count, void *result) {
     uint64_t words[VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS];
     struct any *returned = result;
     vmc_where where = {0};
+    struct code code;
     vmc_error error;
-    int wrong = take_arguments(kernel, arguments, count, words, &where, &error);
-    if (!wrong) {
-        if (!where.device_type) where.device_type = VMC_CPU;
-        wrong = vmc_run(kernel, words, &where, &error);
-    }
+    int wrong = take_arguments(kernel, arguments, count, words, &where, &code, &error);
+    if (!wrong && code.image) where.stream = current_stream(where.device);
+    if (!wrong) wrong = run(kernel, &code, words, &where, &error);
     if (wrong) return raise(&error);
     *returned = (struct any){.type = ANY_NONE};
     return 0;

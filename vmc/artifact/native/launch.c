@@ -250,8 +250,6 @@ __attribute__((destructor)) static void unloaded(void) {
 }
 
 int vmc_run_cpu(const struct vmc_kernel *kernel, const uint64_t *words, int32_t threads, vmc_error *error) {
-    if (!kernel->versions)
-        return vmc_fail(error, VMC_TARGET, "%s: the library has no code for the CPU", kernel->name);
     int32_t level = vmc_level(error);
     if (level < 0) return VMC_TARGET;
     const struct vmc_version *version = &kernel->versions[level];

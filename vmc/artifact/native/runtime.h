@@ -13,6 +13,8 @@
 #define VMC_SYMBOLS 64
 #define VMC_SCALARS 64
 #define VMC_STACK 16
+#define VMC_COUNTING_ARENA 4096
+#define VMC_DEVICE_ALIGNMENT 16
 
 /* An extent. `program` is in postfix order; `symbol` is the number of the symbol that the extent is, or -1. */
 struct vmc_extent {
@@ -60,6 +62,17 @@ struct vmc_version {
     const char *const *sites;
 };
 
+/* A kernel's code for GPUs of compute capability `major`.`minor`: a cubin, for `exact`ly those or for later ones of the
+   same major number, or PTX for all later ones. `blocks` counts the blocks of a launch. */
+struct vmc_image {
+    const char *arch, *entry;
+    const void *data;
+    int32_t major, minor, exact, is_ptx;
+    int32_t threads, shared;
+    int64_t (*blocks)(const void *arguments, void *arena, int64_t *facts);
+    const struct vmc_storage *storages;
+};
+
 struct vmc_kernel {
     const char *name;
     int32_t parameters, tensors, scalars, symbols, extras;
@@ -68,9 +81,11 @@ struct vmc_kernel {
     const struct vmc_scalar *scalar;
     const char *const *symbol;
     const int32_t *extra; /* the symbols that no array's shape shows, which follow the parameters */
-    const struct vmc_storage *storages;
+    const struct vmc_storage *storages; /* of code for the CPU */
     const struct vmc_version *versions; /* one for each level of the library; NULL without code for the CPU */
     int32_t serial;
+    const struct vmc_image *images;
+    int32_t image_count;
 };
 
 /* What is passed for a tensor. `declared` tells that `extents` are those of the declaration even where bytes are packed. */
@@ -90,9 +105,9 @@ struct vmc_number {
 
 int vmc_fail(vmc_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Checks tensors and symbols, and writes their words. */
-int vmc_bind(const struct vmc_kernel *kernel, const struct vmc_storage *storages, const struct vmc_operand *operands,
-             const int64_t *extras, uint64_t *words, vmc_error *error);
+/* Checks tensors and symbols, and writes their words. Addresses are multiples of `alignment`, or of 0 as elements are. */
+int vmc_bind(const struct vmc_kernel *kernel, const struct vmc_storage *storages, int32_t alignment,
+             const struct vmc_operand *operands, const int64_t *extras, uint64_t *words, vmc_error *error);
 
 /* Checks a number, and writes the bits of the scalar. */
 int vmc_encode(const struct vmc_kernel *kernel, const struct vmc_scalar *scalar, struct vmc_number number,
@@ -101,9 +116,13 @@ int vmc_encode(const struct vmc_kernel *kernel, const struct vmc_scalar *scalar,
 /* The bytes of a tensor of these extents; -1 if one is negative or they are too many. */
 int64_t vmc_bytes(const struct vmc_tensor *tensor, const struct vmc_storage *storage, const int64_t *extents);
 
-/* Runs a kernel whose words are filled in. */
-int vmc_run(const struct vmc_kernel *kernel, uint64_t *words, const vmc_where *where, vmc_error *error);
+/* Run a kernel whose words are filled in. */
 int vmc_run_cpu(const struct vmc_kernel *kernel, const uint64_t *words, int32_t threads, vmc_error *error);
+int vmc_run_cuda(const struct vmc_kernel *kernel, const struct vmc_image *image, const uint64_t *words,
+                 const vmc_where *where, vmc_error *error);
+
+/* The image for a device. */
+int vmc_choose_image(const struct vmc_kernel *kernel, int32_t device, const struct vmc_image **chosen, vmc_error *error);
 
 /* What the functions of the header call: all extents are those of the declarations. */
 int vmc_call(const struct vmc_kernel *kernel, const vmc_input *tensors, const struct vmc_number *scalars,

@@ -1,0 +1,206 @@
+"""Libraries with code for GPUs: what they hold, what they ask of the driver, and what they say where there is none.
+
+Nothing is executed on a GPU here: `recorder.c` stands in for the driver and prints what it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tvm")
+pytest.importorskip("cuda.bindings")
+
+import vmc
+from tests.artifact.test_native_programs import STRICT, run
+from vmc.artifact.images import images
+from vmc.artifact.linking import compiler
+from vmc.backends.cpu.levels import LEVELS
+from vmc.runtime.compiling import elaborate
+from vmc.runtime.cuda import compiled
+
+SOURCE = """
+kernel affine[T: type = u3, B = 64](a: f32, w: T[M, N], by: i16, h: f16, y: out f32[M, N]):
+    for m, n in grid(M, cdiv(N, B)):
+        y[m, n*B : +B] = a * f32(w[m, n*B : +B]) + f32(by) + f32(h)
+"""
+
+CALLS = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "gpu.h"
+
+int main(int count, char **words) {
+    vmc_error error;
+    int device = atoi(words[1]);
+    for (int turn = 2; turn < count; turn++) {
+        int64_t columns = atoll(words[turn]);
+        vmc_affine_arguments arguments = {.a = 1.5, .w = {(void *)0x1000, {5, columns}}, .by = -2, .h = 0.5,
+                                          .y = {(void *)0x20000000000, {5, columns}}};
+        if (columns == 7) arguments.w.data = (void *)0x1004;
+        vmc_where where = {.device_type = VMC_CUDA, .device = device, .stream = (void *)0x77};
+        int wrong = vmc_affine(&arguments, &where, &error);
+        if (wrong) printf("%d %s\\n", wrong, error.message);
+    }
+    printf("%lld %lld\\n", (long long)vmc_affine_w_bytes_sm_80(5, 100), (long long)vmc_affine_w_bytes_sm_90a(5, 100));
+    return 0;
+}
+"""
+
+TENSORS = """
+import ctypes, sys
+
+class Tensor(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("type", ctypes.c_int32), ("device", ctypes.c_int32),
+                ("rank", ctypes.c_int32), ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8),
+                ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)),
+                ("strides", ctypes.c_void_p), ("offset", ctypes.c_uint64)]
+
+class Any(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_int32), ("padding", ctypes.c_uint32), ("value", ctypes.c_uint64)]
+
+def tensor(address, device, code, bits, *shape):
+    kept.append(Tensor(address, 2, device, len(shape), code, bits, 1, (ctypes.c_int64 * len(shape))(*shape), None, 0))
+    return Any(7, 0, ctypes.addressof(kept[-1]))
+
+def real(number):
+    return Any(3, 0, ctypes.c_uint64.from_buffer(ctypes.c_double(number)).value)
+
+kept = []
+ffi = ctypes.CDLL(sys.argv[2])
+ffi.TVMFFIEnvSetStream(2, 1, ctypes.c_void_p(0x55), None)
+call = ctypes.CDLL(sys.argv[1])["__tvm_ffi_affine"]
+for other in (1, 0):
+    w, y = tensor(0x1000, 1, 1, 8, 19), tensor(0x2000, other, 2, 32, 5, 10)
+    arguments = (Any * 5)(real(1.5), w, Any(1, 0, 7), real(-2.0), y)
+    result = Any()
+    print(call(None, arguments, 5, ctypes.byref(result)), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> Path:
+    """A folder with a library of code for GPUs alone, a program that calls it, and the recorder in `driver`."""
+    folder = tmp_path_factory.mktemp("gpu")
+    vmc.build([SOURCE], folder / "gpu.so", targets=["cuda:sm_90a", "cuda:sm_80"], header=folder / "gpu.h")
+    (folder / "driver").mkdir()
+    recorder = str(Path(__file__).with_name("recorder.c"))
+    run([*compiler(), *STRICT, "-shared", "-fPIC", recorder, "-o", str(folder / "driver" / "libcuda.so.1")])
+    (folder / "main.c").write_text(CALLS)
+    links = [f"-L{folder}", "-l:gpu.so", f"-Wl,-rpath,{folder}", "-o", str(folder / "main")]
+    run([*compiler(), "-Wall", "-Werror", f"-I{folder}", str(folder / "main.c"), *links])
+    return folder
+
+
+def said(place: Path, command: list[str], capabilities: str, **more: str) -> list[str]:
+    """What a program and the recorder print."""
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(place / "driver"), "RECORDER_PARAMETERS": "7", **more}
+    environment |= {"RECORDER_CAPABILITIES": capabilities, "TVM_FFI_DISABLE_TORCH_C_DLPACK": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def test_without_a_driver_an_error_says_so(place: Path) -> None:
+    lines = run([str(place / "main"), "0", "64"]).splitlines()
+    assert lines[0].startswith("5 there is no CUDA driver: libcuda.so.1: cannot open shared object file")
+
+
+def test_a_launch_passes_what_the_kernel_was_compiled_for(place: Path) -> None:
+    kernel = elaborate(SOURCE, "<text>", None, "cpu", {})
+    made = compiled(kernel._tile, "cuda:sm_90a")
+    kinds = [(one.name, one.kind) for one in made.parameters]
+    assert kinds == [
+        ("a", "float32"),
+        ("w", "pointer"),
+        ("by", "uint32"),
+        ("h", "uint32"),
+        ("y", "pointer"),
+        ("M", "int64"),
+        ("N", "int64"),
+    ]
+    lines = said(place, [str(place / "main"), "1", "100", "0", "64"], "8.0 9.0")
+    launches = [line for line in lines if line.startswith("launch")]
+    expected = []
+    for columns in (100, 64):
+        blocks = made.blocks({"M": 5, "N": columns}, [1.5, -2, 0.5])
+        head = f"launch affine on 1: {blocks} 1 1 blocks, {made.threads} 1 1 threads, {made.dynamic_shared} bytes"
+        words = f"3fc00000 1000 {2**64 - 2:x} 3800 20000000000 5 {columns:x}"
+        expected.append(f"{head}, stream 0x77: {words}")
+    assert launches == expected, "a launch of no blocks is none"
+    assert lines[:4] == ["init", "retain 1", "load cubin on 1", "function affine"]
+    assert lines[-3:] == ["188 188", "unload", "release 1"]
+
+
+@pytest.mark.parametrize(
+    ("capability", "loaded"),
+    [
+        ("9.0", "load cubin on 0"),
+        ("8.0", "load cubin on 0"),
+        ("8.6", "load cubin on 0"),
+        ("10.0", "load ptx on 0"),
+        ("12.0", "load ptx on 0"),
+        ("7.5", "4 affine: the library has code for sm_80, sm_90a, and device 0 has compute capability 7.5"),
+    ],
+)
+def test_every_device_gets_code_that_it_can_execute(place: Path, capability: str, loaded: str) -> None:
+    assert said(place, [str(place / "main"), "0", "64"], capability)[2] == loaded
+
+
+def test_what_the_driver_refuses_is_an_error(place: Path) -> None:
+    lines = said(place, [str(place / "main"), "3", "64"], "9.0")
+    assert lines[1] == "5 the CUDA driver: cuDeviceGet: CUDA_ERROR_INVALID_DEVICE: invalid device ordinal"
+    lines = said(place, [str(place / "main"), "0", "64"], "9.0", RECORDER_REFUSES="1")
+    assert lines[2].startswith("5 the CUDA driver: cuModuleLoadData: CUDA_ERROR_INVALID_IMAGE")
+    lines = said(place, [str(place / "main"), "99", str(1 << 60)], "9.0")
+    assert lines[0] == "4 there is no device 99"
+    lines = said(place, [str(place / "main"), "0", str(1 << 36), "7"], "9.0")
+    assert lines[2] == f"1 affine: a launch of {5 << 30} blocks; the most is 2147483647"
+    assert lines[3] == "1 affine: argument `w`: must be aligned to 16 bytes, got the address 0x1004"
+
+
+def test_tensors_of_a_gpu_run_on_the_stream_that_tvm_ffi_has(place: Path) -> None:
+    library = pytest.importorskip("tvm_ffi.libinfo").find_libtvm_ffi()
+    lines = said(place, [sys.executable, "-c", TENSORS, str(place / "gpu.so"), str(library)], "8.0 9.0")
+    launch = next(line for line in lines if line.startswith("launch"))
+    assert "on 1: 5 1 1 blocks" in launch and "stream 0x55: 3fc00000 1000 7 c000 2000 5 a" in launch
+    assert [line for line in lines if line in ("0", "-1")] == ["0", "-1"], "tensors of two devices are refused"
+
+
+def test_tensors_of_the_cpu_are_refused_without_code_for_it(place: Path) -> None:
+    np = pytest.importorskip("numpy")
+    tvm_ffi = pytest.importorskip("tvm_ffi")
+    module = tvm_ffi.load_module(str(place / "gpu.so"))
+    with pytest.raises(RuntimeError, match="affine: the library has no code for the CPU"):
+        module.affine(1, np.zeros(19, np.uint8), 0, 0, np.zeros((5, 10), np.float32))
+
+
+def test_a_library_packs_for_a_gpu_without_one(place: Path) -> None:
+    kernel = vmc.load(place / "gpu.so").affine
+    assert kernel.targets == ("cuda:sm_80", "cuda:sm_90a") and kernel.target == "cuda:sm_80"
+    assert kernel.on("cuda:sm_90a").pack("w", [[1, 2, 3, 4]]).nbytes == 2
+    with pytest.raises(vmc.TargetError, match="no code of `affine` for cpu; it has for cuda:sm_80, cuda:sm_90a"):
+        kernel.on("cpu")
+
+
+def test_the_cubins_lie_in_the_library_as_they_were_compiled(place: Path) -> None:
+    kernel = elaborate(SOURCE, "<text>", None, "cpu", {})
+    data = (place / "gpu.so").read_bytes()
+    made = images(kernel._tile, "affine", ["sm_80", "sm_90a"], LEVELS["x86-64"])
+    assert [(one.arch, one.is_ptx) for one in made.images] == [
+        ("sm_80", False),
+        ("sm_80", True),
+        ("sm_90a", False),
+    ]
+    assert all(data.count(one.data) == 1 for one in made.images)
+
+
+def test_targets_without_an_architecture_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(vmc.TargetError, match="named architectures of GPUs: cuda:sm_80"):
+        vmc.build([SOURCE], tmp_path / "lib.so", targets=["cuda"])
+    with pytest.raises(vmc.TargetError, match="unknown target `cuda:sm_70`"):
+        vmc.build([SOURCE], tmp_path / "lib.so", targets=["cuda:sm_70"])
