@@ -200,7 +200,7 @@ class _Launch:
         blocks = self.grid[0] * self.grid[1] * self.grid[2]
         at_once = max(1, COHORT // self.per_block)
         warnings: list[str] = []
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             for first in range(0, blocks, at_once):
                 cohort = self._cohort(first, min(at_once, blocks - first))
                 codes, instructions = self.compiled.codes, self.compiled.instructions

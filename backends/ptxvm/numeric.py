@@ -7,14 +7,16 @@ less.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
 
 from vmc.backends.ptxvm.arrays import UINT, Array
-from vmc.ir.exact import fma, odd_sum, two_sum
+from vmc.ir.exact import fma, odd_sum
 from vmc.ir.types import dtype as numeric_type
 
 
@@ -171,11 +173,16 @@ def add(a: Array, b: Array, kind: str, mode: str) -> Array:
         if mode == "rn" and kind in ("f32", "f64"):
             return _native(x + y, kind)
         if kind == "f64":
-            return _directed64(x + y, two_sum(x, y)[1], mode)
+            return _directed64(_downward_zero(x + y, x, y, mode), lambda i, j: i + j, (x, y), mode)
         total = odd_sum(x.astype(np.float64), y.astype(np.float64))
-        if mode == "rm":
-            total = np.where((total == 0) & (np.signbit(x) | np.signbit(y)), -0.0, total)
-        return encode(total, kind, mode)
+        return encode(_downward_zero(total, x, y, mode), kind, mode)
+
+
+def _downward_zero(total: Array, x: Array, y: Array, mode: str) -> Array:
+    """A sum of numbers of different signs that is zero is -0 when rounding down."""
+    if mode != "rm":
+        return total
+    return np.where((total == 0) & (np.signbit(x) | np.signbit(y)), -0.0, total)
 
 
 def multiply(a: Array, b: Array, kind: str, mode: str) -> Array:
@@ -185,8 +192,7 @@ def multiply(a: Array, b: Array, kind: str, mode: str) -> Array:
         if mode == "rn" and kind in ("f32", "f64"):
             return _native(x * y, kind)
         if kind == "f64":
-            product = x * y
-            return _directed64(product, fma(x, y, -product), mode)
+            return _directed64(x * y, lambda i, j: i * j, (x, y), mode)
         return encode(x.astype(np.float64) * y.astype(np.float64), kind, mode)
 
 
@@ -196,9 +202,12 @@ def multiply_add(a: Array, b: Array, c: Array, kind: str, mode: str) -> Array:
         x, y, z = decode(a, kind), decode(b, kind), decode(c, kind)
         if kind == "f64":
             nearest = fma(x, y, z)
-            return _native(nearest, kind) if mode == "rn" else _directed_fma64(x, y, z, nearest, mode)
-        total = odd_sum(x.astype(np.float64) * y.astype(np.float64), z.astype(np.float64))
-        return encode(total, kind, mode)
+            if mode == "rn":
+                return _native(nearest, kind)
+            nearest = _downward_zero(nearest, x * y, z, mode)
+            return _directed64(nearest, lambda i, j, k: i * j + k, (x, y, z), mode)
+        product, addend = x.astype(np.float64) * y.astype(np.float64), z.astype(np.float64)
+        return encode(_downward_zero(odd_sum(product, addend), product, addend, mode), kind, mode)
 
 
 def divide(a: Array, b: Array, kind: str, mode: str) -> Array:
@@ -208,9 +217,7 @@ def divide(a: Array, b: Array, kind: str, mode: str) -> Array:
         if mode == "rn" and kind in ("f32", "f64"):
             return _native(x / y, kind)
         if kind == "f64":
-            quotient = x / y
-            remainder = -fma(quotient, y, -x)
-            return _directed64(quotient, np.where(y < 0, -remainder, remainder), mode)
+            return _directed64(x / y, lambda i, j: i / j, (x, y), mode)
         return encode(x.astype(np.float64) / y.astype(np.float64), kind, mode)
 
 
@@ -221,8 +228,7 @@ def root(a: Array, kind: str, mode: str) -> Array:
         if mode == "rn" and kind in ("f32", "f64"):
             return _native(np.sqrt(x), kind)
         if kind == "f64":
-            estimate = np.sqrt(x)
-            return _directed64(estimate, -fma(estimate, estimate, -x), mode)
+            return _directed64(np.sqrt(x), lambda i: i, (x,), mode, lambda r: r * r)
         return encode(np.sqrt(x.astype(np.float64)), kind, mode)
 
 
@@ -233,31 +239,51 @@ def _native(values: Array, kind: str) -> Array:
     return canonical(bits, nan, FORMATS[kind]) if nan.any() else bits
 
 
-def _directed64(nearest: Array, error: Array, mode: str) -> Array:
-    """The neighbour of a rounded float64 result in the direction of `mode`; exact = nearest + error."""
-    with np.errstate(all="ignore"):
-        finite = np.isfinite(nearest)
-        match mode:
-            case "rz":
-                step = finite & (nearest != 0) & ((error < 0) == (nearest > 0)) & (error != 0)
-                result = np.where(step, np.nextafter(nearest, 0.0), nearest)
-            case "rm":
-                result = np.where(finite & (error < 0), np.nextafter(nearest, -np.inf), nearest)
-            case _:
-                result = np.where(finite & (error > 0), np.nextafter(nearest, np.inf), nearest)
-    return _native(np.asarray(result), "f64")
+def _directed64(
+    nearest: Array,
+    exact: Callable[..., Fraction],
+    operands: tuple[Array, ...],
+    mode: str,
+    undo: Callable[[Fraction], Fraction] = lambda r: r,
+) -> Array:
+    """Float64 results rounded to nearest, moved where `mode` wants the neighbour. `exact` of the operands as fractions is
+    the exact result, or what `undo` makes of it."""
+    values = [np.broadcast_to(o, nearest.shape).tolist() for o in operands]
+    result = nearest.copy()
+    for i, (found, *inputs) in enumerate(zip(nearest.tolist(), *values, strict=True)):
+        if not all(map(math.isfinite, inputs)) or (math.isinf(found) and 0.0 in inputs):
+            continue
+        if math.isnan(found):
+            continue
+        target = exact(*map(Fraction, inputs))
+        result[i] = _step64(found, target, mode, undo)
+    return _native(result, "f64")
 
 
-def _directed_fma64(x: Array, y: Array, z: Array, nearest: Array, mode: str) -> Array:
-    from fractions import Fraction
+def _step64(found: float, target: Fraction, mode: str, undo: Callable[[Fraction], Fraction]) -> float:
+    """The float64 that `mode` wants, next to the nearest one."""
+    if math.isinf(found):
+        error = -1 if found > 0 else 1
+    else:
+        reached = undo(Fraction(found))
+        error = (target > reached) - (target < reached)
+    if mode == "rm" and found == 0 and target == 0:
+        return found
+    down = mode == "rm" or (mode == "rz" and (found > 0 or (found == 0 and target > 0)))
+    if down and error < 0:
+        return math.nextafter(found, -math.inf)
+    return math.nextafter(found, math.inf) if not down and error > 0 else found
 
-    shape = np.broadcast_shapes(x.shape, y.shape, z.shape)
-    errors = np.zeros(shape)
-    for i, (a, b, c, r) in enumerate(zip(*np.broadcast_arrays(x, y, z, nearest), strict=True)):
-        if np.isfinite([a, b, c, r]).all():
-            exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c)) - Fraction(float(r))
-            errors[i] = (exact > 0) - (exact < 0)
-    return _directed64(np.broadcast_to(nearest, shape).copy(), errors, mode)
+
+def directed_integers(values: Array, mode: str) -> Array:
+    """64-bit integers as codes of f64, rounded in a mode."""
+    nearest = values.astype(np.float64)
+    if mode == "rn":
+        return nearest.view(np.uint64)
+    steps = [
+        _step64(f, Fraction(v), mode, lambda r: r) for f, v in zip(nearest.tolist(), values.tolist(), strict=True)
+    ]
+    return np.array(steps).view(np.uint64)
 
 
 def integer_to_odd(values: Array) -> Array:

@@ -103,20 +103,11 @@ def _integer_to_float(e: Emitter, target: str, source: str) -> Callable[[Array],
         value = _as_integer(bits, source)
         exact = numeric.integer_to_odd(value) if value.dtype.itemsize == 8 else value.astype(np.float64)
         if target == "f64":
-            rounded = value.astype(np.float64)
-            codes = numeric._directed64(rounded, _integer_error(value, rounded), mode) if mode != "rn" else None
-            return rounded.view(np.uint64) if codes is None else codes
+            return numeric.directed_integers(value, mode)
         codes = numeric.encode(exact, target, mode)
         return numeric.saturate(codes, target) if saturate else codes
 
     return apply
-
-
-def _integer_error(value: Array, rounded: Array) -> Array:
-    """The sign of value - rounded."""
-    return np.array(
-        [float((int(v) > int(r)) - (int(v) < int(r))) for v, r in zip(value.tolist(), rounded, strict=True)]
-    )
 
 
 def _float_to_integer(e: Emitter, target: str, source: str) -> Callable[[Array], Array]:
