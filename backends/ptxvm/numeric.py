@@ -246,8 +246,8 @@ def _directed64(
     mode: str,
     undo: Callable[[Fraction], Fraction] = lambda r: r,
 ) -> Array:
-    """Float64 results rounded to nearest, moved where `mode` wants the neighbour. `exact` of the operands as fractions is
-    the exact result, or what `undo` makes of it."""
+    """Float64 results rounded to nearest, moved where `mode` wants the neighbour. `exact` of the operands as
+    fractions is the exact result, or what `undo` makes of it."""
     values = [np.broadcast_to(o, nearest.shape).tolist() for o in operands]
     result = nearest.copy()
     for i, (found, *inputs) in enumerate(zip(nearest.tolist(), *values, strict=True)):
@@ -280,9 +280,7 @@ def directed_integers(values: Array, mode: str) -> Array:
     nearest = values.astype(np.float64)
     if mode == "rn":
         return nearest.view(np.uint64)
-    steps = [
-        _step64(f, Fraction(v), mode, lambda r: r) for f, v in zip(nearest.tolist(), values.tolist(), strict=True)
-    ]
+    steps = [_step64(f, Fraction(v), mode, lambda r: r) for f, v in zip(nearest.tolist(), values.tolist(), strict=True)]
     return np.array(steps).view(np.uint64)
 
 

@@ -6,7 +6,10 @@ Compiling is that of `cuda:sm_80`; only who executes the result differs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from vmc.ir.core import Access, Kernel, Storage, TensorType
 from vmc.ir.span import UNKNOWN, Span
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 FAMILY = "ptx-vm"
 DEFAULT = "sm_80"
+WORD = 4
+
+Bytes = npt.NDArray[np.uint8]
 
 
 def is_ptx_machine(target: str) -> bool:
@@ -64,12 +70,14 @@ class OnPtxMachine:
         symbols: tuple[int, ...],
     ) -> None:
         from vmc.backends import ptxvm
+        from vmc.runtime.targets import memory
 
         made = self.compiled
         blocks = made.blocks(dict(zip(self.kernel.symbols, symbols, strict=True)), scalars)
         if not blocks:
             return
-        values = self._arguments(addresses, sizes, scalars, symbols)
+        tensors = [padded(memory(address, size)) for address, size in zip(addresses, sizes, strict=True)]
+        values = self._arguments(tensors, scalars, symbols)
         names = [parameter.name for parameter in made.parameters]
         extents = (blocks,), (made.threads,)
         try:
@@ -78,23 +86,35 @@ class OnPtxMachine:
             raise ExecutionError(str(error), span_of(error.location)) from None
         except ptxvm.UnsupportedError as error:
             raise TargetError("E0915", f"the PTX machine does not execute this: {error}") from None
+        for tensor, address, size in zip(tensors, addresses, sizes, strict=True):
+            if tensor.size != size:
+                memory(address, size)[:] = tensor[:size]
 
     def _arguments(
-        self, addresses: Sequence[int], sizes: Sequence[int], scalars: Sequence[int | float], symbols: Sequence[int]
+        self, memories: Sequence[Bytes], scalars: Sequence[int | float], symbols: Sequence[int]
     ) -> list[Argument]:
         from vmc.runtime.cuda import arguments
-        from vmc.runtime.targets import memory
 
-        values = [value.value for value in arguments(self.compiled, addresses, scalars, symbols)]
-        places = iter(zip(addresses, sizes, strict=True))
+        values = [value.value for value in arguments(self.compiled, [0] * len(memories), scalars, symbols)]
+        places = iter(memories)
         tensors = {p.name: p.tensor for p in self.kernel.params if isinstance(p.type, TensorType)}
         return [
-            tensor_argument(tensors[parameter.name], memory(*next(places))) if parameter.kind == "pointer" else value
+            tensor_argument(tensors[parameter.name], next(places)) if parameter.kind == "pointer" else value
             for parameter, value in zip(self.compiled.parameters, values, strict=True)
         ]
 
 
-def tensor_argument(tensor: TensorType, data: Any) -> Argument:
+def padded(data: Bytes) -> Bytes:
+    """Memory of whole words: device code may read and write the last word of a tensor as a whole."""
+    size = -(-data.size // WORD) * WORD
+    if size == data.size:
+        return data
+    whole = np.zeros(size, np.uint8)
+    whole[: data.size] = data
+    return whole
+
+
+def tensor_argument(tensor: TensorType, data: Bytes) -> Argument:
     """A tensor's bytes as the machine takes them: inputs must not be written, outputs not be read before.
 
     Outputs of elements narrower than a byte are plain memory, because a byte is read to write a part of it.

@@ -277,9 +277,10 @@ def test_integers_to_floats_round_once(each: Each, kind: str, source: str, mode:
     width, signed = int(source[1:]), source[0] == "s"
     rng = np.random.default_rng(16)
     register = max(16, width)
-    a = np.frombuffer(rng.bytes(120 * register // 8), f"u{register // 8}") >> np.repeat(
-        np.arange(0, register, 8).astype(f"u{register // 8}"), -(-120 // (register // 8))
-    )[:120]
+    a = (
+        np.frombuffer(rng.bytes(120 * register // 8), f"u{register // 8}")
+        >> np.repeat(np.arange(0, register, 8).astype(f"u{register // 8}"), -(-120 // (register // 8)))[:120]
+    )
     got = each(f"cvt.{mode}.{kind}.{source} %x, %a;", a, out=f"u{FORMATS[kind].width // 8}")
     want: list[Number] = []
     for code in a.tolist():

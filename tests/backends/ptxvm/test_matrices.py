@@ -1,4 +1,4 @@
-"""Matrix instructions against fragment tables written out from the PTX ISA (section 9.7.15.5) and plain matrix products.
+"""Matrix instructions against fragment tables written out from the PTX ISA (section 9.7.15.5) and plain products.
 
 The tables below say, for lane 0, 1, 5 and 31, which element of the matrix each register holds, as the figures of the
 manual do; the formulas of the manual then give the rest.

@@ -1,4 +1,4 @@
-"""Memories: spaces, vectors, atomics, unset bits, asynchronous copies, named barriers, and the numbers of the report."""
+"""Memories: spaces, vectors, atomics, unset bits, asynchronous copies, named barriers, the numbers of the report."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def test_constant_and_global_arrays_have_their_initial_values() -> None:
     module = """.const .align 4 .u32 table[4] = {10, 0x14, 30, 40};
     .global .align 4 .f32 scale[2] = {0f3F800000, 2.5};
     .global .align 8 .u64 where[1] = {generic(table)+8};"""
-    body = """and.b32 %r1, %t, 3; mul.wide.u32 %o, %r1, 4; mov.u64 %p, table; add.s64 %p, %p, %o; ld.const.u32 %r2, [%p];
+    body = """and.b32 %r1, %t, 3; mul.wide.u32 %o, %r1, 4; mov.u64 %p, table; add.s64 %p, %p, %o;
+    ld.const.u32 %r2, [%p];
     ld.global.f32 %f0, [scale+4]; cvt.rn.f32.u32 %f1, %r2; mul.f32 %f1, %f1, %f0; cvt.rzi.u32.f32 %r0, %f1;
     ld.global.u64 %p, [where]; ld.u32 %r3, [%p]; add.u32 %r0, %r0, %r3;"""
     assert result(body, module=module).tolist() == [int(v * 2.5) + 30 for v in (10, 20, 30, 40)] * 8
@@ -69,7 +70,8 @@ def test_generic_addresses_reach_every_space() -> None:
 
 @pytest.mark.parametrize(("op", "reference"), [
     ("add.u32", lambda old, v: old + v), ("max.s32", max), ("min.u32", min), ("or.b32", lambda old, v: old | v),
-    ("inc.u32", lambda old, v: 0 if old >= v else old + 1), ("dec.u32", lambda old, v: v if old == 0 or old > v else old - 1),
+    ("inc.u32", lambda old, v: 0 if old >= v else old + 1),
+    ("dec.u32", lambda old, v: v if old == 0 or old > v else old - 1),
     ("exch.b32", lambda old, v: v),
 ])  # fmt: skip
 def test_atomics_happen_one_thread_after_the_other(op: str, reference: Callable[[int, int], int]) -> None:
@@ -199,7 +201,9 @@ def test_copies_arrive_when_they_are_waited_for() -> None:
 
 def test_copies_fill_with_zeros_past_their_size() -> None:
     source = np.arange(1, 129, dtype=np.uint32)
-    start = "and.b32 %r3, %t, 1; shl.b32 %r3, %r3, 3; cp.async.ca.shared.global [%r1], [%p], 16, %r3; cp.async.wait_all;"
+    start = (
+        "and.b32 %r3, %t, 1; shl.b32 %r3, %r3, 3; cp.async.ca.shared.global [%r1], [%p], 16, %r3; cp.async.wait_all;"
+    )
     t = np.arange(32)
     assert (copied(start, source) == np.where(t % 2, t * 4 + 2, 0)).all()
     ignore = "setp.lt.u32 %b, %t, 3; cp.async.cg.shared.global [%r1], [%p], 16, %b; cp.async.wait_all;"
@@ -214,8 +218,13 @@ def test_a_copy_of_size_zero_reads_nothing_even_out_of_bounds() -> None:
 
 
 def test_other_threads_need_a_barrier_after_the_wait() -> None:
-    body = COPY + """cp.async.cg.shared.global [%r1], [%p], 16; cp.async.wait_all; BARRIER
-    xor.b32 %r4, %r1, 16; """ + OUT + "ld.shared.u32 %r0, [%r4]; st.global.u32 [%q], %r0;"
+    body = (
+        COPY
+        + """cp.async.cg.shared.global [%r1], [%p], 16; cp.async.wait_all; BARRIER
+    xor.b32 %r4, %r1, 16; """
+        + OUT
+        + "ld.shared.u32 %r0, [%r4]; st.global.u32 [%q], %r0;"
+    )
     out, source = np.zeros(32, np.uint32), np.arange(128, dtype=np.uint32)
     with pytest.raises(ptxvm.RaceError, match="read after write"):
         launch(body.replace("BARRIER", ""), ptxvm.Unset(out), source)
@@ -316,7 +325,8 @@ CONFLICTS = "mul.lo.u32 %r1, %t, STRIDE; mov.u32 %r2, sm; add.u32 %r1, %r1, %r2;
 
 @pytest.mark.parametrize(("stride", "store", "passes", "least"), [
     (4, "st.shared.u32 [%r1], %t;", 1, 1), (8, "st.shared.u32 [%r1], %t;", 2, 1),
-    (128, "st.shared.u32 [%r1], %t;", 32, 1), (132, "st.shared.u32 [%r1], %t;", 1, 1), (1, "st.shared.u8 [%r1], %t;", 1, 1),
+    (128, "st.shared.u32 [%r1], %t;", 32, 1), (132, "st.shared.u32 [%r1], %t;", 1, 1),
+    (1, "st.shared.u8 [%r1], %t;", 1, 1),
     (8, "st.shared.v2.u32 [%r1], {%t, %t};", 2, 2), (16, "st.shared.v4.u32 [%r1], {%t, %t, %t, %t};", 4, 4),
     (32, "st.shared.v4.u32 [%r1], {%t, %t, %t, %t};", 8, 4), (80, "st.shared.v4.u32 [%r1], {%t, %t, %t, %t};", 4, 4),
 ])  # fmt: skip
@@ -346,10 +356,14 @@ def test_instructions_are_counted_once_for_each_warp() -> None:
 
 
 def test_blocks_and_threads_of_three_dimensions_are_numbered_x_first() -> None:
-    body = """mov.u32 %r1, %tid.x; mov.u32 %r2, %tid.y; mov.u32 %r3, %tid.z; mov.u32 %r4, %ctaid.x; mov.u32 %r5, %ctaid.y;
+    body = (
+        """mov.u32 %r1, %tid.x; mov.u32 %r2, %tid.y; mov.u32 %r3, %tid.z; mov.u32 %r4, %ctaid.x; mov.u32 %r5, %ctaid.y;
     mov.u32 %r6, %ctaid.z; mov.u32 %r7, %ntid.x; mov.u32 %r8, %ntid.y; mad.lo.u32 %r2, %r3, %r8, %r2;
     mad.lo.u32 %t, %r2, %r7, %r1; mad.lo.u32 %r5, %r6, 3, %r5; mad.lo.u32 %r4, %r5, 2, %r4; mad.lo.u32 %t, %r4, 30, %t;
-    """ + OUT + "st.global.u32 [%q], %t;"
+    """
+        + OUT
+        + "st.global.u32 [%q], %t;"
+    )
     out = np.zeros(2 * 3 * 2 * 30, np.uint32)
     text = entry(body, ["u64"], REGISTERS)
     ptxvm.parse(text).launch("k", (2, 3, 2), (5, 3, 2), [ptxvm.Unset(out)])
@@ -365,12 +379,19 @@ def test_philox_is_the_reference_s() -> None:
         {"" if i == 9 else "add.u32 %r4, %r4, 0x9E3779B9; add.u32 %r5, %r5, 0xBB67AE85;"}"""
         for i in range(10)
     )
-    body = """ld.param.u64 %q, [p0]; ld.param.u64 %p, [p1]; ld.global.v4.u32 {%r0, %r1, %r2, %r3}, [%p];
-    ld.global.v2.u32 {%r4, %r5}, [%p+16];""" + rounds + "st.global.v4.u32 [%q], {%r0, %r1, %r2, %r3};"
+    body = (
+        """ld.param.u64 %q, [p0]; ld.param.u64 %p, [p1]; ld.global.v4.u32 {%r0, %r1, %r2, %r3}, [%p];
+    ld.global.v2.u32 {%r4, %r5}, [%p+16];"""
+        + rounds
+        + "st.global.v4.u32 [%q], {%r0, %r1, %r2, %r3};"
+    )
     known = [
         ([0] * 6, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
         ([0xFFFFFFFF] * 6, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-        ([0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0], "d16cfe09 94fdcceb 5001e420 24126ea1"),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0],
+            "d16cfe09 94fdcceb 5001e420 24126ea1",
+        ),
     ]
     for values, want in known:
         out = np.zeros(4, np.uint32)
