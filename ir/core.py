@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vmc.ir.dims import Dim
-from vmc.ir.layout import Layout
+from vmc.ir.layout import Layout, Shuffle
 from vmc.ir.span import UNKNOWN, Span
 from vmc.ir.types import DType
 
@@ -62,14 +62,16 @@ class Storage:
 
     The bit offset of element `i` is `pitch * number(i // block) + layout(i % block)`, where blocks are numbered with
     the last dimension of `order` running fastest; `order` is a permutation of the dimensions, () for (0, 1, ...), which
-    is row-major. `layout` maps an index inside the block (and the bit inside the element) to the axis `bit`. A tensor
-    without a storage is dense: element number n of the row-major order occupies the bits [n*b, (n+1)*b).
+    is row-major. `layout` maps an index inside the block (and the bit inside the element) to the axis `bit`, and
+    `shuffle`, where there is one, permutes the block's bits after that. A tensor without a storage is dense: element
+    number n of the row-major order occupies the bits [n*b, (n+1)*b).
     """
 
     block: tuple[int, ...]
     layout: Layout
     pitch: int
     order: tuple[int, ...] = ()
+    shuffle: Shuffle | None = None
 
     @property
     def dimensions(self) -> tuple[int, ...]:

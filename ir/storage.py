@@ -46,4 +46,5 @@ def block_positions(storage: Storage, width: int) -> Array:
     A layout that does not say how many bits an element has counts elements. Raises LayoutError for a register layout.
     """
     layout = storage.layout if storage.layout.element_bits else storage.layout.with_bits(width)
-    return gather_bits(layout)
+    places = gather_bits(layout)
+    return places if storage.shuffle is None else storage.shuffle(places)

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from vmc.backends.cuda import access, arith, debug, elementwise, indexed, reductions, regions, shapes, shared, views
+from vmc.backends.cuda import (
+    access,
+    arith,
+    debug,
+    decoding,
+    elementwise,
+    indexed,
+    matrix,
+    reductions,
+    regions,
+    shapes,
+    shared,
+    views,
+    words,
+)
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.regions import Lowering
 from vmc.ir.core import Op
+
+
+def lower_load(e: Emitter, op: Op) -> None:
+    """A slice as elements, or, of a tensor whose bits are shuffled, as words."""
+    storage = op.operands[0].tensor.storage
+    shuffled = storage is not None and storage.shuffle is not None
+    (words.lower_load if shuffled else access.lower_load)(e, op)
+
 
 LOWERINGS: dict[str, Lowering] = {
     **dict.fromkeys((*arith.INTEGER, *arith.FLOATING), elementwise.lower_step),
@@ -20,7 +42,9 @@ LOWERINGS: dict[str, Lowering] = {
     "transpose": shapes.lower_renamed,
     "reshape": shapes.lower_renamed,
     "relayout": shapes.lower_relayout,
-    "load": access.lower_load,
+    "load": lower_load,
+    "decode": decoding.lower_decode,
+    "dot": matrix.lower_dot,
     "store": access.lower_store,
     "prefetch": regions.lower_nothing,
     "alloc": shared.lower_alloc,

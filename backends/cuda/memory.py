@@ -17,6 +17,7 @@ from typing import Any
 
 from vmc.backends.cuda.arith import code_kind, from_code, to_code
 from vmc.backends.cuda.emitter import Emitter
+from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.tir import F32, F64, I32, I64, U32, U64, Expr, binary, cast, const, select, tirx
 from vmc.ir.core import Space, Storage, TensorType
 from vmc.ir.layout import BIT, Digit
@@ -161,7 +162,12 @@ def pieces(memory: Memory, index: Sequence[Expr]) -> list[Piece]:
 
 
 def stored_pieces(memory: Memory, storage: Storage, index: Sequence[Expr]) -> list[Piece]:
-    """Of a tensor in blocks: the block's place, and where the layout puts the element in it."""
+    """Of a tensor in blocks: the block's place, and where the layout puts the element in it.
+
+    Raises UnsupportedError where the bits of a block are shuffled.
+    """
+    if storage.shuffle is not None:
+        raise UnsupportedError("single elements of a tensor with shuffled bits are not accessed")
     long = memory.number
     block, inner = long(0), long(0)
     for dim in storage.dimensions:

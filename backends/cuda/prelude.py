@@ -117,6 +117,82 @@ FUNCTIONS: dict[str, str] = {
 }
 
 
+def packed(name: str, instruction: str, operands: int) -> str:
+    """A function of words of packed halves."""
+    letters = "abc"[:operands]
+    places = ", ".join(f"%{n + 1}" for n in range(operands))
+    inputs = ", ".join(f'"r"({letter})' for letter in letters)
+    body = f'uint r; asm("{instruction} %0, {places};" : "=r"(r) : {inputs}); return r;'
+    return inline("uint", name, ", ".join(f"uint {letter}" for letter in letters), body)
+
+
+def above(kind: str) -> str:
+    """All ones in the halves whose magnitude is above a bound, or no number."""
+    steps = f"{{ .reg .b32 q; abs.{kind} q, %1; set.gtu.u32.{kind} %0, q, %2; }}"
+    body = f'uint r; asm("{steps}" : "=r"(r) : "r"(a), "r"(b)); return r;'
+    return inline("uint", f"vmc_above_{kind}", "uint a, uint b", body)
+
+
+def widened(half: str, place: str) -> str:
+    """The f32, as its bits, of one half of a pair of f16."""
+    steps = f"{{ .reg .b16 l, h; .reg .f32 f; mov.b32 {{l, h}}, %1; cvt.f32.f16 f, {half}; mov.b32 %0, f; }}"
+    body = f'uint r; asm("{steps}" : "=r"(r) : "r"(a)); return r;'
+    return inline("uint", f"vmc_{place}_f16x2", "uint a", body)
+
+
+def joined(kind: str) -> str:
+    """Two f32, given by their bits, rounded into a pair; the instruction takes the high one first."""
+    steps = f"cvt.rn.{kind}.f32 %0, %2, %1;"
+    body = f'uint r; asm("{steps}" : "=r"(r) : "f"(__uint_as_float(a)), "f"(__uint_as_float(b))); return r;'
+    return inline("uint", f"vmc_join_{kind}", "uint a, uint b", body)
+
+
+def lop3(table: int) -> str:
+    body = f'uint r; asm("lop3.b32 %0, %1, %2, %3, {table};" : "=r"(r) : "r"(a), "r"(b), "r"(c)); return r;'
+    return inline("uint", f"vmc_lop3_{table:02x}", "uint a, uint b, uint c", body)
+
+
+def mma(k: int, a: str, b: str) -> str:
+    """mma.sync.m16n8k`k`, whose sums are changed in place."""
+    sums, letter = ("f32", "f") if a.endswith("f16") else ("s32", "r")
+    kinds = ".".join(kind.replace("i8", "s8") for kind in (a, b))
+    types = f"{sums}.{kinds}.{sums}"
+    steps = (
+        f"mma.sync.aligned.m16n8k{k}.row.col.{types} "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    )
+    outputs = ", ".join(f'"+{letter}"(*c{n})' for n in range(4))
+    inputs = ", ".join(f'"r"({name})' for name in ("a0", "a1", "a2", "a3", "b0", "b1"))
+    kind = "float" if letter == "f" else "uint"
+    factors = [f"uint {name}" for name in ("a0", "a1", "a2", "a3", "b0", "b1")]
+    parameters = ", ".join([*(f"{kind}* c{n}" for n in range(4)), *factors])
+    name = f"vmc_mma_m16n8k{k}_{a}_{b}"
+    return inline("int", name, parameters, f'asm volatile("{steps}" : {outputs} : {inputs}); return 0;')
+
+
+HALVES = ("f16x2", "bf16x2")
+FUNCTIONS |= {
+    **{
+        f"vmc_{name}_{kind}": packed(f"vmc_{name}_{kind}", f"{ptx}.{kind}", count)
+        for kind in HALVES
+        for name, ptx, count in (
+            ("fma", "fma.rn", 3),
+            ("add", "add.rn", 2),
+            ("mul", "mul.rn", 2),
+            ("min", "min", 2),
+            ("max", "max", 2),
+        )
+    },
+    **{f"vmc_above_{kind}": above(kind) for kind in HALVES},
+    **{f"vmc_join_{kind}": joined(kind) for kind in HALVES},
+    "vmc_low_f16x2": widened("l", "low"),
+    "vmc_high_f16x2": widened("h", "high"),
+    **{f"vmc_lop3_{table:02x}": lop3(table) for table in (0x6A, 0xEA, 0x3C)},
+    **{f"vmc_mma_m16n8k16_{kind}_{kind}": mma(16, kind, kind) for kind in ("f16", "bf16")},
+    **{f"vmc_mma_m16n8k32_{a}_{b}": mma(32, a, b) for a in ("i8", "u8") for b in ("i8", "u8")},
+}
+
+
 def prelude(code: str) -> str:
     """The types, and the functions that the code calls, and those that they call."""
     found = {name for name in FUNCTIONS if f"{name}(" in code}

@@ -45,6 +45,7 @@ from vmc.ir.layout.questions import (
     sectors,
     view_compatible,
 )
+from vmc.ir.layout.shuffle import Shuffle
 from vmc.ir.layout.swizzle import Swizzle
 from vmc.ir.layout.text import UnknownLayoutError, parse
 
@@ -58,6 +59,7 @@ __all__ = [
     "LayoutError",
     "Mismatch",
     "Plane",
+    "Shuffle",
     "Swizzle",
     "UnknownLayoutError",
     "bank_conflicts",

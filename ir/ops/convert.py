@@ -1,7 +1,8 @@
-"""Changes of type: `cast` converts values, `bitcast` keeps the bits.
+"""Changes of type: `cast` converts values, `bitcast` keeps the bits, `decode` looks codes up.
 
     cast(a [, random u32]) {dtype, rounding, saturate}
     bitcast(a) {dtype}          between types of one width
+    decode(a) {values}          values[code] for codes of at most 8 bits
 
 `rounding`: nearest_even, toward_zero, floor, or stochastic, which takes a second operand of random bits. `saturate` is
 True, False, or None for the default: floats as the target type says, float to integer saturates, integer to integer
@@ -11,11 +12,15 @@ wraps. NaN becomes 0 in an integer. False is refused where clamping is the only 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from vmc.ir.core import Op, TileType, Type
+from vmc.ir.core import Op, Table, TileType, Type, Value
 from vmc.ir.evaluate import Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, require, schema, tile
+from vmc.ir.opdef import Attrs, OpDef, filtered, require, schema, tile
 from vmc.ir.types import DType, dtype
+
+if TYPE_CHECKING:
+    from vmc.ir.builder import Builder
 
 ROUNDINGS = ("nearest_even", "toward_zero", "floor", "stochastic")
 
@@ -71,4 +76,30 @@ class Bitcast(OpDef):
         return (op.result.tile.dtype.from_codes(op.operands[0].tile.dtype.to_codes(operands[0])),)
 
 
-DEFINITIONS: tuple[OpDef, ...] = (Cast(), Bitcast())
+class Decode(OpDef):
+    """The entry of the table `values` for the code of every element: any function of codes of at most 8 bits."""
+
+    name = "decode"
+    signature = "(a)"
+    elementwise = True
+    composite = True
+    attrs = schema(values=Table)
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        source, values = tile(types[0]), attrs["values"]
+        require(source.dtype.width <= 8, f"decode takes codes of at most 8 bits, not {source.dtype.name}")
+        wanted = (1 << source.dtype.width,)
+        require(values.shape == wanted, f"decode of {source.dtype.name} takes a table of {wanted[0]} values")
+        return (TileType(values.dtype, source.shape),)
+
+    def legal_types(self) -> tuple[DType, ...]:
+        return filtered(lambda type: type.width <= 8)
+
+    def expand(self, build: Builder, op: Op) -> tuple[Value, ...]:
+        (source,) = op.operands
+        width = source.tile.dtype.width
+        code = source if source.tile.dtype.is_uint else build("bitcast", source, dtype=dtype(f"u{width}"))
+        return (build("take", build("table", table=op.attrs["values"]), code, axis=0),)
+
+
+DEFINITIONS: tuple[OpDef, ...] = (Cast(), Bitcast(), Decode())

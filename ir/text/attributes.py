@@ -2,7 +2,7 @@
 
     type     :=  dtype ["[" int, ... "]"] [layout]  |  "tensor" "<" dtype "[" extent, ... "]" "," access
                  ["," space] ["," "storage" "(" "[" int, ... "]" "," layout "," int
-                 ["," "[" int, ... "]"] ")"] ">"
+                 ["," "[" int, ... "]"] ["," "shuffle" "(" "[" int, ... "]" "," layout ")"] ")"] ">"
     layout   :=  "layout" string
     extent   :=  int  |  name  |  "(" extent operator extent ")"  |  ("cdiv" | "min" | "max") "(" extent "," extent ")"
     attr     :=  "none" | "true" | "false" | int | float | ["-"] "inf" | "nan" ["(" bits ")"] | string | dtype | layout
@@ -21,7 +21,7 @@ import numpy as np
 
 from vmc.ir.core import Access, Attr, Space, Storage, Table, TensorType, TileType, Type
 from vmc.ir.dims import Dim, DimOp, Sym
-from vmc.ir.layout import Layout
+from vmc.ir.layout import Layout, LayoutError, Shuffle
 from vmc.ir.layout import parse as parse_layout
 from vmc.ir.text.cursor import Cursor
 from vmc.ir.types import DType, UnknownTypeError, dtype
@@ -85,9 +85,30 @@ class AttributeReader(Cursor):
         layout = self.layout()
         self.expect(",")
         pitch = self.integer("the pitch in bits")
-        order = self.shape() if self.accept(",") else ()
+        order: tuple[int, ...] = ()
+        shuffle: Shuffle | None = None
+        while self.accept(","):
+            if self.at("shuffle"):
+                shuffle = self.shuffle()
+            else:
+                order = self.shape()
         self.expect(")")
-        return Storage(block, layout, pitch, order)
+        return Storage(block, layout, pitch, order, shuffle)
+
+    def shuffle(self) -> Shuffle:
+        self.expect("shuffle")
+        self.expect("(")
+        order = self.shape()
+        self.expect(",")
+        outer = self.layout()
+        self.expect(")")
+        return self.checked_shuffle(order, outer)
+
+    def checked_shuffle(self, order: tuple[int, ...], outer: Layout) -> Shuffle:
+        try:
+            return Shuffle(order, outer)
+        except LayoutError as error:
+            self.fail(error.message)
 
     def extent(self) -> Dim:
         with self.nested():

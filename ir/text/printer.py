@@ -29,7 +29,7 @@ from vmc.ir.core import (
     Type,
     Value,
 )
-from vmc.ir.layout import Layout
+from vmc.ir.layout import Layout, Shuffle
 from vmc.ir.span import UNKNOWN, Span
 from vmc.ir.types import DType
 
@@ -73,7 +73,13 @@ def layout_text(layout: Layout) -> str:
 
 def storage_text(storage: Storage) -> str:
     order = f", {brackets(map(str, storage.order))}" if storage.order else ""
-    return f"storage({brackets(map(str, storage.block))}, {layout_text(storage.layout)}, {storage.pitch}{order})"
+    shuffle = f", {shuffle_text(storage.shuffle)}" if storage.shuffle is not None else ""
+    where = f"{brackets(map(str, storage.block))}, {layout_text(storage.layout)}, {storage.pitch}"
+    return f"storage({where}{order}{shuffle})"
+
+
+def shuffle_text(shuffle: Shuffle) -> str:
+    return f"shuffle({brackets(map(str, shuffle.order))}, {layout_text(shuffle.outer)})"
 
 
 def attr_text(attr: Attr) -> str:
