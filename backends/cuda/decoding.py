@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vmc.backends.cuda.emitter import Emitter
+from vmc.backends.cuda.arith import to_code
+from vmc.backends.cuda.emitter import Emitter, Tile
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.tir import I32, U32, Expr, binary, call, const
 from vmc.backends.cuda.words import Words
@@ -19,12 +20,12 @@ def lower_decode(e: Emitter, op: Op) -> None:
     words = e.values[op.operands[0]]
     table = op.attrs["values"]
     decoder = decoder_for(op.operands[0].tile.dtype, table.dtype, table.array())
-    if decoder is None or not isinstance(words, Words):
-        raise UnsupportedError("decoding takes words in the order of a decoder, which these are not", op.span)
-    slots = slots_of(words, decoder)
-    if slots is None:
-        raise UnsupportedError("the words to decode are not in the order of their decoder", op.span)
+    if decoder is None:
+        raise UnsupportedError("no decoder makes these values of their codes", op.span)
     made = e.tile(op.result.tile, op.result.name)
+    slots = slots_of(words, decoder) if isinstance(words, Words) else None
+    if slots is None:
+        words, slots = assembled(e, words, decoder)
     per = KINDS[decoder.kind]
     size = WORD // per
     for unit in range(len(slots) // decoder.codes):
@@ -48,6 +49,40 @@ def slots_of(words: Words, decoder: Decoder) -> list[int] | None:
                 return None
             slots.append(slot)
     return slots if len(slots) == len(words.places) else None
+
+
+def assembled(e: Emitter, tile: Tile | Words, decoder: Decoder) -> tuple[Words, list[int]]:
+    """Words in the decoder's order, put together of codes in slots or of words in another order; the slot of each code.
+
+    Places for which there is no code repeat the last one.
+    """
+    count = len(tile.places) if isinstance(tile, Words) else tile.registers.slots
+    units = -(-count // decoder.codes)
+    slots = [min(number, count - 1) for number in range(units * decoder.codes)]
+    buffer = e.buffer(U32, units * decoder.words, "w")
+    codes = [code_in(e, tile, slot) for slot in range(count)]
+    for unit in range(units):
+        for word in range(decoder.words):
+            total: Expr = const(0, U32)
+            for number, places in enumerate(decoder.order):
+                code = codes[slots[unit * decoder.codes + number]]
+                for bit, place in enumerate(places):
+                    if place // WORD == word:
+                        one = binary("BitwiseAnd", code >> const(bit, U32), const(1, U32))
+                        total = binary("BitwiseOr", total, one << const(place % WORD, U32))
+            e.put(buffer, unit * decoder.words + word, total)
+    return Words(tile.dtype, buffer, units * decoder.words, ()), slots
+
+
+def code_in(e: Emitter, tile: Tile | Words, slot: int) -> Expr:
+    """The code in a slot, with zeros above."""
+    if isinstance(tile, Tile):
+        return e.let(to_code(tile.dtype, e.held(tile, slot)), U32, "c")
+    total: Expr = const(0, U32)
+    for bit, (word, place) in enumerate(tile.places[slot]):
+        one = binary("BitwiseAnd", e.get(tile.buffer, word) >> const(place, U32), const(1, U32))
+        total = binary("BitwiseOr", total, one << const(bit, U32))
+    return e.let(total, U32, "c")
 
 
 def executed(e: Emitter, decoder: Decoder, inputs: list[Expr]) -> list[Expr]:

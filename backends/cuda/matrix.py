@@ -19,9 +19,9 @@ from vmc.ir.passes.gpu.matrix import Product, product_of
 
 def lower_dot(e: Emitter, op: Op) -> None:
     """A product in the layouts of matrix instructions. Raises UnsupportedError for any other."""
-    found = product_of(op)
+    found = product_of(op, e.threads)
     a, b, c = (e.values[value] for value in op.operands)
-    if found is None or found.threads != e.threads:
+    if found is None:
         raise UnsupportedError("no matrix instructions compute this product, and it was not expanded", op.span)
     for held, layout in zip((a, b, c), found.layouts, strict=True):
         if held.registers.layout != layout:
@@ -45,7 +45,7 @@ def instruction_name(found: Product, op: Op) -> str:
 
 def own(found: Product) -> tuple[range, range]:
     """The first rows and columns of the instructions of the first warp."""
-    rows, columns = found.warps
+    rows, columns, _ = found.warps
     return range(0, found.m // rows, 16), range(0, found.n // columns, 8)
 
 

@@ -13,10 +13,13 @@ from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
 from vmc.ir.passes.gpu.barriers import barriers
+from vmc.ir.passes.gpu.decoding import decoding
 from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.layouts import layouts
+from vmc.ir.passes.gpu.matrix import fragments, is_matrix
 from vmc.ir.passes.gpu.planning import planning
 from vmc.ir.passes.gpu.sharing import sharing
+from vmc.ir.passes.gpu.weights import weights
 from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
 from vmc.ir.passes.integers import integers
@@ -37,6 +40,7 @@ __all__ = [
     "casts",
     "cse",
     "dce",
+    "decoding",
     "exchange",
     "expand",
     "expansion",
@@ -55,6 +59,7 @@ __all__ = [
     "sharing",
     "short_sums",
     "unroll",
+    "weights",
 ]
 
 EVERY_PASS = (
@@ -75,7 +80,9 @@ EVERY_PASS = (
     expand,
     exchange(),
     casts,
-    layouts(),
+    decoding,
+    weights(),
+    layouts(fragments),
     sharing,
     planning,
     barriers,
@@ -105,7 +112,7 @@ def pipeline(
     if target == "interp":
         return ()
     if target.partition(":")[0] == "cuda":
-        return cuda_pipeline()
+        return cuda_pipeline(dense)
     select = (halving(whole_tiles=True), integers, halves) if features & MULTIPLIES_BF16 else (integers,)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)
     late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
@@ -113,9 +120,10 @@ def pipeline(
     return early + late + short
 
 
-def cuda_pipeline() -> tuple[Pass, ...]:
+def cuda_pipeline(dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
     """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads."""
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
-    tiles = (expand, exchange(), canonicalize, cse, casts, fold, cse, licm, cse, bounds, dce)
-    threads = (layouts(), dce, sharing, cse, planning, barriers)
-    return (*early, *tiles, *threads)
+    tiles = (expand, exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse, bounds, dce)
+    matrices = (decoding, dce, weights(dense))
+    threads = (layouts(fragments), dce, sharing, cse, planning, barriers)
+    return (*early, *tiles, *matrices, *threads)

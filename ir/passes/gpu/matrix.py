@@ -2,18 +2,19 @@
 
 PTX ISA, mma.sync: a warp multiplies A [16, k] and B [k, 8] into C [16, 8]. The warps of a block share the result: as
 many as can be stand side by side along N, since each then decodes weights that no other needs; the rest along M. What
-a warp does not own of A or B it holds a copy of.
+a warp does not own of A or B it holds a copy of; warps for which there is no part of C hold copies of that, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
-from vmc.ir.core import Kernel, Op, walk
+from vmc.ir.core import Kernel, Op, TileType, walk
 from vmc.ir.layout import WARP, Digit, Layout, local, mma_fragment
 from vmc.ir.ops.linear import DOTS
-from vmc.ir.passes.gpu.spread import WARP_SIZE
+from vmc.ir.passes.gpu.spread import WARP_SIZE, power_of_two
 from vmc.ir.types import DType
 
 FEWEST_WARPS, MOST_WARPS = 4, 8
@@ -45,32 +46,32 @@ INSTRUCTIONS: dict[tuple[str, str], Instruction] = {
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """How a block of `warps` (along M, along N) computes C [m, n] += A [m, k] @ B [k, n]."""
+    """How a block computes C [m, n] += A [m, k] @ B [k, n]: in `warps` along M, along N, and so many copies of them."""
 
     m: int
     n: int
     k: int
     instruction: Instruction
-    warps: tuple[int, int]
+    warps: tuple[int, int, int]
 
     @property
     def threads(self) -> int:
-        return self.warps[0] * self.warps[1] * WARP_SIZE
+        return prod(self.warps) * WARP_SIZE
 
     def spread(self, along_m: bool, along_n: bool) -> Layout:
         """The warps of an operand that has the dimension M, or N, or both."""
-        rows, columns = self.warps
+        rows, columns, copies = self.warps
         parts = ((rows, columns, along_m), (columns, 1, along_n))
         digits = [Digit(count if present else 1, step, WARP) for count, step, present in parts]
-        copies = [Digit(count, step, WARP) for count, step, present in parts if not present and count > 1]
-        if not along_n:
-            digits[1] = Digit(1, 1, WARP)
-        return Layout.of((digits[0].extent, digits[1].extent), digits, replicas=copies)
+        replicas = [Digit(count, step, WARP) for count, step, present in parts if not present and count > 1]
+        if copies > 1:
+            replicas.append(Digit(copies, rows * columns, WARP))
+        return Layout.of((digits[0].extent, digits[1].extent), digits, replicas=replicas)
 
     @property
     def layouts(self) -> tuple[Layout, Layout, Layout]:
         """The layouts of A, B and C."""
-        rows, columns = self.warps
+        rows, columns, _ = self.warps
         fragments = [mma_fragment(self.instruction.name, operand, self.instruction.bits) for operand in "abc"]
         m, n, k = self.m // (16 * rows), self.n // (8 * columns), self.k // self.instruction.k
         a = self.spread(True, False) * local(m, k) * fragments[0]
@@ -88,8 +89,11 @@ def is_matrix(op: Op) -> bool:
     return product_of(op) is not None
 
 
-def product_of(op: Op) -> Product | None:
-    """How matrix instructions compute a product; None where they do not."""
+def product_of(op: Op, threads: int = 0) -> Product | None:
+    """How matrix instructions compute a product with the threads of a block, or with as many as it asks for.
+
+    None where they do not compute it.
+    """
     if op.name not in DOTS:
         return None
     a, b = (value.tile for value in op.operands[:2])
@@ -97,14 +101,22 @@ def product_of(op: Op) -> Product | None:
     (m, k), n = a.shape, b.shape[1]
     if found is None or m % 16 or n % 8 or k % found.k:
         return None
-    return Product(m, n, k, found, warps_for(m, n))
+    if threads:
+        rows, columns = warps_for(m, n, power_of_two(threads // WARP_SIZE, threads))
+        return Product(m, n, k, found, (rows, columns, threads // WARP_SIZE // rows // columns))
+    return Product(m, n, k, found, (*warps_for(m, n, warps_wanted(m, n)), 1))
 
 
-def warps_for(m: int, n: int) -> tuple[int, int]:
-    """The warps along M and along N."""
+def warps_wanted(m: int, n: int) -> int:
+    """How many warps a product of this size keeps busy."""
     wanted = FEWEST_WARPS
     while wanted < MOST_WARPS and m * n > wanted * WARP_SIZE * SUMS_OF_A_THREAD:
         wanted *= 2
+    return wanted
+
+
+def warps_for(m: int, n: int, wanted: int) -> tuple[int, int]:
+    """The warps along M and along N, at most `wanted` in all."""
     columns = 1
     while columns < wanted and n % (2 * columns * COLUMNS_OF_A_WARP) == 0:
         columns *= 2
@@ -118,14 +130,17 @@ def warps_for(m: int, n: int) -> tuple[int, int]:
 
 def fragments(op: Op, threads: int) -> Sequence[Layout | None] | None:
     """What layout inference asks for: the layouts of A, B, C and the result; None for other operations."""
-    product = product_of(op)
-    if product is None or product.threads != threads:
+    product = product_of(op, threads)
+    if product is None:
         return None
     a, b, c = product.layouts
     return a, b, c, c
 
 
 def threads_for(kernel: Kernel) -> int:
-    """The threads that the products of a kernel ask for; 0 where they ask for none, or disagree."""
-    asked = {product.threads for op in walk(kernel.body) if (product := product_of(op)) is not None}
-    return asked.pop() if len(asked) == 1 else 0
+    """The threads that the products of a kernel ask for: the most; 0 without products, and where layouts are pinned."""
+    ops = list(walk(kernel.body))
+    tiles = (value.type for op in ops for value in op.results)
+    if any(isinstance(type, TileType) and type.layout is not None for type in tiles):
+        return 0
+    return max((product.threads for op in ops if (product := product_of(op)) is not None), default=0)

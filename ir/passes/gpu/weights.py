@@ -114,7 +114,7 @@ def consumers_of(kernel: Kernel, param: Value) -> list[Consumer]:
             table = decode.attrs["values"]
             made = decoder_for(param.tensor.dtype, table.dtype, table.array())
             for dot in dots:
-                product = product_of(dot)
+                product = product_of(dot, kernel.threads)
                 if made is None or product is None:
                     return []
                 found.append(Consumer(load, product, made))

@@ -1,0 +1,78 @@
+"""examples/matmul_wa16.vmc for GPUs: executed by the PTX machine, and its machine code read back."""
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+pytest.importorskip("tvm")
+pytest.importorskip("cuda.bindings")
+
+import vmc
+from vmc.backends.cuda.disassembly import tool
+from vmc.backends.cuda.sass import Kind, parse, report, resources
+
+SOURCE = Path(__file__).parents[3] / "examples" / "matmul_wa16.vmc"
+INTEGERS = [*(f"u{width}" for width in range(1, 9)), *(f"i{width}" for width in range(2, 9))]
+FLOATS = [f"f{width}e{e}m{width - 1 - e}" for width in range(3, 9) for e in range(1, width)]
+QUICK = ["u3", "i8", "f6e3m2"]
+ROUNDING = {"f16": 2.0**-11, "bf16": 2.0**-8}
+ARRAYS = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
+
+
+def problem(name: str, activations: str, m: int, k: int, n: int) -> tuple[Any, ...]:
+    """x, codes, scale, the exact product, and the sums of magnitudes that its error is measured by."""
+    type, rng = vmc.dtype(name), np.random.default_rng(7)
+    codes = rng.integers(0, 1 << type.width, (k, n)).astype(np.uint8)
+    values = type.decode(codes).astype(np.float64) - type.zero_point
+    usable = np.abs(values) < 500
+    codes, values = np.where(usable, codes, 0).astype(np.uint8), np.where(usable, values, -type.zero_point)
+    x = rng.normal(size=(m, k)).astype(ARRAYS[activations])
+    scale = (0.5 + rng.random((-(-k // 128), n))).astype(np.float16)
+    with np.errstate(over="ignore"):
+        weights = values.astype(np.float16).astype(np.float64) * np.repeat(scale.astype(np.float64), 128, axis=0)[:k]
+    wide = x.astype(np.float64)
+    return x, codes, scale, wide @ weights, np.abs(wide) @ np.abs(weights)
+
+
+def difference(name: str, activations: str, m: int, k: int, n: int, **bindings: Any) -> float:
+    """The largest error of the kernel in the PTX machine, over what rounding allows."""
+    x, codes, scale, exact, magnitude = problem(name, activations, m, k, n)
+    kernel = vmc.compile(SOURCE, target="ptx-vm:sm_80", T=name, X=activations, **bindings)
+    y = np.full((m, n), np.nan).astype(ARRAYS[activations])
+    kernel(x, kernel.pack("w", codes), scale, y)
+    allowed = (k + 4) * 2.0**-24 * magnitude + 1.01 * ROUNDING[activations] * np.abs(exact) + 2.0**-25
+    return float((np.abs(y.astype(np.float64) - exact) / allowed).max())
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_product_is_within_rounding(name: str) -> None:
+    assert difference(name, "f16", 16, 128, 64, BM=16) <= 1
+
+
+def test_sizes_that_no_tile_divides_are_guarded() -> None:
+    assert difference("u5", "f16", 19, 203, 71, BM=16) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*INTEGERS, *FLOATS])
+def test_a_product_is_within_rounding_at_every_width(name: str) -> None:
+    assert difference(name, "f16", 7, 150, 70, BM=16) <= 1
+    assert difference(name, "f16", 35, 128, 128, BM=32, BN=128, BK=128) <= 1
+
+
+@pytest.mark.skipif(tool("cuobjdump") is None, reason="cuobjdump is not installed")
+@pytest.mark.parametrize("name", QUICK)
+def test_the_machine_code_has_matrix_instructions_and_neither_conversions_nor_spills(name: str) -> None:
+    from vmc.runtime.cuda import compiled
+
+    kernel = vmc.compile(SOURCE, target="ptx-vm:sm_80", T=name, BM=16)
+    made = compiled(kernel._tile, "cuda:sm_90a")
+    from vmc.backends.cuda.disassembly import sass
+
+    found = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.entry])
+    loop = found.main_loop
+    assert loop is not None and loop.products == 4 * 2 * 2048
+    assert (found.spills, found.stack, loop.kinds.get(Kind.CONVERT, 0)) == (0, 0, 0)
