@@ -76,3 +76,12 @@ def test_the_machine_code_has_matrix_instructions_and_neither_conversions_nor_sp
     loop = found.main_loop
     assert loop is not None and loop.products == 4 * 2 * 2048
     assert (found.spills, found.stack, loop.kinds.get(Kind.CONVERT, 0)) == (0, 0, 0)
+
+
+def test_weights_as_declared_are_decoded_as_well() -> None:
+    x, codes, scale, exact, magnitude = problem("u5", "f16", 16, 64, 32)
+    kernel = vmc.compile(SOURCE, target="ptx-vm:sm_80", T="u5", BM=16, BN=32)
+    y = np.full((16, 32), np.nan, np.float16)
+    kernel(x, vmc.pack(codes, "u5"), scale, y)
+    allowed = 68 * 2.0**-24 * magnitude + 1.01 * 2.0**-11 * np.abs(exact) + 2.0**-25
+    assert (np.abs(y.astype(np.float64) - exact) <= allowed).all()
