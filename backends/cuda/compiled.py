@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vmc.backends.cuda.kernel import MOST_BLOCKS, cuda_source, parameter_kind, prim_func
-from vmc.backends.cuda.nvrtc import compile_cuda
+from vmc.backends.cuda.nvrtc import LINES, STRICT, compile_cuda
 from vmc.backends.cuda.target import ARCHES, STATIC_SHARED
 from vmc.ir.core import Kernel, Op, TensorType, Value
 
@@ -86,11 +86,14 @@ def preamble_values(kernel: Kernel, symbols: Mapping[str, int], scalars: Sequenc
     return values
 
 
-def compile(kernel: Kernel, arch: str) -> Compiled:
-    """A kernel after the passes for the architecture. Raises UnsupportedError, ToolchainError."""
-    function = prim_func(kernel, ARCHES[arch])
+def compile(kernel: Kernel, arch: str, lines: bool = False) -> Compiled:
+    """A kernel after the passes for the architecture. `lines`: PTX and cubin know the lines of the kernel's source.
+
+    Raises UnsupportedError, ToolchainError.
+    """
+    function = prim_func(kernel, ARCHES[arch], lines)
     text = cuda_source(function, ARCHES[arch])
-    binary = compile_cuda(text, arch)
+    binary = compile_cuda(text, arch, (*STRICT, LINES) if lines else STRICT)
     shared = int(function.attrs["vmc.shared"])
     static, dynamic = (shared, 0) if shared <= STATIC_SHARED else (0, shared)
     parameters = [

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from vmc.backends.cuda.lines import MARK
 from vmc.backends.cuda.registers import Registers, element_layout, expression
 from vmc.backends.cuda.tir import I32, I64, Expr, Stmt, binary, conjunction, const, container, tirx
 from vmc.ir.core import TileType, Value
@@ -45,10 +46,15 @@ class Tile:
 
 
 class Emitter:
-    """Builds the body of one kernel. `memories` and `values` say what stands for the values of the IR."""
+    """Builds the body of one kernel. `memories` and `values` say what stands for the values of the IR.
 
-    def __init__(self, threads: int) -> None:
+    `lines`: mark statements with the lines of the source that they come from (`lines.py`), files numbered in `files`.
+    """
+
+    def __init__(self, threads: int, lines: bool = False) -> None:
         self.threads = threads
+        self.lines = lines
+        self.files: list[str] = []
         self.thread = tirx().Var("thread", I32)
         self.statements: list[Stmt] = []
         self.values: dict[Value, Any] = {}
@@ -68,6 +74,15 @@ class Emitter:
     def call(self, name: str, *arguments: Expr) -> None:
         """A call of a device function for its effect."""
         self.emit(tirx().Evaluate(tirx().call_extern(I32, name, *arguments)))
+
+    def mark(self, span: Span) -> None:
+        """What is emitted from here on comes from this place."""
+        self.span = span
+        if not self.lines or not span.line:
+            return
+        if span.file not in self.files:
+            self.files.append(span.file)
+        self.call(MARK, const(self.files.index(span.file), I32), const(span.line, I32))
 
     def fresh(self, name: str) -> str:
         self.names += 1

@@ -12,6 +12,7 @@ from typing import Any
 
 from vmc.backends.cuda.arith import code_kind
 from vmc.backends.cuda.emitter import Emitter, Scalar, sequence
+from vmc.backends.cuda.lines import with_lines
 from vmc.backends.cuda.lowering import lower
 from vmc.backends.cuda.memory import Memory
 from vmc.backends.cuda.prelude import prelude
@@ -30,9 +31,12 @@ def parameter_kind(value: Value) -> str:
     return {"f32": F32, "f64": F64}.get(dtype.name) or code_kind(dtype)
 
 
-def prim_func(kernel: Kernel, arch: Arch) -> Any:
-    """The kernel as a PrimFunc. Raises UnsupportedError for what the target cannot execute."""
-    e = Emitter(kernel.threads)
+def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
+    """The kernel as a PrimFunc, with marks of source lines if asked for.
+
+    Raises UnsupportedError for what the target cannot execute.
+    """
+    e = Emitter(kernel.threads, lines)
     symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}
     e.symbols = symbols
     parameters = [declare(e, param) for param in kernel.params]
@@ -52,6 +56,7 @@ def prim_func(kernel: Kernel, arch: Arch) -> Any:
         "tirx.noalias": True,
         # Of what is `__restrict__`, loads are moved across barriers: nobody else is taken to write it.
         "vmc.written": " ".join(f"p_{p.name}" for p in kernel.params if is_written(p)),
+        "vmc.files": "\n".join(e.files),
         "vmc.texts": "".join(e.texts.values()),
         "vmc.shared": sum(size for _, size in e.arenas),
         "target": arch.target(),
@@ -110,6 +115,9 @@ def cuda_source(function: Any, arch: Arch) -> str:
     code = text[text.index(START) :]
     # The first occurrence is a declaration, which says nothing that the definition does not.
     code = re.sub(r"^extern \"C\" [^{;]*;\n", "", code, count=1)
+    files = str(function.attrs["vmc.files"])
+    if files:
+        code = with_lines(code, files.splitlines())
     for name in str(function.attrs["vmc.written"]).split():
         code = code.replace(f"* __restrict__ {name}", f"* {name}", 1)
     return prelude(code + str(function.attrs["vmc.texts"])) + str(function.attrs["vmc.texts"]) + code

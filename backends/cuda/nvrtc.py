@@ -11,6 +11,7 @@ from typing import Any
 from vmc.backends.cuda.errors import ToolchainError
 
 STRICT = ("-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
+LINES = "-lineinfo"
 HOW = "pip install 'vmc[cuda]'"
 
 

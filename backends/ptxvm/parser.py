@@ -74,6 +74,13 @@ class _Loc:
     file: int
     line: int
     column: int
+    caller: _Loc | None = None
+
+    def place(self, files: dict[int, str]) -> tuple[str, int, int]:
+        """File, line and column; the caller's for an inlined function of another file, such as a header."""
+        if self.caller is not None and self.caller.file != self.file:
+            return self.caller.place(files)
+        return files.get(self.file, ""), self.line, self.column
 
 
 def _located(function: syntax.Function, files: dict[int, str]) -> syntax.Function:
@@ -89,8 +96,7 @@ def _located(function: syntax.Function, files: dict[int, str]) -> syntax.Functio
                 case syntax.Scope(inner):
                     yield syntax.Scope(tuple(walk(inner)))
                 case syntax.Instruction(opcode, operands, guard, location):
-                    loc = here[0]
-                    place = Location(location.ptx_line, files.get(loc.file, ""), loc.line, loc.column)
+                    place = Location(location.ptx_line, *here[0].place(files))
                     yield syntax.Instruction(opcode, operands, guard, place)
                 case _:
                     yield statement
@@ -238,7 +244,9 @@ class _Builder(Transformer[Token, Any]):
         return syntax.Registers(str(kind)[1:], tuple(i for i in items if isinstance(i, tuple)))
 
     def loc(self, items: list[Any]) -> _Loc:
-        return _Loc(_int(items[0]), _int(items[1]), _int(items[2]))
+        inlined = len(items) > 3 and items[-1] is not None
+        caller = _Loc(_int(items[-3]), _int(items[-2]), _int(items[-1])) if inlined else None
+        return _Loc(_int(items[0]), _int(items[1]), _int(items[2]), caller)
 
     def targets(self, items: list[Any]) -> syntax.Targets:
         return syntax.Targets(tuple(map(str, items)))

@@ -12,6 +12,7 @@ pytest.importorskip("cuda.bindings")
 
 import vmc
 from vmc.backends import ptxvm
+from vmc.ir.span import UNKNOWN, Span
 from vmc.runtime.ptx_machine import OnPtxMachine, span_of
 
 SCALE = Path(__file__).parents[2] / "examples" / "scale.vmc"
@@ -49,10 +50,24 @@ def test_a_fault_is_an_execution_error_with_the_line_of_the_ptx() -> None:
     assert isinstance(launcher, OnPtxMachine)
     short = np.zeros(4, np.uint8), np.zeros(1, np.float16), np.zeros(100, np.float16)
     addresses = [a.__array_interface__["data"][0] for a in short]
-    with pytest.raises(vmc.ExecutionError, match=r"ptx:\d+.*read of 1 bytes at offset 4 of `w`, which has 4"):
+    with pytest.raises(vmc.ExecutionError, match=r"read of 1 bytes at offset 4 of `w`, which has 4 bytes.*ptx:\d+"):
         launcher.launch(addresses, [a.nbytes for a in short], [], (100,))
 
 
-def test_places_in_vmc_files_become_spans() -> None:
-    assert str(span_of(ptxvm.Location(7, "/x/k.vmc", 3, 5))) == "/x/k.vmc:3:5"
-    assert span_of(ptxvm.Location(7, "kernel.cu", 3, 5)).line == 0
+def test_places_in_the_kernel_s_own_files_become_spans() -> None:
+    narrow, wide = Span("k.vmc", 3, 5, 3, 9), Span("k.vmc", 3, 5, 3, 20)
+    assert span_of(ptxvm.Location(7, "/x/k.vmc", 3, 1), [narrow, wide]) == wide
+    assert span_of(ptxvm.Location(7, "/x/kernel.cu", 3, 1), [narrow, wide]) == UNKNOWN
+
+
+RACE = """kernel race(x: f32[N], y: out f32[1]):
+    for i in grid(N):
+        y[0] = x[i]
+"""
+
+
+def test_a_race_of_blocks_is_reported_with_the_line_of_the_kernel() -> None:
+    kernel = vmc.compile(RACE, target="ptx-vm:sm_80")
+    with pytest.raises(vmc.ExecutionError, match="race in global memory, write after write") as e:
+        kernel(np.arange(4, dtype=np.float32), np.zeros(1, np.float32))
+    assert e.value.span.line == 3

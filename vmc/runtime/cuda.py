@@ -61,13 +61,13 @@ def lowered(kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) ->
     return run(Module((kernel,)), passes(target, dense)).kernels[0]
 
 
-def compiled(kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> Compiled:
-    """PTX, cubin and what a launch must know. Raises TargetError."""
+def compiled(kernel: Kernel, target: str, dense: frozenset[str] = frozenset(), lines: bool = False) -> Compiled:
+    """PTX, cubin and what a launch must know; `lines`: PTX that tells lines of the source. Raises TargetError."""
     from vmc.backends import cuda
 
     arch = architecture(target)
     with blamed():
-        return cuda.compile(lowered(kernel, f"cuda:{arch}", dense), arch)
+        return cuda.compile(lowered(kernel, f"cuda:{arch}", dense), arch, lines)
 
 
 def stage_text(kernel: Kernel, target: str, stage: str) -> str:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vmc.ir.core import Access, Kernel, Storage, TensorType
+from vmc.ir.core import Access, Kernel, Region, Storage, TensorType
 from vmc.ir.span import UNKNOWN, Span
 from vmc.runtime.errors import ExecutionError, TargetError
 
 if TYPE_CHECKING:
     from vmc.backends.ptxvm import Argument, Location, Report
+    from vmc.backends.ptxvm import ExecutionError as Fault
 
 FAMILY = "ptx-vm"
 DEFAULT = "sm_80"
@@ -53,9 +54,10 @@ class OnPtxMachine:
         from vmc.runtime.cuda import compiled
 
         check_name(target)
-        self.compiled = compiled(kernel, device_target(target), dense)
+        self.compiled = compiled(kernel, device_target(target), dense, lines=True)
         self.kernel = self.compiled.kernel
         self.module = ptxvm.parse(self.compiled.ptx)
+        self.spans = spans_of(self.kernel.body)
         self.report: Report | None = None
 
     @property
@@ -83,7 +85,7 @@ class OnPtxMachine:
         try:
             self.report = self.module.launch(made.entry, *extents, values, made.dynamic_shared, names=names)
         except ptxvm.ExecutionError as error:
-            raise ExecutionError(str(error), span_of(error.location)) from None
+            raise ExecutionError(message_of(error), span_of(error.location, self.spans)) from None
         except ptxvm.UnsupportedError as error:
             raise TargetError("E0915", f"the PTX machine does not execute this: {error}") from None
         for tensor, address, size in zip(tensors, addresses, sizes, strict=True):
@@ -126,9 +128,23 @@ def tensor_argument(tensor: TensorType, data: Bytes) -> Argument:
     return ptxvm.Unset(data) if tensor.access is Access.OUT and tensor.dtype.width % 8 == 0 else data
 
 
-def span_of(location: Location) -> Span:
-    """The place in the kernel's source, where the PTX tells it."""
-    if not location.file.endswith(".vmc") or not location.line:
-        return UNKNOWN
-    column = max(1, location.column)
-    return Span(location.file, location.line, column, location.line, column + 1)
+def message_of(error: Fault) -> str:
+    """What happened, in which instruction, and where the other one is that takes part in it."""
+    other = f"; the other is {error.other}" if error.other is not None else ""
+    return f"{error.message} ({error.location}: {error.text}{other})"
+
+
+def spans_of(region: Region) -> list[Span]:
+    """The places that the operations of a region come from."""
+    inner = [span for op in region.ops for nested in op.regions for span in spans_of(nested)]
+    return [op.span for op in region.ops if op.span.line] + inner
+
+
+def span_of(location: Location, spans: Sequence[Span]) -> Span:
+    """The widest of `spans` in the line that the PTX tells. (NVRTC makes the names of files absolute.)"""
+    here = [
+        s
+        for s in spans
+        if s.line == location.line and (location.file == s.file or location.file.endswith(f"/{s.file}"))
+    ]
+    return max(here, key=lambda s: (s.end_line, s.end_column - s.column), default=UNKNOWN)
