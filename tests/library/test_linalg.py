@@ -70,3 +70,26 @@ def test_triangular_systems_are_solved_from_the_triangle_alone(target: str, n: i
     assert np.allclose(x, scipy.linalg.solve_triangular(a, b), 0, TOLERANCE[type])
     run("lower", target, a, b[:, 0].copy(), first)
     assert np.allclose(first, scipy.linalg.solve_triangular(a, b[:, 0], lower=True), 0, TOLERANCE[type])
+
+
+SVD = """
+import linalg
+
+kernel svd[T: float = f32, M = 9, N = 4](a: T[M, N], w: out T[M, N], v: out T[N, N]):
+    p, q = linalg.jacobi_svd(a[:, :], 10)
+    w[:, :] = p
+    v[:, :] = q
+"""
+
+
+@pytest.mark.parametrize("type", TOLERANCE)
+@pytest.mark.parametrize(("target", "m", "n"), [("cpu", 9, 4), ("cpu", 30, 7), ("interp", 5, 3)])
+def test_jacobi_s_rotations_find_the_singular_values(target: str, m: int, n: int, type: str) -> None:
+    a = np.random.default_rng(m).standard_normal((m, n)).astype(type)
+    a[:, -1] = a[:, 0] * 2  # a singular value of 0
+    w, v = np.empty_like(a), np.empty((n, n), type)
+    vmc.compile(SVD, "svd", target, T=type, M=m, N=n)(a, w, v)
+    found = np.sort(np.linalg.norm(w, axis=0))[::-1]
+    assert abs(found - np.linalg.svd(a, compute_uv=False)).max() < TOLERANCE[type] * 10
+    assert abs(a @ v - w).max() < TOLERANCE[type] * 10
+    assert abs(v.T @ v - np.eye(n)).max() < TOLERANCE[type] * 10
