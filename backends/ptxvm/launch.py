@@ -31,6 +31,7 @@ from vmc.backends.ptxvm.order import Order
 from vmc.backends.ptxvm.parser import WIDTHS, Tree
 from vmc.backends.ptxvm.parser import parse as parse_tree
 from vmc.backends.ptxvm.program import Parameter, Program, assemble, variables_of
+from vmc.backends.ptxvm.releases import Releases, uses_releases
 from vmc.backends.ptxvm.spaces import Buffer, GlobalSpace, LocalSpace, SharedSpace
 from vmc.backends.ptxvm.state import Cohort
 from vmc.backends.ptxvm.syntax import Instruction
@@ -39,6 +40,10 @@ COHORT = 2048
 """About how many threads execute side by side."""
 
 STEPS = 10_000_000
+"""Steps of a cohort, that is, executions of a basic block, after which a launch is given up."""
+
+TURN = 50_000
+"""Steps after which other blocks get a turn."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,11 @@ class _Launch:
         self.space = GlobalSpace(buffers, self.granules[0], self.per_block, check)
         self.counters = Counters(compiled.instructions)
         self.traffic = count
+        self.releases: Releases | None = None
+        tracker = self.space.memory.tracker
+        if tracker is not None and uses_releases(self.program):
+            self.releases = Releases()
+            tracker.ordered = self.releases.ordered
 
     def _check_limits(self) -> None:
         limits = self.program.limits
@@ -201,18 +211,35 @@ class _Launch:
         at_once = max(1, COHORT // self.per_block)
         warnings: list[str] = []
         with np.errstate(all="ignore"):
-            for first in range(0, blocks, at_once):
-                cohort = self._cohort(first, min(at_once, blocks - first))
-                codes, instructions = self.compiled.codes, self.compiled.instructions
-                Scheduler(cohort, codes, instructions, self.max_steps).run()
-                left = cohort.copies.outstanding()
-                if left is not None and not warnings:
-                    instruction = instructions[left.number]
-                    warnings.append(f"{instruction.location}: nobody waits for {instruction}")
+            waiting = list(range(0, blocks, at_once))
+            running: list[Scheduler] = []
+            while waiting or running:
+                if waiting:
+                    first = waiting.pop(0)
+                    running.append(self._scheduler(first, min(at_once, blocks - first)))
+                running = [scheduler for scheduler in running if not self._turn(scheduler, warnings)]
         self.space.write_back()
         report = self.counters.report(self.program, blocks, self.threads, self.shared_size)
         report.warnings = warnings
         return report
+
+    def _scheduler(self, first: int, blocks: int) -> Scheduler:
+        cohort = self._cohort(first, blocks)
+        return Scheduler(cohort, self.compiled.codes, self.compiled.instructions, self.max_steps)
+
+    def _turn(self, scheduler: Scheduler, warnings: list[str]) -> bool:
+        """Let some blocks run for a while, as they may wait for others; whether they are done."""
+        cohort = scheduler.m
+        self.space.first = cohort.first_block * self.per_block
+        if self.space.memory.tracker is not None:
+            self.space.memory.tracker.first = self.space.first
+        if not scheduler.run(TURN):
+            return False
+        left = cohort.copies.outstanding()
+        if left is not None and not warnings:
+            instruction = self.compiled.instructions[left.number]
+            warnings.append(f"{instruction.location}: nobody waits for {instruction}")
+        return True
 
     def _cohort(self, first: int, blocks: int) -> Cohort:
         size = blocks * self.per_block
@@ -221,14 +248,14 @@ class _Launch:
         shared = SharedSpace(self.shared_size, blocks, self.granules[1], self.per_block, self.check)
         local = LocalSpace(self.program.local_size, size, self.per_block)
         numbering = first * self.per_block
-        for space in (self.space, shared, local):
+        for space in (shared, local):
             space.first = numbering
             if space.memory.tracker is not None:
                 space.memory.tracker.first = numbering
         cohort = Cohort(
             self.program, size, self.per_block, first, [], {}, np.zeros(size, np.bool_), False, exists, self.space,
             shared, local, self.parameters, Order(blocks, self.per_block, exists[: self.per_block]), Copies(size),
-            self.counters if self.traffic else None, np.zeros(size, np.bool_),
+            self.counters if self.traffic else None, np.zeros(size, np.bool_), self.releases,
         )  # fmt: skip
         self._fill(cohort, place, first + np.arange(size) // self.per_block)
         return cohort

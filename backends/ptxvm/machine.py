@@ -37,13 +37,14 @@ class Scheduler:
         self.last_turn: dict[int, int] = {}
         self.streak = 0
 
-    def run(self) -> None:
-        """Raises ExecutionError for the first fault."""
-        while True:
+    def run(self, steps: int) -> bool:
+        """Some more steps, and whether that was all. Raises ExecutionError for the first fault."""
+        last = self.m.step + steps
+        while self.m.step < last:
             if not self.groups and not self._release_parked():
                 if self.parked or self.barriers.waiting():
                     raise self._deadlock()
-                return
+                return True
             block = self._next()
             mask = self.groups.pop(block)
             if block in self.parked:
@@ -57,6 +58,7 @@ class Scheduler:
                         continue
                     mask = ready
             self._execute(block, code, mask)
+        return False
 
     def _next(self) -> int:
         """The lowest block, or now and then the one that waited longest."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vmc.backends.ptxvm.counting import Counters
     from vmc.backends.ptxvm.order import Order
     from vmc.backends.ptxvm.program import Program
+    from vmc.backends.ptxvm.releases import Releases
     from vmc.backends.ptxvm.spaces import GlobalSpace, LocalSpace, SharedSpace
 
 Taint = tuple[Array, int]
@@ -51,6 +52,7 @@ class Cohort:
     copies: Copies
     counters: Counters | None
     carry: Array
+    releases: Releases | None = None
     step: int = 0
     _active: Array | None = None
 

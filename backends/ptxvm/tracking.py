@@ -51,8 +51,8 @@ class Tracker:
         self.read_strong = np.zeros(count, np.bool_)
         self.foreign = np.zeros(count, np.bool_)
         """Whether blocks other than the one of `reader` read, too."""
-        self.ordered: Callable[[int, int, int], bool] = lambda block, other, stamp: False
-        """Whether the accesses of a thread of another block up to a stamp are known to a block."""
+        self.ordered: Callable[[int, int, int | None, int], bool] = lambda block, other, thread, stamp: False
+        """Whether accesses of a thread of another block (None: of all) up to a stamp are known to a block."""
 
     def read(self, granules: Array, threads: Array, order: Order, line: int, strong: bool) -> Conflict | None:
         """Threads (cohort-wide numbers, shape [n]) read granules [n, k]. The race that this is, if any."""
@@ -120,7 +120,7 @@ class Tracker:
         block, place = divmod(thread - self.first, self.threads)
         if other // self.threads == thread // self.threads:
             return bool(order.known[block, place, other % self.threads] >= stamp)
-        return self.ordered(thread // self.threads, other, stamp)
+        return self.ordered(thread // self.threads, *divmod(other, self.threads), stamp)
 
     def _with_readers(
         self, granules: Array, who: Array, blocks: Array, order: Order, strong: bool
@@ -160,7 +160,7 @@ class Tracker:
         if self.foreign[granule]:
             return False
         if block != own:
-            return self.ordered(own, reader if reader >= 0 else block * self.threads, stamp)
+            return self.ordered(own, block, reader % self.threads if reader >= 0 else None, stamp)
         local, place = divmod(thread - self.first, self.threads)
         if reader >= 0:
             return reader == thread or bool(order.known[local, place, reader % self.threads] >= stamp)

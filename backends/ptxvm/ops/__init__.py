@@ -106,10 +106,12 @@ HANDLERS: dict[str, Compile] = {
     "redux": warp.redux,
     "elect": warp.elect,
     "activemask": warp.activemask,
+    "membar": access.fence,
+    "fence": access.fence,
     "call": calls.call,
     "createpolicy": calls.policy,
     **dict.fromkeys(
-        ("prefetch", "prefetchu", "membar", "fence", "nanosleep", "pmevent", "discard", "applypriority", "nop",
+        ("prefetch", "prefetchu", "nanosleep", "pmevent", "discard", "applypriority", "nop",
          "griddepcontrol", "setmaxnreg", "brkpt"),
         access.nothing,
     ),

@@ -103,7 +103,7 @@ def parts(m: Cohort, space: str, addresses: Array) -> Iterator[Part]:
 
 
 def load(
-    m: Cohort, space: str, addresses: Array, size: int, count: int, number: int, strong: bool
+    m: Cohort, space: str, addresses: Array, size: int, count: int, number: int, strong: bool, acquire: bool = False
 ) -> tuple[Array, Array | None]:
     """Elements [active, count] from addresses, and their unset bits."""
     values: Array | None = None
@@ -113,6 +113,8 @@ def load(
         index = part.space.locate(part.addresses, size * count, threads)
         access = Access(threads, m.order, number, strong)
         found, bits = part.space.memory.load(index, size, count, access)
+        if strong and m.releases is not None and part.space is m.global_space:
+            m.releases.read(m, threads, index // m.global_space.memory.granule, acquire)
         if m.counters is not None:
             m.counters.access(part.space, number, index, size * count, threads)
         if part.rows is None:
@@ -128,7 +130,15 @@ def load(
 
 
 def store(
-    m: Cohort, space: str, addresses: Array, values: Array, unset: Array | None, origin: int, number: int, strong: bool
+    m: Cohort,
+    space: str,
+    addresses: Array,
+    values: Array,
+    unset: Array | None,
+    origin: int,
+    number: int,
+    strong: bool,
+    release: bool = False,
 ) -> None:
     """Elements [active, count] to addresses."""
     nbytes = values.dtype.itemsize * values.shape[1]
@@ -140,6 +150,8 @@ def store(
         if bits is not None and bits.any() and part.space is m.global_space:
             thread = int(threads[np.argwhere(bits)[0][0]])
             raise m.unset_error("what is stored to global memory", thread, origin)
+        if strong and m.releases is not None and part.space is m.global_space:
+            m.releases.write(m, threads, index // m.global_space.memory.granule, release)
         part.space.memory.store(index, values[rows], bits, Access(threads, m.order, number, strong))
         if m.counters is not None:
             m.counters.access(part.space, number, index, nbytes, threads)
@@ -154,10 +166,10 @@ def ld(e: Emitter) -> Step:
     size = e.width // 8
     strong = bool(STRONG & set(e.modifiers))
     results = [_result(e, element) for element in elements]
-    count, number = len(elements), e.number
+    count, number, acquire = len(elements), e.number, e.has("acquire")
 
     def run(m: Cohort) -> None:
-        values, unset = load(m, space, where.addresses(m), size, count, number, strong)
+        values, unset = load(m, space, where.addresses(m), size, count, number, strong, acquire)
         for column, (slot, extend) in enumerate(results):
             if slot is None:
                 continue
@@ -229,13 +241,13 @@ def st(e: Emitter) -> Step:
     width = e.width
     sources = [e.source(element, width) for element in e.vector(1)]
     strong = bool(STRONG & set(e.modifiers))
-    number = e.number
+    number, release = e.number, e.has("release")
 
     def run(m: Cohort) -> None:
         addresses = where.addresses(m)
         values = np.stack([fit(m.chosen(s), width) for s in sources], axis=1)
         unset, origin = gather_unset(m, sources, width) if m.taint else (None, -1)
-        store(m, space, addresses, values, unset, origin, number, strong)
+        store(m, space, addresses, values, unset, origin, number, strong, release)
 
     return run
 
@@ -248,6 +260,18 @@ def gather_unset(m: Cohort, slots: list[int], width: int) -> tuple[Array | None,
     zero = np.zeros(len(m.active), UINT[width])
     origin = next(f[1] for f in found if f is not None)
     return np.stack([zero if f is None else fit(f[0], width) for f in found], axis=1), origin
+
+
+def fence(e: Emitter) -> Step:
+    """Orders accesses of different blocks; within a block, only barriers do here."""
+    if e.has("cta") or e.has("proxy") or (e.root == "fence" and e.has("mbarrier_init")):
+        return lambda m: None
+
+    def run(m: Cohort) -> None:
+        if m.releases is not None:
+            m.releases.fence(m)
+
+    return run
 
 
 def nothing(e: Emitter) -> Step:

@@ -82,6 +82,8 @@ def _atomic(e: Emitter, returns: bool) -> Step:
     if returns:
         results = [e.result(element) for element in e.vector(0)]
     number = e.number
+    acquire = e.has("acquire") or e.has("acq_rel") or e.has("sc")
+    release = e.has("release") or e.has("acq_rel") or e.has("sc")
 
     def run(m: Cohort) -> None:
         addresses = where.addresses(m)
@@ -95,7 +97,13 @@ def _atomic(e: Emitter, returns: bool) -> Step:
         old = np.zeros_like(b)
         for part in parts(m, space, addresses):
             rows = slice(None) if part.rows is None else part.rows
-            old[rows] = _apply(m, part.space, part.addresses, m.active[rows], b[rows], c[rows], update, number)
+            threads = m.active[rows]
+            index = _locate(m, part.space, part.addresses, threads, b[rows], number)
+            if m.releases is not None and part.space is m.global_space:
+                granules = index // m.global_space.memory.granule
+                m.releases.read(m, threads, granules, acquire)
+                m.releases.write(m, threads, granules, release)
+            old[rows] = _apply(part.space, index, b[rows], c[rows], update)
         for column, slot in enumerate(results):
             if slot is not None:
                 value = old[:, column]
@@ -104,9 +112,8 @@ def _atomic(e: Emitter, returns: bool) -> Step:
     return run
 
 
-def _apply(
-    m: Cohort, space: Space, addresses: Array, threads: Array, b: Array, c: Array, update: Update, number: int
-) -> Array:
+def _locate(m: Cohort, space: Space, addresses: Array, threads: Array, b: Array, number: int) -> Array:
+    """Where the operation takes place, once it is checked."""
     size, count = b.dtype.itemsize, b.shape[1]
     index = space.locate(addresses, size * count, threads, write=True)
     memory = space.memory
@@ -122,7 +129,14 @@ def _apply(
         memory.note_write(granules, access)
     if m.counters is not None:
         m.counters.access(space, number, index, size * count, threads)
-    view = memory.views[size * 8]
+    return index
+
+
+def _apply(space: Space, index: Array, b: Array, c: Array, update: Update) -> Array:
+    """The old values; the new ones are in memory."""
+    size, count = b.dtype.itemsize, b.shape[1]
+    places = elements(index, size, count)
+    view = space.memory.views[size * 8]
     old = np.empty_like(b)
     for rows in turns(places[:, 0]):
         old[rows] = view[places[rows]]

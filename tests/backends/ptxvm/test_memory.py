@@ -397,3 +397,48 @@ def test_philox_is_the_reference_s() -> None:
         out = np.zeros(4, np.uint32)
         launch(body, ptxvm.Unset(out), np.array(values, np.uint32), threads=1)
         assert " ".join(f"{v:08x}" for v in out.tolist()) == want
+
+
+# Block 1 takes what block 0 left in memory, once block 0 has counted up; p0 results, p1 data, p2 the counter.
+HANDOVER = """ld.param.u64 %p, [p1]; ld.param.u64 %q, [p2]; mul.wide.u32 %o, %t, 4; add.s64 %p, %p, %o;
+mov.u32 %r1, %ctaid.x; setp.ne.u32 %b, %r1, 0; @%b bra TAKE;
+st.global.u32 [%p], %t; bar.sync 0; setp.ne.u32 %b, %t, 0; @%b bra END; FENCE1 atom.global.add.u32 %r2, [%q], 1;
+bra.uni END;
+TAKE: setp.ne.u32 %b, %t, 0; @%b bra GO;
+SPIN: ld.relaxed.gpu.global.u32 %r2, [%q]; setp.eq.u32 %b, %r2, 0; @%b bra SPIN; FENCE2
+GO: bar.sync 0; xor.b32 %r3, %t, 33; ld.param.u64 %p, [p1]; mul.wide.u32 %o, %r3, 4; add.s64 %p, %p, %o;
+ld.global.u32 %r0, [%p]; ld.param.u64 %q, [p0]; mul.wide.u32 %o, %t, 4; add.s64 %q, %q, %o; st.global.u32 [%q], %r0;
+END:"""
+
+
+def handover(text: str, threads: int = 64) -> np.ndarray:
+    out, counter = np.zeros(threads, np.uint32), np.zeros(1, np.uint32)
+    launch(text, ptxvm.Unset(out), ptxvm.Unset(np.zeros(threads, np.uint32)), counter, threads=threads, blocks=2)
+    return out
+
+
+def test_fences_and_an_atomic_counter_order_blocks() -> None:
+    fenced = HANDOVER.replace("FENCE1", "fence.acq_rel.gpu;").replace("FENCE2", "membar.gl;")
+    assert (handover(fenced) == np.arange(64) ^ 33).all()
+    released = HANDOVER.replace("FENCE1 atom.global", "atom.release.gpu.global").replace("FENCE2", "")
+    acquired = released.replace("ld.relaxed.gpu", "ld.acquire.gpu")
+    assert (handover(acquired) == np.arange(64) ^ 33).all()
+
+
+@pytest.mark.parametrize(("first", "second"), [("fence.acq_rel.gpu;", ""), ("", "fence.acq_rel.gpu;")])
+def test_a_missing_fence_on_either_side_is_a_race(first: str, second: str) -> None:
+    with pytest.raises(ptxvm.RaceError, match=r"race in global memory, read after write.*of block 0"):
+        handover(HANDOVER.replace("FENCE1", first).replace("FENCE2", second))
+
+
+def test_a_missing_barrier_before_the_release_is_a_race() -> None:
+    text = HANDOVER.replace("[%p], %t; bar.sync 0;", "[%p], %t;")
+    with pytest.raises(ptxvm.RaceError, match="race in global memory"):
+        handover(text.replace("FENCE1", "fence.acq_rel.gpu;").replace("FENCE2", "fence.acq_rel.gpu;"))
+
+
+def test_a_block_may_wait_for_a_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmc.backends.ptxvm.launch.COHORT", 64)  # blocks do not execute side by side then
+    fenced = HANDOVER.replace("FENCE1", "fence.acq_rel.gpu;").replace("FENCE2", "fence.acq_rel.gpu;")
+    swapped = fenced.replace("setp.ne.u32 %b, %r1, 0;", "setp.eq.u32 %b, %r1, 0;")
+    assert (handover(swapped) == np.arange(64) ^ 33).all()
