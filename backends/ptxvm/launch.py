@@ -31,7 +31,7 @@ from vmc.backends.ptxvm.order import Order
 from vmc.backends.ptxvm.parser import WIDTHS, Tree
 from vmc.backends.ptxvm.parser import parse as parse_tree
 from vmc.backends.ptxvm.program import Parameter, Program, assemble, variables_of
-from vmc.backends.ptxvm.releases import Releases, uses_releases
+from vmc.backends.ptxvm.releases import Releases, may_wait, uses_releases
 from vmc.backends.ptxvm.spaces import Buffer, GlobalSpace, LocalSpace, SharedSpace
 from vmc.backends.ptxvm.state import Cohort
 from vmc.backends.ptxvm.syntax import Instruction
@@ -42,8 +42,8 @@ COHORT = 2048
 STEPS = 10_000_000
 """Steps of a cohort, that is, executions of a basic block, after which a launch is given up."""
 
-TURN = 50_000
-"""Steps after which other blocks get a turn."""
+TURN = 500
+"""Steps after which other blocks get a turn, in programs whose blocks may wait for others."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,7 @@ class _Launch:
         self.space = GlobalSpace(buffers, self.granules[0], self.per_block, check)
         self.counters = Counters(compiled.instructions)
         self.traffic = count
+        self.waits = may_wait(self.program)
         self.releases: Releases | None = None
         tracker = self.space.memory.tracker
         if tracker is not None and uses_releases(self.program):
@@ -233,7 +234,7 @@ class _Launch:
         self.space.first = cohort.first_block * self.per_block
         if self.space.memory.tracker is not None:
             self.space.memory.tracker.first = self.space.first
-        if not scheduler.run(TURN):
+        if not scheduler.run(TURN if self.waits else self.max_steps + 1):
             return False
         left = cohort.copies.outstanding()
         if left is not None and not warnings:

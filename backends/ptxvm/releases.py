@@ -22,6 +22,8 @@ Knowledge = dict[int, Array]
 """For each block the stamps of its threads up to which accesses are known."""
 
 ORDERING = {"release", "acquire", "acq_rel", "sc"}
+STRONG = {"volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"}
+"""Modifiers of accesses that other threads may make at the same time."""
 
 
 def uses_releases(program: Program) -> bool:
@@ -30,6 +32,16 @@ def uses_releases(program: Program) -> bool:
         i.opcode[0] in ("fence", "membar") or ORDERING & set(i.opcode)
         for block in program.blocks
         for i in block.instructions
+    )
+
+
+def may_wait(program: Program) -> bool:
+    """Whether a thread could wait in a loop for what another block writes: it reads global memory strongly."""
+    return any(
+        i.opcode[0] == "atom" or (i.opcode[0] == "ld" and STRONG & set(i.opcode))
+        for block in program.blocks
+        for i in block.instructions
+        if "shared" not in i.opcode and "local" not in i.opcode
     )
 
 

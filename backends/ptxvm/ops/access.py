@@ -14,11 +14,11 @@ from vmc.backends.ptxvm.emitter import Emitter, Step, fit
 from vmc.backends.ptxvm.memory import Access
 from vmc.backends.ptxvm.ops.integer import is_signed
 from vmc.backends.ptxvm.parser import WIDTHS
+from vmc.backends.ptxvm.releases import STRONG
 from vmc.backends.ptxvm.spaces import Space
 from vmc.backends.ptxvm.state import Cohort
 
 SPACES = ("global", "shared", "local", "const", "param")
-STRONG = {"volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"}
 VECTORS = {"v2": 2, "v4": 4, "v8": 8}
 
 
