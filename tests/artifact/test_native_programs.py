@@ -164,7 +164,12 @@ def test_a_c_program_needs_the_library_and_libc_alone(folder: Path, tmp_path: Pa
         "positive: argument `x`: is a null pointer",
     ]
     needed = {line.split()[0] for line in run(["ldd", str(folder / "small.so")]).splitlines()}
-    assert {name.rpartition("/")[2].partition(".")[0] for name in needed} <= {"linux-vdso", "libc", "ld-linux-x86-64"}
+    assert {name.rpartition("/")[2].partition(".")[0] for name in needed} <= {
+        "linux-vdso",
+        "libc",
+        "libm",
+        "ld-linux-x86-64",
+    }
 
 
 def test_a_library_that_is_closed_leaves_no_thread_and_no_code(folder: Path, tmp_path: Path) -> None:
@@ -202,7 +207,7 @@ def test_code_for_processors_that_this_one_is_not_is_an_error(tmp_path: Path) ->
 def test_the_best_level_is_chosen_and_another_can_be_forced(tmp_path: Path) -> None:
     from vmc.backends.cpu.target import best
 
-    source = "kernel halve(x: f16[N], y: out f32[N]):\n    for i in grid(N):\n        y[i] = f32(x[i]) / 2\n"
+    source = "kernel halve(x: f16[N], y: out f32[N]):\n    for i in grid(N):\n        y[i] = fma(f32(x[i]), 0.5, round(0.25))\n"
     level = best()
     assert level is not None
     made = vmc.build([source], tmp_path / "lib.so", targets=["cpu:x86-64", f"cpu:{level.name}", "cpu:amx"])

@@ -49,7 +49,7 @@ def link(command: Sequence[str], folder: Path, sources: Sequence[str], exports: 
     """
     script = "{ global: " + " ".join(f"{name};" for name in exports) + " local: *; };\n"
     (folder / "exports.map").write_text(script, "utf-8")
-    words = [*command, *FLAGS, "-Wl,--version-script=exports.map", "-o", "library.so", *sources, "-ldl"]
+    words = [*command, *FLAGS, "-Wl,--version-script=exports.map", "-o", "library.so", *sources, "-Wl,--as-needed", "-ldl", "-lm"]
     environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(folder)}
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
