@@ -126,11 +126,17 @@ class Executable:
         """
         if not isinstance(symbols, tuple):
             symbols = tuple([symbols[name] for name in self.signature.symbols])
-        if (len(pointers), len(scalars), len(symbols)) != self._counts:
+        tensors, numbers, extents = self._counts
+        if len(pointers) != tensors or len(scalars) != numbers or len(symbols) != extents:
             raise self._wrong_counts(pointers, scalars, symbols)
         codes = [pack(value) for pack, value in zip(self._packers, scalars, strict=True)] if scalars else ()
         limit = 1 if self._serial else at_most(max_threads or threads.num_threads())
-        record = self._take_record(limit)
+        try:
+            record = self._records.pop()
+        except IndexError:
+            record = self._new_record(limit)
+        if record.limit < limit:
+            record = self._new_record(limit)
         try:
             self._pack(record.arguments, 0, *pointers, *codes, *symbols, self._printer)
             while (outcome := self._launch(record.address, limit)) > 0:
@@ -149,14 +155,8 @@ class Executable:
         )
         return ValueError(f"this kernel takes {wanted}, not {got}")
 
-    def _take_record(self, limit: int) -> Record:
-        """A record that no launch uses, with room for so many threads."""
-        try:
-            record = self._records.pop()
-        except IndexError:
-            record = None
-        if record is not None and record.limit >= limit:
-            return record
+    def _new_record(self, limit: int) -> Record:
+        """A record with room for so many threads."""
         return Record(self._blocks, self._worker, self._words, self.signature.arena * limit, limit)
 
     # Print

@@ -14,11 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-import llvmlite.binding as llvm
-
-from vmc.backends.cpu.options import Options
+from vmc.backends.cpu.resident import resident
 from vmc.backends.cpu.scheduler import has_team, text
-from vmc.backends.cpu.target import machine
 
 MOST = 1 << 14
 """Threads of one launch: the pool counts them in 15 bits."""
@@ -41,16 +38,8 @@ class Scheduler:
 @lru_cache(maxsize=1)
 def scheduler() -> Scheduler:
     """The scheduler of this process. Its code stays: helpers may sleep in it until the process has ended."""
-    plain = machine(Options(opt_level=0)).llvm_machine  # more would take longer than it could ever save
-    object_code = plain.emit_object(llvm.parse_assembly(text()))
-    library = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
     names = ["vmc.launch", *(["vmc.helper", "vmc.forget"] if has_team() else [])]
-    for name in names:
-        library.export_symbol(name)
-    compiler = llvm.create_lljit_compiler()
-    linked = library.link(compiler, "vmc.scheduler")
-    linked.detach()
-    compiler.detach()
+    linked = resident("vmc.scheduler", text(), names)
     launch = LAUNCH(linked["vmc.launch"])
     if not has_team():
         return Scheduler(launch, 0, None)

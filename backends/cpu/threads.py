@@ -28,10 +28,12 @@ def num_threads() -> int:
     """
     if _chosen is not None:
         return _chosen
-    if asked_threads() is not None:
-        return default_threads()
+    most = default_threads()
     of_torch = getattr(sys.modules.get("torch"), "get_num_threads", None)  # not there while torch is being imported
-    return default_threads() if of_torch is None else min(default_threads(), int(of_torch()))
+    if of_torch is None or asked_threads() is not None:
+        return most
+    theirs: int = of_torch()
+    return theirs if theirs < most else most
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from vmc.ir.core import Kernel as TileKernel
 from vmc.ir.core import Storage
 from vmc.runtime.launchable import Launchable
 from vmc.runtime.parameters import Parameter, parameters_of, parameters_of_ir
+from vmc.runtime.recognition import Recognizer
 from vmc.runtime.targets import Launcher, prepare
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class Kernel(Launchable):
         self._tile = tile
         self._variants: dict[frozenset[str], Launcher] = {}
         self._compiling = Lock()
+        if target.partition(":")[0] == "cpu":
+            written = [place for place in self._tensors if self.parameters[place].access.writable]
+            self._recognizer = Recognizer(self._tensors, written, len(self.parameters))
 
     @classmethod
     def of(cls, elaborated: Elaborated, target: str = "cpu", source: str = "", file: str = "<text>") -> Kernel:

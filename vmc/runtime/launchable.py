@@ -21,6 +21,7 @@ from vmc.runtime.launch import Checker, Plan
 from vmc.runtime.operands import Operand, glance, header_at, operand
 from vmc.runtime.packed import Packed, labelled, pack_stored, unpack_stored
 from vmc.runtime.parameters import Parameter
+from vmc.runtime.recognition import Recognizer
 from vmc.runtime.targets import Launcher
 
 Array = npt.NDArray[Any]
@@ -53,6 +54,7 @@ class Launchable(ABC):
         self._plans: dict[Any, Plan] = {}
         self._tensors = tuple(place for place, p in enumerate(self.parameters) if not p.is_scalar)
         self._scalars = tuple((place, p) for place, p in enumerate(self.parameters) if p.is_scalar)
+        self._recognizer: Recognizer | None = None
 
     def __repr__(self) -> str:
         bound = ", ".join(f"{name}={value}" for name, value in self.bindings.items())
@@ -91,14 +93,24 @@ class Launchable(ABC):
         Raises ArgumentError, before anything is executed, for arguments that do not fit; ExecutionError for an error of
         the program while it runs.
         """
+        if self._recognizer is not None and not named:
+            found = self._recognizer.find(args)
+            if found is not None:
+                known, places = found
+                scalars = self._numbers(args) if self._scalars else ()
+                known.launcher.launch(places, known.plan.sizes, scalars, known.plan.symbols)
+                return
         bound = NONE_BOUND
         values: Sequence[Any] = args
         if named or len(args) != len(self.parameters):
             values, bound = self._checker.arrange(args, named)
         plan, addresses, _keep = self._prepare(values, bound)
         self._checker.check_addresses(plan, addresses)
-        scalars = [self._checker.scalar(p, values[place]) for place, p in self._scalars] if self._scalars else ()
-        self._variant(plan.dense).launch(addresses, plan.sizes, scalars, plan.symbols)
+        self._variant(plan.dense).launch(addresses, plan.sizes, self._numbers(values), plan.symbols)
+
+    def _numbers(self, values: Sequence[Any]) -> Sequence[int | float]:
+        """The scalars among all arguments. Raises ArgumentError."""
+        return [self._checker.scalar(p, values[place]) for place, p in self._scalars] if self._scalars else ()
 
     def _prepare(self, values: Sequence[Any], bound: Mapping[str, int]) -> tuple[Plan, list[int], Any]:
         """The plan for arguments of these kinds, the tensors' addresses, and what keeps their memory alive."""
@@ -123,6 +135,8 @@ class Launchable(ABC):
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[kind] = plan
+        elif self._recognizer is not None and not bound:  # the second time
+            self._recognizer.learn(values, plan, self._variant(plan.dense))
         return plan, addresses, values
 
     def _look(self, values: Sequence[Any], bound: Mapping[str, int]) -> tuple[Plan, list[int], Any]:
