@@ -19,6 +19,9 @@ FLAGS = (
     "-std=gnu11 -O2 -fPIC -fvisibility=hidden -fno-ident -ffp-contract=off -fno-asynchronous-unwind-tables -pthread "
     "-shared -Wl,--build-id=none -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -s"
 ).split()
+LIBRARIES = ("-Wl,--as-needed", "-ldl", "-lm")
+"""LLVM calls libm where a processor has no instruction: roundevenf and fmaf on the first level of x86-64."""
+
 GET = "install gcc or clang (Debian: apt install gcc), or name one in CC"
 
 
@@ -49,7 +52,7 @@ def link(command: Sequence[str], folder: Path, sources: Sequence[str], exports: 
     """
     script = "{ global: " + " ".join(f"{name};" for name in exports) + " local: *; };\n"
     (folder / "exports.map").write_text(script, "utf-8")
-    words = [*command, *FLAGS, "-Wl,--version-script=exports.map", "-o", "library.so", *sources, "-Wl,--as-needed", "-ldl", "-lm"]
+    words = [*command, *FLAGS, "-Wl,--version-script=exports.map", "-o", "library.so", *sources, *LIBRARIES]
     environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(folder)}
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
