@@ -1,4 +1,4 @@
-"""docs/ptxvm.md: its Python runs and prints what the page says, its errors exist, and its kernel is reported as shown."""
+"""docs/ptxvm.md: its Python prints what the page says, its errors exist, and its kernel is reported as shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ SNIPPETS = snippets(DOCUMENT)
 def test_the_python_prints_what_the_page_shows() -> None:
     names: dict[str, object] = {}
     shown = 0
-    for code, after in zip(SNIPPETS, SNIPPETS[1:], strict=False):
+    for code, after in pairwise(SNIPPETS):
         if code.language == "python":
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
@@ -47,7 +48,7 @@ def test_the_commands_do_what_the_page_says(
     monkeypatch.chdir(ROOT)
     command = next(s for s in SNIPPETS if s.language == "sh")
     assert main(shlex.split(command.text)[1:]) == 0
-    kernel, text = next((s, t) for s, t in zip(SNIPPETS, SNIPPETS[1:], strict=False) if s.language == "vmc")
+    kernel, text = next((s, t) for s, t in pairwise(SNIPPETS) if s.language == "vmc")
     monkeypatch.chdir(tmp_path)
     Path("last.vmc").write_text(kernel.text)
     (line,) = re.findall(r"`(vmc run last\.vmc [^`]*)`", DOCUMENT.read_text("utf-8"))
