@@ -149,7 +149,7 @@ class Registers:
     def holder(self, slot: Expr | int, single: bool) -> list[Expr]:
         """The conditions under which a thread holds an element in the slot; with `single`, for one of the copies."""
         conditions: list[Expr] = []
-        for axis in self.layout.axes:
+        for axis in sorted({LANE, *self.layout.axes}):
             digits = [d for part in self.dims for d, _ in part if d.axis == axis and d.stride]
             copies = [d for d in self.layout.replicas if d.axis == axis]
             kept = digits if single else [*digits, *copies]

@@ -84,7 +84,7 @@ def convert(x: Expression, target: DType, mode: Mode) -> Expression:
     if source.is_int:
         return from_integer(x, target, mode)
     if source not in (FLOAT32, FLOAT64):
-        x = decode(x)
+        x = decode(x, may_convert=target.is_int or target.has_nan)
     if target.is_int:
         return to_integer(x, target, mode)
     if x.dtype == target or (target == FLOAT64 and x.dtype == FLOAT32):
@@ -163,10 +163,14 @@ def from_integer(x: Expression, target: DType, mode: Mode) -> Expression:
 # Floats
 
 
-def decode(x: Expression) -> Expression:
-    """Any float of at most 16 bits, or tf32, as f32, exactly."""
+def decode(x: Expression, may_convert: bool = True) -> Expression:
+    """Any float of at most 16 bits, or tf32, as f32, exactly.
+
+    Machines that convert halves may lose a NaN's sign, which types without NaN make a zero's: `may_convert` is
+    False where that matters, and fields are moved instead.
+    """
     kind = x.dtype
-    if kind == HALF:
+    if kind == HALF and may_convert:
         return x.cast(FLOAT32)
     bits = x.bits(f"u{kind.width}").cast("u32") >> kind.unused_bits
     magnitude = bits & ((1 << kind.magnitude_bits) - 1) if kind.has_sign else bits

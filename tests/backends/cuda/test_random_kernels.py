@@ -20,7 +20,7 @@ def check(seed: int, size: int) -> None:
     assert wrong(module, arguments, symbols) == [], f"generate({seed}, {size}) with {symbols}"
 
 
-@pytest.mark.parametrize("seed", range(500, 512))
+@pytest.mark.parametrize("seed", range(500, 508))
 def test_compiled_kernels_leave_what_the_reference_leaves(seed: int) -> None:
     check(seed, SIZES[seed % len(SIZES)])
 
