@@ -9,10 +9,10 @@ import pytest
 
 from tests.backends.cuda.execution import wrong
 from tests.generators.ir_arguments import random_arguments
+from vmc.ir.core import Module, TensorType
 from vmc.ir.storage import extents, storage_bytes
 from vmc.ir.text import parse_module
 from vmc.lang import compile_kernel
-from vmc.ir.core import Module, TensorType
 
 
 def check(text: str, seed: int = 1) -> None:
@@ -39,7 +39,8 @@ kernel once(%x: tensor<u32[3], in>, %y: tensor<u32[3], inout>) {
   %zero = constant {code = 0, type = i64[]} : i64
   %one = constant {code = 1, type = i64[]} : i64
   grid %one (%i: i64) {
-    %v = load %x, %zero {fill = 0, inbounds = [true], sizes = [3], steps = [1]} : u32[3] layout "replicated(3, lanes=32)"
+    %l = load %x, %zero {fill = 0, inbounds = [true], sizes = [3], steps = [1]} : u32[3]
+    %v = relayout %l {layout = layout "replicated(3, lanes=32)"} : u32[3] layout "replicated(3, lanes=32)"
     %p = iota {n = 3} : i32[3]
     %o = atomic %y, %v, %p {kind = "add"} : u32[3] layout "replicated(3, lanes=32)"
     yield
