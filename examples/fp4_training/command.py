@@ -17,10 +17,14 @@ from fp4_training.tensors import Fp4
 
 FEW = ("f32", "MXFP4", "MXFP4 + RHT + SR", "NVFP4", "NVFP4 + RHT + SR", "UE5M3/16", "UE5M3/16 + RHT + SR")
 
+WIDTH = 100
+"""What the tables need."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console, layers = Console(), Layers(options.target)
+    console.width = max(console.width, WIDTH)
     if "errors" in options.parts:
         _print_errors(console, options.samples)
     if "digits" in options.parts:
@@ -71,7 +75,7 @@ def _print_errors(console: Console, samples: int) -> None:
 
 def _print_ranking(console: Console, title: str, found: Sequence[Outcome]) -> None:
     table = Table(title=title, box=SIMPLE_HEAD)
-    for heading in ("recipe", "train loss", "test loss", "of f32", "least", "greatest", "right", "seconds"):
+    for heading in ("recipe", "train loss", "test loss", "of f32", "seeds", "right", "seconds"):
         table.add_column(heading, justify="left" if heading == "recipe" else "right", no_wrap=True)
     plain = next(outcome.test for outcome in found if outcome.recipe == "f32")
     for outcome in sorted(found, key=lambda outcome: outcome.test):
@@ -80,10 +84,12 @@ def _print_ranking(console: Console, title: str, found: Sequence[Outcome]) -> No
             f"{outcome.train:.4f}",
             f"{outcome.test:.4f}",
             f"{outcome.test / plain:.3f}",
-            f"{min(outcome.tests):.4f}",
-            f"{max(outcome.tests):.4f}",
+            f"{min(outcome.tests):.3f} .. {max(outcome.tests):.3f}",
             f"{outcome.accuracy:.4f}",
             f"{outcome.seconds:.0f}",
         )
     console.print(table)
-    console.print("least, greatest: of the seeds' test losses    SR: stochastic    RHT: rotated", highlight=False)
+    console.print(
+        "seeds: the least and the greatest test loss    SR: gradients rounded stochastically    RHT: rotated",
+        highlight=False,
+    )

@@ -22,7 +22,8 @@ def draw(found: Sequence[Outcome], path: Path) -> None:
         gaps = [ours - theirs for ours, theirs in zip(outcome.tests, plain.tests, strict=True)]
         axes.plot(gaps, [place] * len(gaps), ".", color="0.6")
         axes.plot(outcome.test - plain.test, place, "|", color="C3", markersize=14, markeredgewidth=2)
+    axes.set_xscale("symlog", linthresh=0.05)
     axes.axvline(0, color="0.8", zorder=0)
     axes.set_yticks(range(len(others)), [outcome.recipe for outcome in others], fontsize=8)
-    axes.set_xlabel("test loss above that of f32, digits (dots: seeds, bar: mean)")
+    axes.set_xlabel("test loss above f32's (dots: seeds, bar: mean)")
     figure.savefig(path, dpi=90)

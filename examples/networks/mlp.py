@@ -22,17 +22,17 @@ class Mlp:
             initial[f"w{place}"] = rng.normal(0, (2 / inputs) ** 0.5, (outputs, inputs))  # He et al. 2015
             initial[f"b{place}"] = np.zeros(outputs)
         self._layers = layers
-        self._depth = len(sizes) - 1
+        self.depth = len(sizes) - 1
         self._products = products or Dense(layers)
         self.parameters = Parameters(layers, initial)
 
     def forward(self, x: Array) -> list[Array]:
         """x [rows, sizes[0]], then what each layer gives for it: relu but for the last, which are logits."""
         found = [x]
-        for place in range(self._depth):
+        for place in range(self.depth):
             y = self._products.forward(found[-1], self.parameters.values[f"w{place}"], f"w{place}")
             self._layers("add_bias")(self.parameters.values[f"b{place}"], y)
-            if place < self._depth - 1:
+            if place < self.depth - 1:
                 active = np.empty_like(y)
                 self._layers("relu")(y.reshape(-1), active.reshape(-1))
                 y = active
@@ -42,7 +42,7 @@ class Mlp:
     def backward(self, found: Sequence[Array], dy: Array) -> Array:
         """Gradients of all parameters, and that of the input, from that of the logits and from what `forward` gave."""
         values, gradients = self.parameters.values, self.parameters.gradients
-        for place in reversed(range(self._depth)):
+        for place in reversed(range(self.depth)):
             self._layers("column_sums")(dy, gradients[f"b{place}"])
             dx = self._products.backward(dy, found[place], values[f"w{place}"], f"w{place}", gradients[f"w{place}"])
             if place > 0:

@@ -23,6 +23,7 @@ from networks.transformer import Shape, Transformer
 CASES = [("interp", "f64"), ("cpu", "f64"), ("cpu", "f32")]
 LAYERS = {case: Layers(*case) for case in CASES}
 
+few = pytest.mark.parametrize("layers", [LAYERS["interp", "f64"], LAYERS["cpu", "f32"]], ids=["interp-f64", "cpu-f32"])
 cases = pytest.mark.parametrize("layers", LAYERS.values(), ids=["-".join(case) for case in CASES])
 
 
@@ -54,7 +55,7 @@ def test_products_and_their_gradients_are_those_of_torch(layers: Layers) -> None
     same(dw, tw.grad, layers)
 
 
-@cases
+@few
 def test_a_perceptron_has_the_loss_and_the_gradients_of_torch(layers: Layers) -> None:
     network = Mlp(layers, (13, 21, 10), seed=0)
     x, targets = normal(layers, 11, 13), np.arange(11, dtype=np.int32) % 10
@@ -91,7 +92,7 @@ def torch_logits(p: dict[str, torch.Tensor], ids: torch.Tensor, shape: Shape) ->
     return normed(x, p["final"]) @ p["logits"].T
 
 
-@cases
+@few
 def test_a_transformer_has_the_logits_and_the_gradients_of_torch(layers: Layers) -> None:
     shape = Shape(symbols=19, width=12, blocks=1, depth=4, context=9)
     network = Transformer(layers, shape, seed=0)
