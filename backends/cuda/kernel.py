@@ -118,6 +118,8 @@ def cuda_source(function: Any, arch: Arch) -> str:
     files = str(function.attrs["vmc.files"])
     if files:
         code = with_lines(code, files.splitlines())
+    # Without a number of blocks the assembler spills registers to have room for more of them.
+    code = re.sub(r"__launch_bounds__\((\d+)\)", r"__launch_bounds__(\1, 1)", code, count=1)
     for name in str(function.attrs["vmc.written"]).split():
         code = code.replace(f"* __restrict__ {name}", f"* {name}", 1)
     return prelude(code + str(function.attrs["vmc.texts"])) + str(function.attrs["vmc.texts"]) + code

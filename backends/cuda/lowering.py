@@ -5,10 +5,12 @@ from __future__ import annotations
 from vmc.backends.cuda import (
     access,
     arith,
+    copies,
     debug,
     decoding,
     elementwise,
     indexed,
+    ldmatrix,
     matrix,
     reductions,
     regions,
@@ -24,10 +26,14 @@ from vmc.ir.core import Op
 
 
 def lower_load(e: Emitter, op: Op) -> None:
-    """A slice as elements, or, of a tensor whose bits are shuffled, as words."""
+    """A slice as elements; of a tensor with shuffled bits, as words; from shared memory, if it can be, as matrices."""
     storage = op.operands[0].tensor.storage
-    shuffled = storage is not None and storage.shuffle is not None
-    (words.lower_load if shuffled else access.lower_load)(e, op)
+    if storage is not None and storage.shuffle is not None:
+        words.lower_load(e, op)
+    elif ldmatrix.is_matrices(op, e.values[op.operands[0]], e.threads):
+        ldmatrix.lower_matrices(e, op)
+    else:
+        access.lower_load(e, op)
 
 
 LOWERINGS: dict[str, Lowering] = {
@@ -49,9 +55,9 @@ LOWERINGS: dict[str, Lowering] = {
     "prefetch": regions.lower_nothing,
     "alloc": shared.lower_alloc,
     "field": shared.lower_field,
-    "copy_async": shared.lower_copy_async,
-    "commit_group": regions.lower_nothing,
-    "wait_group": regions.lower_nothing,
+    "copy_async": copies.lower_copy_async,
+    "commit_group": copies.lower_commit,
+    "wait_group": copies.lower_wait,
     "gather": indexed.lower_gather,
     "scatter": indexed.lower_scatter,
     "atomic": indexed.lower_atomic,

@@ -170,6 +170,55 @@ def mma(k: int, a: str, b: str) -> str:
     return inline("int", name, parameters, f'asm volatile("{steps}" : {outputs} : {inputs}); return 0;')
 
 
+def copy_elements(bits: int) -> str:
+    """16 bytes, element by element, the first `size` bytes from memory and the rest zeros."""
+    kind = {8: "uchar", 16: "ushort", 32: "uint"}[bits]
+    count, each = 128 // bits, bits // 8
+    body = (
+        f"\n#pragma unroll 1\nfor (int i = 0; i < {count}; ++i) "
+        f"(({kind}*)p)[i] = i * {each} < size ? ((const {kind}*)from)[i] : ({kind})0; return 0;"
+    )
+    return inline("int", f"vmc_copy16_by_{bits}", "void* p, const void* from, int size", body)
+
+
+def wait_group(pending: int) -> str:
+    body = f'asm volatile("cp.async.wait_group {pending};" ::: "memory"); return 0;'
+    return inline("int", f"vmc_wait_group_{pending}", "", body)
+
+
+def load_words(count: int) -> str:
+    """So many words side by side, at a multiple of their size."""
+    letters = "xyzw"[:count]
+    parts = [f"*r{n} = v.{letter};" for n, letter in enumerate(letters)] if count > 1 else ["*r0 = v;"]
+    kind = f"uint{count}" if count > 1 else "uint"
+    parameters = ", ".join([*(f"uint* r{n}" for n in range(count)), "const void* p"])
+    return inline("int", f"vmc_load{count}", parameters, f"{kind} v = *(const {kind}*)p; {' '.join(parts)} return 0;")
+
+
+SHARED = "unsigned s = (unsigned)__cvta_generic_to_shared(p);"
+MATRICES = "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+FUNCTIONS |= {
+    "vmc_copy16": inline(
+        "int",
+        "vmc_copy16",
+        "void* p, const void* from, int size",
+        f'{SHARED} asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(s), "l"(from), "r"(size) '
+        ': "memory"); return 0;',
+    ),
+    **{f"vmc_copy16_by_{bits}": copy_elements(bits) for bits in (8, 16, 32)},
+    "vmc_commit_group": inline(
+        "int", "vmc_commit_group", "", 'asm volatile("cp.async.commit_group;" ::: "memory"); return 0;'
+    ),
+    **{f"vmc_wait_group_{pending}": wait_group(pending) for pending in range(8)},
+    **{f"vmc_load{count}": load_words(count) for count in (1, 2, 4)},
+    "vmc_ldmatrix4": inline(
+        "int",
+        "vmc_ldmatrix4",
+        "uint* a, uint* b, uint* c, uint* d, const void* p",
+        f'{SHARED} asm volatile("{MATRICES}" : "=r"(*a), "=r"(*b), "=r"(*c), "=r"(*d) : "r"(s) : "memory"); return 0;',
+    ),
+}
+
 HALVES = ("f16x2", "bf16x2")
 FUNCTIONS |= {
     **{

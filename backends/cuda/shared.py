@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import prod
+
 from vmc.backends.cuda.access import Slice, load_tile, store_tile
 from vmc.backends.cuda.arith import constant
 from vmc.backends.cuda.emitter import Emitter, Tile
@@ -9,7 +12,8 @@ from vmc.backends.cuda.memory import Memory
 from vmc.backends.cuda.registers import Registers
 from vmc.backends.cuda.target import STATIC_SHARED
 from vmc.backends.cuda.tir import I32, cast, const, container, tirx
-from vmc.ir.core import Op
+from vmc.ir.core import Op, Space, TensorType
+from vmc.ir.layout import packed
 from vmc.ir.ops.memory import slice_shape
 from vmc.ir.passes.gpu.anchors import fitting_vector
 from vmc.ir.passes.gpu.spread import spread
@@ -27,8 +31,19 @@ def lower_alloc(e: Emitter, op: Op) -> None:
     e.define(op.result, Memory(type, tirx().buffer_data(made), 0, tuple(const(n, I32) for n in extents(type, {}))))
 
 
+def plain(type: TensorType) -> TensorType:
+    """The type without its storage, where elements lie as they do without one."""
+    storage = type.storage
+    if storage is None or storage.shuffle is not None or storage.order or type.space is not Space.SHARED:
+        return type
+    block, shape = storage.block, type.shape
+    whole = len(block) > 1 and set(block[:1]) == {1} and block[1:] == shape[1:]
+    dense = storage.layout == packed(type.dtype, *block) and storage.pitch == prod(block) * type.dtype.width
+    return replace(type, storage=None) if whole and dense else type
+
+
 def lower_field(e: Emitter, op: Op) -> None:
-    whole, type = e.values[op.operands[0]], op.result.tensor
+    whole, type = e.values[op.operands[0]], plain(op.result.tensor)
     offset = whole.bit_offset + op.attrs["bit_offset"]
     if whole.is_shared:
         lines = tuple(const(n, I32) for n in extents(type, {}))

@@ -18,7 +18,7 @@ from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.memory import Memory, view
 from vmc.backends.cuda.registers import element_layout, expression, plus, quotient, remainder, times
-from vmc.backends.cuda.tir import I32, I64, U32, Expr, binary, cast, const, tirx
+from vmc.backends.cuda.tir import U32, Expr, binary, cast, const, tirx
 from vmc.ir.core import Op, Storage
 from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.spread import holdings
@@ -76,17 +76,17 @@ def lower_load(e: Emitter, op: Op) -> None:
     memory: Memory = e.values[op.operands[0]]
     storage = memory.type.storage
     assert storage is not None
-    attrs = op.attrs
-    made = plan(storage, memory.width, element_layout(op.result.tile), e.threads)
-    whole = all(size is not None and step == 1 for size, step in zip(attrs["sizes"], attrs["steps"], strict=True))
-    if made is None or not whole or attrs["fill"]:
+    attrs, kind = op.attrs, memory.index_kind
+    layout = element_layout(op.result.tile).reshape(*(size or 1 for size in attrs["sizes"]))
+    made = plan(storage, memory.width, layout, e.threads)
+    if made is None or any(step != 1 for step in attrs["steps"]) or attrs["fill"]:
         raise UnsupportedError(f"a slice of {op.result.tile.shape} does not lie in whole words of its tensor's storage")
     starts = [
-        e.let(binary("Div", cast(e.scalar(start), I64), const(size, I64)), I64, "block")
+        e.let(binary("Div", cast(e.scalar(start), kind), const(size, kind)), kind, "block")
         for start, size in zip(op.operands[1:], storage.block, strict=True)
     ]
     counts = [
-        e.let(binary("Div", binary("Add", cast(extent, I64), const(size - 1, I64)), const(size, I64)), I64, "blocks")
+        e.let(binary("Div", binary("Add", extent, const(size - 1, kind)), const(size, kind)), kind, "blocks")
         for extent, size in zip(memory.extents, storage.block, strict=True)
     ]
     total = sum(vector.words for vector in made.vectors)
@@ -111,17 +111,18 @@ def load_vector(
     done: int,
 ) -> None:
     """Words of one block; of a block behind the tensor's last one, zeros."""
+    kind = memory.index_kind
     blocks = [
-        binary("Add", start, cast(expression(along.at(e.thread)), I64))
+        binary("Add", start, cast(expression(along.at(e.thread)), kind))
         for start, along in zip(starts, vector.block, strict=True)
     ]
-    blocks = [e.let(block, I64, "b") for block in blocks]
-    number: Expr = const(0, I64)
+    blocks = [e.let(block, kind, "b") for block in blocks]
+    number: Expr = const(0, kind)
     for dim in storage.dimensions:
         number = binary("Add", binary("Mul", number, counts[dim]), blocks[dim])
-    place = binary("Mul", number, const(storage.pitch // WORD, I64))
-    place = binary("Add", place, cast(expression(vector.first.at(e.thread)), I64))
-    place = e.let(binary("Add", place, const(memory.bit_offset // WORD, I64)), I64, "at")
+    place = binary("Mul", number, const(storage.pitch // WORD, kind))
+    place = binary("Add", place, cast(expression(vector.first.at(e.thread)), kind))
+    place = e.let(binary("Add", place, const(memory.bit_offset // WORD, kind)), kind, "at")
     inside = [
         binary("LT", block, count) for block, count, claim in zip(blocks, counts, claims, strict=True) if not claim
     ]
@@ -129,12 +130,8 @@ def load_vector(
         for number_of in range(vector.words):
             e.put(words, done + number_of, const(0, U32))
     with e.when(inside):
-        source = tirx().BufferLoad(data, [ramp(place, vector.words)])
-        e.emit(tirx().BufferStore(words, source, [ramp(const(done, I32), vector.words)]))
-
-
-def ramp(start: Expr, count: int) -> Expr:
-    return start if count == 1 else tirx().Ramp(start, const(1, str(start.ty.dtype)), count)
+        to = [tirx().address_of(e.get(words, done + number)) for number in range(vector.words)]
+        e.call(f"vmc_load{vector.words}", *to, tirx().address_of(e.get(data, place)))
 
 
 # ---- the plan --------------------------------------------------------------------------------------------------------

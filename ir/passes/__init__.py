@@ -17,6 +17,7 @@ from vmc.ir.passes.gpu.decoding import decoding
 from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.layouts import layouts
 from vmc.ir.passes.gpu.matrix import fragments, is_matrix
+from vmc.ir.passes.gpu.pipelining import pipelining
 from vmc.ir.passes.gpu.planning import planning
 from vmc.ir.passes.gpu.sharing import sharing
 from vmc.ir.passes.gpu.weights import weights
@@ -82,6 +83,7 @@ EVERY_PASS = (
     casts,
     decoding,
     weights(),
+    pipelining,
     layouts(fragments),
     sharing,
     planning,
@@ -124,6 +126,6 @@ def cuda_pipeline(dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
     """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads."""
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
     tiles = (expand, exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse, bounds, dce)
-    matrices = (decoding, dce, weights(dense))
+    matrices = (decoding, dce, weights(dense), pipelining, cse)
     threads = (layouts(fragments), dce, sharing, cse, planning, barriers)
     return (*early, *tiles, *matrices, *threads)

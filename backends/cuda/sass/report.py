@@ -79,9 +79,10 @@ class CodeReport:
 
     @property
     def main_loop(self) -> LoopReport | None:
-        """The loop with the most multiply-adds, then the most instructions, among the innermost ones."""
+        """The loop with the most multiply-adds, the innermost of such; without any, the longest innermost loop."""
         inner = [loop for loop in self.loops if loop.innermost]
-        return max(inner, key=lambda loop: (loop.products, loop.instructions), default=None)
+        working = [loop for loop in self.loops if loop.products]
+        return max(working or inner, key=lambda loop: (loop.products, loop.depth, loop.instructions), default=None)
 
     def to_json(self) -> dict[str, Any]:
         """The counts as JSON's types."""

@@ -3,7 +3,8 @@
 Two accesses race if both may touch the same bytes, one of them writes, and no barrier is between them; unless both are
 slices at the same place in the same layout, in which every thread meets its own elements alone. Memory that a block
 reads and writes in device memory counts like shared memory. An asynchronous copy ends at the wait for its group, and
-only a barrier after that shows it to the other threads.
+only a barrier after that shows it to the other threads. The stages of a ring are kept apart by what made it
+(`pipelining`): its accesses race with those of other tensors in its place only.
 
 The walk keeps the accesses that no barrier has ended, on any path. A loop is walked twice, the second time with what
 the end of its body leaves; conditions are the same in all threads, so that a barrier may stand in a branch.
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from vmc.ir.builder import make_op
 from vmc.ir.core import Access, Kernel, Module, Op, Region, Space, Value
 from vmc.ir.passes.gpu.carrying import stored_type
+from vmc.ir.passes.gpu.pipelining import is_ring
 from vmc.ir.passes.gpu.relations import has_layout
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import each_kernel
@@ -40,9 +42,12 @@ class Touched:
     writes: bool
     slice: object = None
     age: int | None = None
+    ring: bool = False
 
     def races(self, other: Touched) -> bool:
         if self.root is not other.root or not (self.writes or other.writes):
+            return False
+        if self.ring and other.ring and (self.start, self.end) == (other.start, other.end):
             return False
         apart = self.end and other.end and (self.end <= other.start or other.end <= self.start)
         own = self.slice is not None and self.slice == other.slice
@@ -160,7 +165,7 @@ class _Walk:
         if type.space is Space.GLOBAL and type.access is Access.IN:
             return
         size = 0 if type.space is Space.GLOBAL else storage_bytes(type, extents(type, {}))
-        yield Touched(root, start, start + size if size else 0, writes, own)
+        yield Touched(root, start, start + size if size else 0, writes, own, ring=is_ring(type))
 
 
 def own_slice(op: Op) -> object:

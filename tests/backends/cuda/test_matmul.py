@@ -85,3 +85,15 @@ def test_weights_as_declared_are_decoded_as_well() -> None:
     kernel(x, vmc.pack(codes, "u5"), scale, y)
     allowed = 68 * 2.0**-24 * magnitude + 1.01 * 2.0**-11 * np.abs(exact) + 2.0**-25
     assert (np.abs(y.astype(np.float64) - exact) <= allowed).all()
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_main_loop_has_no_bank_conflicts_and_waits_once_a_turn(name: str) -> None:
+    x, codes, scale, _, _ = problem(name, "f16", 16, 256, 64)
+    kernel = vmc.compile(SOURCE, target="ptx-vm:sm_80", T=name, BM=16)
+    y = np.zeros((16, 64), np.float16)
+    kernel(x, kernel.pack("w", codes), scale, y)
+    found = kernel._launcher.report
+    assert (found.bank_conflicts, found.barriers) == (0, 4)
+    staged = [each for each in found.traffic if each.text.startswith("cp.async")]
+    assert all(each.excess == 0 for each in staged)

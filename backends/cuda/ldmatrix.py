@@ -1,0 +1,95 @@
+"""ldmatrix: loads from shared memory of tiles that lie in threads as 8 x 8 matrices of 16 bits do.
+
+PTX ISA, "Warp-level matrix load instruction": the threads of each group of eight name the rows of one of four matrices;
+every thread is given two neighbours of row (lane / 4), columns 2 (lane % 4), of each. Whether a tile lies so is seen
+from what its layout puts in which slot; the addresses are sums of bits of the thread's number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from vmc.backends.cuda.copies import aligned, in_stage, stage_start
+from vmc.backends.cuda.emitter import Emitter
+from vmc.backends.cuda.memory import Memory, view
+from vmc.backends.cuda.registers import element_layout, expression
+from vmc.backends.cuda.tir import I32, U32, binary, cast, const, tirx
+from vmc.backends.cuda.words import Linear, linear
+from vmc.ir.core import Op
+from vmc.ir.layout import Layout
+from vmc.ir.passes.gpu.spread import holdings
+
+MATRICES, SIDE, LANES = 4, 8, 32
+
+
+@dataclass(frozen=True)
+class Access:
+    """One instruction: the row and column that each thread names, and the slots (the first of two) that it fills."""
+
+    row: Linear
+    column: Linear
+    slots: tuple[int, ...]
+
+
+def is_matrices(op: Op, memory: Memory, threads: int) -> bool:
+    """Whether a load can be made so."""
+    tile = op.result.tile
+    if not memory.is_shared or memory.width != 16 or tile.rank != 2 or memory.bit_offset % 128:
+        return False
+    if any(size is None for size in op.attrs["sizes"][-2:]) or not all(op.attrs["inbounds"]):
+        return False
+    if any(size is not None for size in op.attrs["sizes"][:-2]) or any(step != 1 for step in op.attrs["steps"]):
+        return False
+    return aligned(memory.type.storage, 16) and accesses(element_layout(tile), threads) is not None
+
+
+@lru_cache(maxsize=64)
+def accesses(layout: Layout, threads: int) -> tuple[Access, ...] | None:
+    """The instructions that fill a tile; None where it does not lie in such matrices."""
+    if threads % LANES or layout.shape[0] % SIDE or layout.shape[1] % SIDE:
+        return None
+    held = holdings(layout, threads)
+    if (held < 0).any() or held.shape[1] % (2 * MATRICES):
+        return None
+    columns = layout.shape[1]
+    lanes = np.arange(threads) % LANES
+    own = lanes // 4 * columns + lanes % 4 * 2
+    pairs = held.reshape(threads, -1, 2)
+    origins = pairs[:, :, 0] - own[:, None]
+    warps = origins.reshape(-1, LANES, origins.shape[1])
+    if (pairs[:, :, 1] != pairs[:, :, 0] + 1).any() or (warps != warps[:, :1]).any():
+        return None
+    found = []
+    for first in range(0, origins.shape[1], MATRICES):
+        group = np.arange(threads)
+        named = origins[group, first + group % LANES // SIDE]
+        rows, places = linear(named // columns + group % SIDE), linear(named % columns)
+        if rows is None or places is None:
+            return None
+        found.append(Access(rows, places, tuple(2 * (first + n) for n in range(MATRICES))))
+    return tuple(found)
+
+
+def lower_matrices(e: Emitter, op: Op) -> None:
+    """A load by ldmatrix.x4."""
+    memory: Memory = e.values[op.operands[0]]
+    made = e.tile(op.result.tile, op.result.name)
+    starts = [cast(e.scalar(start), I32) for start in op.operands[1:]]
+    data = view(e, memory, "uint8")
+    found = accesses(element_layout(op.result.tile), e.threads)
+    assert found is not None
+    stage = e.let(stage_start(memory, starts), I32, "stage")
+    for access in found:
+        moved = [expression(line.at(e.thread)) for line in (access.row, access.column)]
+        address = binary("Add", stage, e.let(in_stage(memory, starts, moved), I32, "at"))
+        words = e.buffer(U32, MATRICES, "m")
+        to = [tirx().address_of(e.get(words, number)) for number in range(MATRICES)]
+        e.call("vmc_ldmatrix4", *to, tirx().address_of(e.get(data, address)))
+        for number, slot in enumerate(access.slots):
+            word = e.get(words, number)
+            e.put(made.buffer, slot, binary("BitwiseAnd", word, const(0xFFFF, U32)))
+            e.put(made.buffer, slot + 1, word >> const(16, U32))
+    e.define(op.result, made)

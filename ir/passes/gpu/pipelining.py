@@ -1,0 +1,247 @@
+"""Software pipelines: what a loop loads for its matrix products is copied to shared memory some turns ahead.
+
+    for %k in lo .. hi, step, stages = 3            copy turns 0 and 1 to stages 0 and 1 of a ring
+      %a = load %x, %m, %k                    -->   for %k, %slot
+      ... dot %a, ...                                 wait until at most 1 copy is under way; barrier
+                                                      copy turn (%k + 2 step) to stage (%slot - 1); commit
+                                                      %a = load ring, %slot
+                                                      ... dot %a, ...
+
+The barrier shows every thread what all have copied, and keeps the copy of this turn, which goes to the stage that the
+turn before has read, behind those reads. The rows of a stage are swizzled so that no two of the 16 bytes that ldmatrix
+reads at once are in one bank; weights keep the order in which threads decode them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+from vmc.ir.builder import Builder, argument, make_op
+from vmc.ir.core import Access, Attr, Kernel, Module, Note, Op, Region, Space, Storage, TensorType, Value, walk
+from vmc.ir.layout import Layout, row_major
+from vmc.ir.passes.gpu.matrix import product_of
+from vmc.ir.passes.manager import Pass
+from vmc.ir.passes.prefetch import Ahead
+from vmc.ir.passes.relayout import users_of
+from vmc.ir.passes.rewrite import each_kernel
+
+CHUNK = 128
+"""Bits of an asynchronous copy."""
+MOST_STAGES, MOST_BYTES = 5, 160 << 10
+
+
+@dataclass(frozen=True, eq=False)
+class Ring:
+    """Stages in shared memory for what a load reads."""
+
+    load: Op
+    tensor: Value
+
+
+def pipeline_loops(module: Module) -> Module:
+    """Needs: a well-formed module at the tile level, weights laid out. Guarantees: in a counted loop of a constant step
+    that asks for stages, slices of inputs that products of matrix instructions take, and whose places the loop's index
+    decides, and parts of rows that depend on it, come from rings of shared memory, filled by asynchronous copies; the
+    loop then asks for one stage. Idempotent. Keeps: everything else.
+    """
+    return each_kernel(module, pipelined)
+
+
+def pipelined(kernel: Kernel) -> Kernel:
+    loops = [op for op in walk(kernel.body) if op.name == "for" and op.attrs["stages"] > 1]
+    if not loops or not any(product_of(op) for op in walk(kernel.body)):
+        return kernel
+    made = {op.result: op for op in walk(kernel.body) if len(op.results) == 1}
+    users = users_of(kernel)
+    notes: list[Note] = []
+
+    def region(old: Region) -> Region:
+        ops: list[Op] = []
+        for op in old.ops:
+            regions = tuple(map(region, op.regions))
+            same = all(a is b for a, b in zip(regions, op.regions, strict=True))
+            op = op if same else replace(op, regions=regions)
+            ops += staged(op, made, users, notes) if op.name == "for" and op.attrs["stages"] > 1 else [op]
+        same = len(ops) == len(old.ops) and all(a is b for a, b in zip(ops, old.ops, strict=True))
+        return old if same else Region(old.args, tuple(ops))
+
+    body = region(kernel.body)
+    return kernel if body is kernel.body else kernel.with_body(body).noted(*notes)
+
+
+def staged(loop: Op, made: dict[Value, Op], users: dict[Value, list[Op]], notes: list[Note]) -> list[Op]:
+    """The operations that take the place of a loop."""
+    ahead = Ahead(loop, loop.regions[0].args[0], made)
+    step = ahead.constant(loop.operands[2])
+    stages = min(loop.attrs["stages"], MOST_STAGES)
+    loads = [op for op in loop.regions[0].ops if step and is_staged(op, ahead, users)]
+    bytes = sum(tile_bits(op) for op in loads) // 8
+    while stages > 1 and stages * bytes > MOST_BYTES:
+        stages -= 1
+    if not loads or stages < 2 or step is None:
+        return [loop]
+    build = Builder(loop.span)
+    rings = [Ring(load, build("alloc", type=ring_type(load, stages))) for load in loads]
+    for turn in range(stages - 1):
+        index = build("add", loop.operands[0], build.index(turn * step))
+        fill(build, ahead, rings, index, build.index(turn))
+    body, slot = turned(loop, ahead, rings, stages, step)
+    start = build.index(0)
+    attrs: dict[str, Attr] = {**loop.attrs, "stages": 1}
+    carried = Value(slot.type, "slot")
+    build.append(
+        replace(
+            loop,
+            operands=(*loop.operands, start),
+            results=(*loop.results, carried),
+            regions=(body,),
+            attrs=make_op("for", (*loop.operands, start), attrs, (body,), loop.span).attrs,
+        )
+    )
+    build.many("wait_group", pending=0)
+    names = ", ".join(f"`{load.operands[0].name}`" for load in loads)
+    notes.append(Note("pipelining", f"{names}: {stages} stages of {bytes:,} bytes in shared memory", loop.span))
+    return build.ops
+
+
+def turned(loop: Op, ahead: Ahead, rings: Sequence[Ring], stages: int, step: int) -> tuple[Region, Value]:
+    """The body of a loop that reads stages, and the number of the stage that it carries."""
+    (old,) = loop.regions
+    build = Builder(loop.span)
+    slot = argument(build.index(0).type, "slot")
+    build.ops.clear()
+    build.many("wait_group", pending=stages - 2)
+    build.many("barrier")
+    later = build("add", old.args[0], build.index((stages - 1) * step))
+    first = build("eq", slot, build.index(0))
+    before = build("sub", slot, build.index(1))
+    fill(build, ahead, rings, later, build("select", first, build.index(stages - 1), before))
+    after = build("add", slot, build.index(1))
+    following = build("select", build("eq", after, build.index(stages)), build.index(0), after)
+    read = {ring.load: ring for ring in rings}
+    for op in old.ops[:-1]:
+        if op not in read:
+            build.append(op)
+            continue
+        tile = op.result.tile
+        attrs: dict[str, Attr] = {
+            "sizes": (None, *tile.shape),
+            "steps": (1,) * (1 + tile.rank),
+            "inbounds": (True,) * (1 + tile.rank),
+            "fill": 0,
+        }
+        zero = build.index(0)
+        made = make_op("load", (read[op].tensor, slot, *[zero] * tile.rank), attrs, (), op.span)
+        build.append(replace(made, results=op.results))
+    last = old.ops[-1]
+    build.append(replace(last, operands=(*last.operands, following)))
+    return Region((*old.args, slot), tuple(build.ops)), slot
+
+
+def fill(build: Builder, ahead: Ahead, rings: Sequence[Ring], index: Value, slot: Value) -> None:
+    """Copies of what a turn reads to a stage, as one group."""
+    for ring in rings:
+        load, renamed = ring.load, {ahead.index: index}
+        starts = [ahead.clone(build, start, renamed) for start in load.operands[1:]]
+        moving = [ahead.depends(start, ahead.index) for start in load.operands[1:]]
+        inside = tuple(claim and not moves for claim, moves in zip(load.attrs["inbounds"], moving, strict=True))
+        zero = build.index(0)
+        build.many(
+            "copy_async",
+            ring.tensor,
+            load.operands[0],
+            *starts,
+            slot,
+            *[zero] * load.result.tile.rank,
+            sizes=load.attrs["sizes"],
+            steps=load.attrs["steps"],
+            fill=load.attrs["fill"],
+            inbounds=inside,
+            target_sizes=(None, *load.result.tile.shape),
+        )
+    build.many("commit_group")
+
+
+# ---- what is staged, and how it lies ---------------------------------------------------------------------------------
+
+
+def is_staged(op: Op, ahead: Ahead, users: dict[Value, list[Op]]) -> bool:
+    """Whether a load is of a factor of a product, at a place that only the loop's index changes."""
+    if op.name != "load" or not isinstance(op.operands[0].type, TensorType) or op.attrs["fill"]:
+        return False
+    type, sizes = op.operands[0].type, op.attrs["sizes"]
+    if type.access is not Access.IN or type.space is not Space.GLOBAL or type.rank != 2 or sizes[1] is None:
+        return False
+    starts = op.operands[1:]
+    if any(step != 1 for step in op.attrs["steps"]) or not all(map(ahead.is_clonable, starts)):
+        return False
+    if not any(ahead.depends(start, ahead.index) for start in starts):
+        return False
+    if sizes[0] is None:
+        return is_row(op)
+    return is_weight(op, users) if type.storage is not None else is_factor(op, users)
+
+
+def is_row(op: Op) -> bool:
+    """Whether a load is of a part of one row, in whole copies: the scales of a group."""
+    type, tile = op.operands[0].tensor, op.result.tile
+    return type.storage is None and tile.dtype.width in (8, 16, 32) and tile.size * tile.dtype.width % CHUNK == 0
+
+
+def is_weight(op: Op, users: dict[Value, list[Op]]) -> bool:
+    """Whether a load is of a weight in the order of its decoder, in whole copies."""
+    storage = op.operands[0].tensor.storage
+    assert storage is not None
+    whole = storage.shuffle is not None and storage.pitch % CHUNK == 0
+    return whole and all(user.name == "decode" for user in users.get(op.result, []))
+
+
+def is_factor(op: Op, users: dict[Value, list[Op]]) -> bool:
+    """Whether a load is of rows that are the first factor of products."""
+    tile = op.result.tile
+    rows_fit = tile.dtype.width == 16 and tile.shape[1] * 16 % CHUNK == 0 and is_power(tile.shape[1])
+    found = users.get(op.result, [])
+    return rows_fit and bool(found) and all(product_of(user) and user.operands[0] is op.result for user in found)
+
+
+def is_power(number: int) -> bool:
+    return number & (number - 1) == 0
+
+
+def tile_bits(op: Op) -> int:
+    return op.result.tile.size * op.result.tile.dtype.width
+
+
+def ring_type(load: Op, stages: int) -> TensorType:
+    """So many stages of a load's slice, each a block of a storage, or as many as the weight's blocks are."""
+    tile, source = load.result.tile, load.operands[0].tensor
+    storage = stage_storage(tile.shape, tile.dtype.width) if source.storage is None else stacked(source.storage)
+    return TensorType(tile.dtype, (stages, *tile.shape), Access.INOUT, Space.SHARED, storage)
+
+
+def stacked(storage: Storage) -> Storage:
+    """A storage with a dimension of stages in front."""
+    layout = storage.layout.reshape(1, *storage.layout.shape)
+    order = (0, *(dim + 1 for dim in storage.dimensions))
+    return Storage((1, *storage.block), layout, storage.pitch, order, storage.shuffle)
+
+
+def stage_storage(shape: tuple[int, ...], width: int) -> Storage:
+    """Rows of a tile, their chunks of 16 bytes exchanged so that those of eight rows in one place are in all banks."""
+    row = shape[-1] * width
+    layout: Layout = row_major(1, *shape, bits=width)
+    bits = min(3, (row // CHUNK).bit_length() - 1)
+    if bits and len(shape) > 1:
+        shift = max(3, (row // CHUNK).bit_length() - 1)
+        layout = layout.swizzled(CHUNK.bit_length() - 1, bits, shift)
+    return Storage((1, *shape), layout, prod(shape) * width)
+
+
+def is_ring(type: TensorType) -> bool:
+    """Whether a tensor is a ring: in shared memory, in blocks of one stage. No others there have a storage."""
+    return type.space is Space.SHARED and type.storage is not None and type.storage.block[0] == 1
+
+
+pipelining = Pass("pipelining", pipeline_loops)
