@@ -59,9 +59,13 @@ Ending = Fall | Branch | Exit | Barrier
 
 @dataclass(frozen=True)
 class Collective:
-    """Lanes that must be there: those in the mask in `slot`, or all lanes that have not ended (None)."""
+    """Lanes that must be there: those in the mask in `slot`, or all lanes that have not ended (None).
+
+    `whole`: a matrix instruction, for which a lane that has ended, or never was, is missing.
+    """
 
     slot: int | None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def _collective(program: Program, instruction: Instruction) -> Collective | None
     root = instruction.opcode[0]
     named = root in MEMBER_MASK and (root != "bar" or "warp" in instruction.opcode)
     if not named:
-        return Collective(None)
+        return Collective(None, root not in ("bar", "barrier"))
     emitter = Emitter(program, instruction, 0)
     return Collective(emitter.source(MEMBER_MASK[root], 32, "b32"))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from vmc.backends.ptxvm.arrays import Array
 from vmc.backends.ptxvm.memory import Access
+from vmc.backends.ptxvm.tracking import Conflict
 
 if TYPE_CHECKING:
     from vmc.backends.ptxvm.state import Cohort
@@ -48,10 +49,29 @@ class Copies:
             if memory.outstanding:
                 memory.check_pending(granules, access)
             memory.note_write(granules, access)
+            self._check_targets(m, batch, granules)
             memory.pending[granules] = batch.number + 1
             memory.outstanding += granules.size
         batch.group = self.group[batch.threads]
         self.batches.append(batch)
+
+    def _check_targets(self, m: Cohort, batch: Batch, granules: Array) -> None:
+        """Raises RaceError where two threads of one instruction copy different things to one place."""
+        tracker = m.shared.memory.tracker
+        assert tracker is not None
+        last = tracker.writer[granules[:, 0]] - tracker.first
+        lost = np.flatnonzero(last != batch.threads)
+        if not len(lost):
+            return
+        position = np.full(m.size, -1, np.int64)
+        position[batch.threads] = np.arange(len(batch.threads))
+        others = position[last[lost]]
+        differ = (batch.source[lost] != batch.source[others]) | (batch.length[lost] != batch.length[others])
+        differ |= batch.target[lost] != batch.target[others]
+        for row, other in zip(lost[differ], others[differ], strict=True):
+            ours, theirs = (int(batch.threads[r]) + tracker.first for r in (row, other))
+            conflict = Conflict("write after write", ours, theirs, batch.number, int(granules[row, 0]))
+            raise m.shared.memory.race(conflict)
 
     def commit(self, threads: Array) -> None:
         """What these threads started since their last commit becomes a group."""

@@ -221,7 +221,8 @@ class _Launch:
                 running = [scheduler for scheduler in running if not self._turn(scheduler, warnings)]
         self.space.write_back()
         report = self.counters.report(self.program, blocks, self.threads, self.shared_size)
-        report.warnings = warnings
+        left = self.space.unwritten()
+        report.warnings = warnings + [f"{count} bytes of `{name}` were never written" for name, count in left.items()]
         return report
 
     def _scheduler(self, first: int, blocks: int) -> Scheduler:

@@ -174,6 +174,8 @@ class Scheduler:
         awaited = ~self.ended.reshape(-1, 32)
         touched: Array = np.asarray(here.any(axis=1))
         missing: Array = awaited & ~here
+        if collective.whole and (~awaited)[touched].any():
+            raise self._placed(self._incomplete(touched), code.first)
         if collective.slot is None:
             lacking: Array = np.asarray(missing.any(axis=1)) & touched
             if not lacking.any():
@@ -188,6 +190,16 @@ class Scheduler:
         absent = np.packbits(missing, axis=1, bitorder="little").view(np.uint32)
         ready = (here & ((masks & absent) == 0)).reshape(-1)
         return mask if (ready == mask).all() else ready
+
+    def _incomplete(self, touched: Array) -> BarrierError:
+        """The error for a matrix instruction of a warp that lacks lanes."""
+        lost = self.ended.reshape(-1, 32) & touched[:, None]
+        block, thread = divmod(int(np.flatnonzero(lost)[0]), self.m.per_block)
+        why = "has ended" if thread < self.barriers.real else "does not exist"
+        return BarrierError(
+            f"an instruction for whole warps, but thread {thread} of block {block + self.m.first_block} {why}",
+            threads=((block + self.m.first_block, thread),),
+        )
 
     def _release_parked(self) -> bool:
         """Let parked threads go whose missing lanes have ended meanwhile."""

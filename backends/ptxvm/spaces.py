@@ -62,6 +62,16 @@ class GlobalSpace:
         self.memory = _GlobalMemory("global", data, granule, tracker, unset)
         self.memory.space = self
 
+    def unwritten(self) -> dict[str, int]:
+        """How many bytes of each unset buffer have bits that nobody wrote."""
+        result = {}
+        for start, buffer in zip(self.starts[1:], self.buffers, strict=True):
+            if buffer.unset and self.memory.unset is not None:
+                count = int(np.count_nonzero(self.memory.unset[start : start + buffer.data.size]))
+                if count:
+                    result[buffer.name] = count
+        return result
+
     def write_back(self) -> None:
         """Copy what the launch wrote to the buffers' arrays."""
         for start, buffer in zip(self.starts[1:], self.buffers, strict=True):

@@ -278,3 +278,18 @@ def test_movmatrix_transposes() -> None:
     text = entry(body, ["u64"], ".reg .b32 %r<2>, %t; .reg .b64 %p, %o;")
     ptxvm.parse(text).launch("k", (1,), (32,), [ptxvm.Unset(out)])
     assert (out.view(np.uint16).reshape(8, 8) == np.arange(64).reshape(8, 8).T).all()
+
+
+MMA = """mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%f0, %f1, %f2, %f3}, {%r0, %r1}, {%r2},
+{%f0, %f1, %f2, %f3};"""
+START = "mov.u32 %t, %tid.x; " + "".join(f"mov.u32 %r{i}, 0; mov.b32 %f{i}, 0f00000000;" for i in range(4))
+
+
+def test_matrix_instructions_want_whole_warps() -> None:
+    registers = ".reg .b32 %t, %r<4>; .reg .f32 %f<4>; .reg .pred %p;"
+    ptxvm.parse(entry(START + MMA, registers=registers)).launch("k", (1,), (64,), [])
+    with pytest.raises(ptxvm.BarrierError, match="whole warps, but thread 40 of block 0 does not exist"):
+        ptxvm.parse(entry(START + MMA, registers=registers)).launch("k", (1,), (40,), [])
+    early = START + "setp.eq.u32 %p, %t, 5; @%p exit;" + MMA
+    with pytest.raises(ptxvm.BarrierError, match="whole warps, but thread 5 of block 0 has ended"):
+        ptxvm.parse(entry(early, registers=registers)).launch("k", (1,), (64,), [])

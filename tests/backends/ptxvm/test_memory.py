@@ -442,3 +442,17 @@ def test_a_block_may_wait_for_a_later_one(monkeypatch: pytest.MonkeyPatch) -> No
     fenced = HANDOVER.replace("FENCE1", "fence.acq_rel.gpu;").replace("FENCE2", "fence.acq_rel.gpu;")
     swapped = fenced.replace("setp.ne.u32 %b, %r1, 0;", "setp.eq.u32 %b, %r1, 0;")
     assert (handover(swapped) == np.arange(64) ^ 33).all()
+
+
+def test_two_threads_that_copy_different_things_to_one_place_race() -> None:
+    source = np.arange(128, dtype=np.uint32)
+    same = "and.b32 %r3, %t, 30; shl.b32 %r3, %r3, 4; add.u32 %r3, %r3, %r2; cp.async.cg.shared.global [%r3], [%p], 16;"
+    with pytest.raises(ptxvm.RaceError, match="write after write: thread 0 of block 0 and thread 1 "):
+        copied(same + "cp.async.wait_all;", source)
+    twice = "xor.b32 %r3, %t, %t; cvt.u64.u32 %o, %r3; ld.param.u64 %p, [p1]; cp.async.cg.shared.global [sm], [%p], 16;"
+    launch(COPY + twice + "cp.async.wait_all;", np.zeros(1), source)
+
+
+def test_bytes_of_an_output_that_nobody_wrote_are_a_warning() -> None:
+    report = launch(OUT + "st.global.u32 [%q], %t;", ptxvm.Unset(np.zeros(40, np.uint32)))
+    assert report.warnings == ["32 bytes of `p0` were never written"]
