@@ -201,3 +201,21 @@ def test_a_wrong_fragment_index_gives_wrong_values(matmul: Good) -> None:
 def test_swapped_nibbles_give_wrong_values(unpack: Good) -> None:
     text = damage(unpack.ptx, r"(and\.b(?:16|32)\s+%r?s?\d+, %r?s?\d+, )15;", r"\g<1>240;")
     assert (unpack.run(text) != unpack.want).any()
+
+
+SYNCHRONISATION = r"bar\.sync\s+0;|cp\.async\.(?:wait|commit)_group[^;]*;"
+
+
+@pytest.mark.parametrize(("name", "needless"), [("matmul", 0), ("tree_sum", 1), ("reverse", 0)])
+def test_no_barrier_wait_or_commit_can_be_dropped_unnoticed(
+    name: str, needless: int, request: pytest.FixtureRequest
+) -> None:
+    """The last barrier of the sum is needless: thread 0 reads what it wrote itself."""
+    good: Good = request.getfixturevalue(name)
+    count = len(re.findall(SYNCHRONISATION, good.ptx))
+    assert count >= {"matmul": 6, "tree_sum": 2, "reverse": 1}[name]
+    if needless:
+        assert (good.run(damage(good.ptx, SYNCHRONISATION, "", count - 1)) == good.want).all()
+    for which in range(count - needless):
+        with pytest.raises((ptxvm.RaceError, ptxvm.AsyncCopyError)):
+            good.run(damage(good.ptx, SYNCHRONISATION, "", which))
