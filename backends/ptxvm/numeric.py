@@ -76,13 +76,25 @@ def _small_table(name: str) -> Array:
     return table
 
 
+NAN_BECOMES = {"e4m3": 0x7F, "e5m2": 0x7F, "e2m1": 0x07, "e2m3": 0x1F, "e3m2": 0x1F}
+"""NaN, or in formats without one the largest number (PTX ISA, cvt, .satfinite)."""
+
+
 def encode_small(values: Array, kind: str) -> Array:
     """Values to codes of a format of up to 8 bits, to nearest even, saturating, as cvt.rn.satfinite does."""
     target = numeric_type(SMALL[kind])
-    codes = target.encode(values, rounding="nearest_even", saturate=True).astype(np.uint8)
-    if kind in ("e4m3", "e5m2"):
-        codes = np.where(np.isnan(values), np.uint8(0x7F), codes)
-    return codes
+    nan = np.isnan(values)
+    codes = target.encode(np.where(nan, 0, values), rounding="nearest_even", saturate=True).astype(np.uint8)
+    return np.where(nan, np.uint8(NAN_BECOMES[kind]), codes)
+
+
+def encode_scale(values: Array, upwards: bool) -> Array:
+    """Magnitudes to codes of ue8m0, powers of two from 2**-127 to 2**127: down, or up to the next one; 0xFF is NaN."""
+    fraction, exponent = np.frexp(np.abs(values))
+    power = exponent - 1 + (upwards & (fraction > 0.5))
+    codes = np.where(values == 0, 0, np.clip(power + 127, 0, 254))
+    codes = np.where(np.isinf(values), 254, codes)
+    return np.where(np.isnan(values), 255, codes).astype(np.uint8)
 
 
 def round_to(values: Array, target: Format, mode: str) -> Array:

@@ -22,6 +22,15 @@ Update = Callable[[Array, Array, Array], Array]
 """From the old values, the operand and (for cas) the second operand to the new values."""
 
 
+def flushing(update: Update) -> Update:
+    """As sums of f32 in global memory are: subnormal inputs and results become zero (PTX ISA, atom)."""
+
+    def flushed(old: Array, b: Array, c: Array) -> Array:
+        return numeric.flush(update(numeric.flush(old, "f32"), numeric.flush(b, "f32"), c), "f32")
+
+    return flushed
+
+
 def update_of(e: Emitter) -> Update:
     """What the operation makes of a value in memory."""
     name = next((m for m in e.modifiers if m in OPERATIONS), None)
@@ -71,6 +80,7 @@ def red(e: Emitter) -> Step:
 
 def _atomic(e: Emitter, returns: bool) -> Step:
     update = update_of(e)
+    in_global = flushing(update) if e.type == "f32" and e.has("add") else update
     width = e.width
     shift = 1 if returns else 0
     where, space = place(e, shift), space_of(e)
@@ -103,7 +113,8 @@ def _atomic(e: Emitter, returns: bool) -> Step:
                 granules = index // m.global_space.memory.granule
                 m.releases.read(m, threads, granules, acquire)
                 m.releases.write(m, threads, granules, release)
-            old[rows] = _apply(part.space, index, b[rows], c[rows], update)
+            step = in_global if part.space is m.global_space else update
+            old[rows] = _apply(part.space, index, b[rows], c[rows], step)
         for column, slot in enumerate(results):
             if slot is not None:
                 value = old[:, column]

@@ -181,9 +181,9 @@ def _two_floats(e: Emitter, target: str) -> Step:
 
 def _small(e: Emitter, target: str, source: str) -> Step:
     """Pairs of numbers of up to 8 bits, from and to pairs of f16, bf16 or f32."""
-    if e.has("rs") or (target == "ue8m0x2"):
-        e.unsupported()
-    relu = e.has("relu")
+    if e.has("rs"):
+        e.unsupported("stochastic rounding")
+    relu, upwards = e.has("relu"), e.has("rp")
     if source in SMALL_PACKED:
         return _from_small(e, PACKED.get(target, ""), SMALL_PACKED[source], relu)
     kind = SMALL_PACKED[target]
@@ -192,6 +192,8 @@ def _small(e: Emitter, target: str, source: str) -> Step:
     def narrow(value: Array) -> Array:
         with np.errstate(all="ignore"):
             value = np.where(value < 0, 0.0, value) if relu else value
+        if kind == "ue8m0":
+            return numeric.encode_scale(value, upwards).astype(np.uint16)
         return numeric.encode_small(value, kind).astype(np.uint16)
 
     destination = e.result()

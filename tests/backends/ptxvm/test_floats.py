@@ -356,3 +356,47 @@ def test_comparisons_know_unordered_numbers(each: Each, kind: str) -> None:
             unordered = name == "nan" or suffix == "u"
             want = [int(unordered if is_nan(x) or is_nan(y) else test(x, y)) for x, y in values]
             assert got == want, (name, suffix)
+
+
+@pytest.mark.parametrize(
+    ("kind", "numpy_type", "bits"),
+    [
+        ("e2m1", ml_dtypes.float4_e2m1fn, 4),
+        ("e2m3", ml_dtypes.float6_e2m3fn, 6),
+        ("e3m2", ml_dtypes.float6_e3m2fn, 6),
+    ],
+)
+def test_pairs_of_4_and_6_bit_floats(each: Each, kind: str, numpy_type: Any, bits: int) -> None:
+    shift = 4 if bits == 4 else 8
+    every = np.array([x << shift | y for x in range(1 << bits) for y in range(1 << bits)], np.uint16)
+    declare = ".reg .b8 %b0, %b1;"
+    unpack = "mov.b16 {%b0, %b1}, %a;" if bits == 4 else ""
+    wide = each(f"{declare}{unpack} cvt.rn.f16x2.{kind}x2 %x, {'%b0' if bits == 4 else '%a'};", every, out=np.uint32)
+    values = np.arange(1 << bits, dtype=np.uint8).view(numpy_type).astype(np.float16)
+    halves = wide.view(np.float16).reshape(-1, 2)
+    assert (halves[:, 1] == np.repeat(values, 1 << bits)).all() and (halves[:, 0] == np.tile(values, 1 << bits)).all()
+    rng = np.random.default_rng(20)
+    floats = np.concatenate([rng.standard_normal(500) * 4, values, [-0.0, np.inf, -np.inf, 1e9]]).astype(np.float32)
+    other = rng.permutation(floats)
+    pack = "mov.b16 %x, {%b0, %b0};" if bits == 4 else ""
+    result = "%b0" if bits == 4 else "%x"
+    code = f"{declare} cvt.rn.satfinite.{kind}x2.f32 {result}, %a, %b; {pack}"
+    got = each(code, floats, other, out=np.uint16)
+    largest = float(ml_dtypes.finfo(numpy_type).max)
+    upper, lower = (np.clip(v, -largest, largest).astype(numpy_type).view(np.uint8) for v in (floats, other))
+    mask = (1 << bits) - 1
+    assert (got >> shift & mask == upper & mask).all() and (got & mask == lower & mask).all()
+    nan = each(code, np.full(32, np.nan, np.float32), np.zeros(32, np.float32), out=np.uint16)
+    assert (nan >> shift & mask == mask >> 1).all()
+
+
+def test_scales_are_powers_of_two_rounded_down_or_up(each: Each) -> None:
+    x = np.array([0, 1, 1.5, 2, 3.99, 2.0**-130, 2.0**-126, 3e38, np.inf, np.nan, 0.75], np.float32)
+    down, up = each(
+        "cvt.rz.satfinite.ue8m0x2.f32 %x, %a, %a; cvt.rp.satfinite.ue8m0x2.f32 %y, %a, %a;", x, out=(np.uint16,) * 2
+    )
+    assert (down & 255).tolist() == [0, 127, 127, 128, 128, 0, 1, 254, 254, 255, 126]
+    assert (up >> 8).tolist() == [0, 127, 128, 128, 129, 0, 1, 254, 254, 255, 127]
+    back = each("cvt.rn.bf16x2.ue8m0x2 %x, %a;", np.array([0x7F80, 0xFF01], np.uint16), out=np.uint32)
+    assert [v & 0xFFFF for v in back.tolist()] == [0x4000, 0x0080] and back[0] >> 16 == 0x3F80
+    assert back[1] >> 16 == 0x7FFF

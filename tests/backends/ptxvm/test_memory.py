@@ -456,3 +456,12 @@ def test_two_threads_that_copy_different_things_to_one_place_race() -> None:
 def test_bytes_of_an_output_that_nobody_wrote_are_a_warning() -> None:
     report = launch(OUT + "st.global.u32 [%q], %t;", ptxvm.Unset(np.zeros(40, np.uint32)))
     assert report.warnings == ["32 bytes of `p0` were never written"]
+
+
+def test_sums_of_floats_flush_subnormal_numbers_in_global_memory_only() -> None:
+    tiny = np.array([1e-40], np.float32)
+    launch("mov.f32 %f0, 0f000116C2; ld.param.u64 %q, [p0]; red.global.add.f32 [%q], %f0;", tiny, threads=1)
+    assert tiny[0] == 0
+    body = """mov.u32 %r1, 0; st.shared.u32 [sm], %r1; mov.f32 %f0, 0f000116C2; red.shared.add.f32 [sm], %f0;
+    ld.shared.u32 %r0, [sm];"""
+    assert result(body, threads=1).tolist() == [0x116C2]
