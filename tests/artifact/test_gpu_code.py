@@ -199,6 +199,12 @@ def test_the_cubins_lie_in_the_library_as_they_were_compiled(place: Path) -> Non
     assert all(data.count(one.data) == 1 for one in made.images)
 
 
+def test_a_grid_that_depends_on_a_tensor_is_refused(tmp_path: Path) -> None:
+    source = "kernel k(n: i64[1], y: out i32[N]):\n    for i in grid(n[0]):\n        y[i] = 1\n"
+    with pytest.raises(vmc.TargetError, match="<text>:2:19: how many blocks `k` has depends on a tensor"):
+        vmc.build([source], tmp_path / "lib.so", targets=["cuda:sm_80"])
+
+
 def test_targets_without_an_architecture_are_refused(tmp_path: Path) -> None:
     with pytest.raises(vmc.TargetError, match="named architectures of GPUs: cuda:sm_80"):
         vmc.build([SOURCE], tmp_path / "lib.so", targets=["cuda"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -56,6 +57,9 @@ def build(
     for what a library cannot have, OSError for a file that cannot be written. A file is there whole or not at all.
     """
     command = linking.compiler()
+    for path in (output, header or output):
+        if not Path(path).parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(Path(path).parent))
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", prefix):
         raise BuildError("E0921", f"the prefix `{prefix}` is no name in C")
     found = instances(programs, bindings)

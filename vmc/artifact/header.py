@@ -19,9 +19,9 @@ WORDS = frozenset(
     "namespace new noexcept not not_eq nullptr operator or or_eq private protected public register "
     "reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast struct switch "
     "template this thread_local throw true try typedef typeid typename union unsigned using virtual void volatile "
-    "wchar_t while xor xor_eq".split()
+    "wchar_t while xor xor_eq linux unix".split()
 )
-"""The keywords of C and C++, which get an underscore where they name a parameter."""
+"""The keywords of C and C++, and macros of GNU C, which get an underscore where they name a parameter."""
 
 
 def member(name: str) -> str:
@@ -76,7 +76,8 @@ def declaration_lines(entry: Entry, prefix: str) -> list[str]:
     name = f"{prefix}_{entry.name}"
     bound = ", ".join(f"{key} = {value}" for key, value in {**entry.bindings, **entry.fixed}.items())
     about = f"{entry.kernel} with {bound}" if bound else entry.kernel
-    lines = ["", f"/* {about} ({entry.file}) */", f"typedef struct {name}_arguments {{"]
+    file = entry.file.replace("*/", "* /")
+    lines = ["", f"/* {about} ({file}) */", f"typedef struct {name}_arguments {{"]
     for one in entry.parameters:
         if one.is_scalar:
             lines.append(f"    {number_type(one)} {member(one.name)}; /* {one} */")
