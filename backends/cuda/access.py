@@ -163,8 +163,9 @@ def access_kind(chunk: int) -> tuple[str, int]:
     return (f"uint{chunk}", 1) if chunk <= 32 else (U32, chunk // 32)
 
 
-def vector_place(memory: Memory, start: Expr, count: int) -> Expr:
-    return start if count == 1 else tirx().Ramp(start, memory.number(1), count)
+def vector_place(memory: Memory, access: Expr, count: int) -> Expr:
+    """The place of an access by its number. TVM makes one access of it only if it sees the multiple of `count`."""
+    return access if count == 1 else tirx().Ramp(mul(access, memory.number(count)), memory.number(1), count)
 
 
 def register_place(start: int, count: int) -> Expr:
@@ -173,14 +174,13 @@ def register_place(start: int, count: int) -> Expr:
 
 
 def chunks(part: Slice, index: Sequence[Expr], run: int) -> tuple[str, int, int, Expr]:
-    """Machine type and count of an access, how many accesses make a run, and the first one's place in that type."""
+    """Machine type and count of an access, how many accesses make a run, and the number of the first in memory."""
     memory = part.memory
     bits = run * memory.width
     chunk = chunk_bits(bits)
     kind, count = access_kind(chunk)
-    unit = chunk // count
     address = mul(flat_index(memory, index), memory.number(memory.width))
-    place = binary("Div", shifted(memory, address, memory.bit_offset), memory.number(unit))
+    place = binary("Div", shifted(memory, address, memory.bit_offset), memory.number(chunk))
     return kind, count, bits // chunk, place
 
 
@@ -193,7 +193,7 @@ def load_run(e: Emitter, part: Slice, made: Tile, first: Expr | int, run: int, i
     data = view(e, memory, kind)
     words = e.buffer(kind, max(1, accesses * count) + 1, "w")
     for number in range(accesses):
-        at = vector_place(memory, shifted(memory, place, number * count), count)
+        at = vector_place(memory, shifted(memory, place, number), count)
         to = register_place(number * count, count)
         e.emit(tirx().BufferStore(words, tirx().BufferLoad(data, [at]), [to]))
     dtype = memory.type.dtype
@@ -278,7 +278,7 @@ def store_run(e: Emitter, part: Slice, value: Tile, first: Expr | int, run: int,
         e.put(words, word, cast(parts[word], kind))
     data = view(e, memory, kind)
     for number in range(accesses):
-        at = vector_place(memory, shifted(memory, place, number * count), count)
+        at = vector_place(memory, shifted(memory, place, number), count)
         source = register_place(number * count, count)
         e.emit(tirx().BufferStore(data, tirx().BufferLoad(words, [source]), [at]))
 

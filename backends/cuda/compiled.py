@@ -1,7 +1,7 @@
 """A compiled kernel, and all that a launch must know of it.
 
-A launch passes the parameters in order, tensors as addresses in device memory (multiples of `ALIGNMENT`), scalars in
-the machine type of `Parameter.kind`, then each symbol as i64; its grid is (`blocks(...)`, 1, 1), its block
+A launch passes the parameters in order, tensors as addresses in device memory (multiples of `target.ALIGNMENT`),
+scalars in the machine type of `Parameter.kind`, then each symbol as i64; its grid is (`blocks(...)`, 1, 1), its block
 (`threads`, 1, 1), and its dynamic shared memory `dynamic_shared` bytes, for which a kernel that takes more than 48 KiB
 in all must opt in.
 """
@@ -18,9 +18,6 @@ from vmc.backends.cuda.kernel import MOST_BLOCKS, cuda_source, parameter_kind, p
 from vmc.backends.cuda.nvrtc import LINES, STRICT, compile_cuda
 from vmc.backends.cuda.target import ARCHES, STATIC_SHARED
 from vmc.ir.core import Kernel, Op, TensorType, Value
-
-ALIGNMENT = 16
-"""What addresses of tensors are multiples of, in bytes."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from vmc.backends.cuda.arith import code_kind
 from vmc.backends.cuda.emitter import Emitter, Scalar, sequence
+from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.lines import with_lines
 from vmc.backends.cuda.lowering import lower
 from vmc.backends.cuda.memory import Memory
@@ -46,6 +47,7 @@ def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
     block = tirx().Var("block", I32)
     bind_indices(e, grid.regions[0].args, [e.scalar(extent) for extent in grid.operands], block)
     lower_region(e, grid.regions[0])
+    check_shared(kernel, sum(size for _, size in e.arenas), arch)
     views = [tirx().DeclBuffer(made, data=pointer) for (pointer, _), made in e.views.items()]
     body = sequence([*e.head, *views, *e.statements])
     body = launched(body, block, e.thread, kernel.threads)
@@ -62,6 +64,16 @@ def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
         "target": arch.target(),
     }
     return tirx().PrimFunc([*parameters, *symbols.values()], body).with_attr(attrs)
+
+
+def check_shared(kernel: Kernel, size: int, arch: Arch) -> None:
+    """Raises UnsupportedError where a block needs more shared memory than the architecture has."""
+    if size > arch.shared:
+        raise UnsupportedError(
+            f"a block of `{kernel.name}` takes {size / 1024:.1f} KiB of shared memory, and {arch.name} has "
+            f"{arch.shared >> 10} KiB for one; smaller tiles take less",
+            kernel.body.ops[-2].span,
+        )
 
 
 def is_written(param: Value) -> bool:

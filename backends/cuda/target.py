@@ -42,6 +42,9 @@ ARCHES: dict[str, Arch] = {
 }
 """By name."""
 
+ALIGNMENT = 16
+"""What addresses of tensors are multiples of, in bytes: the widest access."""
+
 STATIC_SHARED = 48 << 10
 """Bytes of shared memory that a kernel has without asking."""
 

@@ -29,6 +29,9 @@ OPTIONAL = {
     "torch": ("torch tensors as arguments", "pip install 'vmc[torch]'"),
     "apache-tvm-ffi": ("calling libraries of `vmc build` through TVM-FFI", "pip install 'vmc[ffi]'"),
     "apache-tvm": ("compiling for NVIDIA GPUs", "pip install 'vmc[cuda]'"),
+    "cuda-bindings": ("NVRTC, and launches on an NVIDIA GPU", "pip install 'vmc[cuda]'"),
+    "nvidia-cuda-nvdisasm": ("`vmc show --stage sass`", "pip install 'vmc[cuda]'"),
+    "nvidia-cuda-cuobjdump": ("registers and spills of compiled kernels", "pip install 'vmc[cuda]'"),
 }
 FEATURES = (
     "sse4.2",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from vmc.ir.core import Kernel, Module, Storage, TensorType
+from vmc.ir.core import IRError, Kernel, Module, Storage, TensorType
 from vmc.runtime.errors import TargetError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class blamed:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         from vmc.backends.cuda import ToolchainError, UnsupportedError
 
-        if isinstance(error, UnsupportedError):
+        if isinstance(error, UnsupportedError | IRError):
             where = f"{error.span}: " if error.span.line else ""
             raise TargetError("E0915", f"{where}{error.message}") from None
         if isinstance(error, ToolchainError):

@@ -47,10 +47,21 @@ class Plan:
 
 
 class Checker:
-    """Checks the arguments of calls of one kernel."""
+    """Checks the arguments of calls of one kernel, whose tensors lie in the memory of `device`: "cpu" or "cuda".
 
-    def __init__(self, kernel: str, parameters: Sequence[Parameter], names: Sequence[str]) -> None:
+    `alignment`: what the code wants of every tensor's address, in bytes; 0 for what its element type does.
+    """
+
+    def __init__(
+        self,
+        kernel: str,
+        parameters: Sequence[Parameter],
+        names: Sequence[str],
+        device: str = "cpu",
+        alignment: int = 0,
+    ) -> None:
         self.kernel, self.parameters, self.symbols = kernel, tuple(parameters), tuple(names)
+        self.device, self.alignment = device, alignment
         self.places = {parameter.name: place for place, parameter in enumerate(self.parameters)}
         self.tensors = tuple(p for p in self.parameters if not p.is_scalar)
         self.ranges = {p.name: (p.dtype.min, p.dtype.max) for p in self.parameters if p.is_scalar}
@@ -121,7 +132,9 @@ class Checker:
             if parameter.access.writable and not found.writable:
                 raise self.read_only(parameter, found)
             bytewise = parameter.format is not None or parameter.is_packed or not sizes[-1]
-            if not bytewise and parameter.dtype.width > 8:
+            if self.alignment and sizes[-1]:
+                masks.append((len(written), self.alignment - 1))
+            elif not bytewise and parameter.dtype.width > 8:
                 masks.append((len(written), parameter.dtype.width // 8 - 1))
             written.append(parameter.access.writable)
         pairs = [(i, j, sizes[i], sizes[j]) for i, j in combinations(range(len(sizes)), 2) if written[i] or written[j]]
@@ -130,13 +143,14 @@ class Checker:
         return Plan(bound_symbols, tuple(sizes), tuple(masks), tuple(pairs), dense)
 
     def array(self, parameter: Parameter, value: Any) -> Operand:
-        """The array given for a tensor, in this memory. Raises ArgumentError."""
+        """The array given for a tensor, in the memory that the code is for. Raises ArgumentError."""
         name = parameter.name
         found = value if isinstance(value, Operand) else operand(value)
         if found is None:
             raise self.error("E0909", f"expected an array for {parameter}, got {described(value)}", name)
-        if found.device != "cpu":
-            raise self.error("E0909", f"is on {found.device}; this target takes arrays in the CPU's memory", name)
+        if found.device.partition(":")[0] != self.device:
+            memory = "arrays in the CPU's memory" if self.device == "cpu" else "torch tensors in the GPU's memory"
+            raise self.error("E0909", f"is on {found.device}; this target takes {memory}", name)
         if found.problem is not None:
             raise self.error("E0909", f"cannot be used: {found.problem}", name)
         return found

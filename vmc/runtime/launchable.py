@@ -22,7 +22,7 @@ from vmc.runtime.operands import Operand, glance, header_at, operand
 from vmc.runtime.packed import Packed, labelled, pack_stored, unpack_stored
 from vmc.runtime.parameters import Parameter
 from vmc.runtime.recognition import Recognizer
-from vmc.runtime.targets import Launcher
+from vmc.runtime.targets import Launcher, memory_of
 
 Array = npt.NDArray[Any]
 MAX_PLANS = 256
@@ -50,7 +50,7 @@ class Launchable(ABC):
         self.parameters = tuple(parameters)
         self.symbols = tuple(symbols)
         self.bindings = dict(bindings)
-        self._checker = Checker(name, self.parameters, self.symbols)
+        self._checker = Checker(name, self.parameters, self.symbols, *memory_of(target))
         self._plans: dict[Any, Plan] = {}
         self._tensors = tuple(place for place, p in enumerate(self.parameters) if not p.is_scalar)
         self._scalars = tuple((place, p) for place, p in enumerate(self.parameters) if p.is_scalar)

@@ -112,7 +112,7 @@ def from_torch(tensor: Any, torch: Any) -> Operand:
     problem = None if strided else f"its layout is {tensor.layout}"
     if strided and (tensor.is_neg() or tensor.is_conj()):
         problem = "it is a lazily negated or conjugated view; resolve it first"
-    usable = strided and tensor.device.type == "cpu"
+    usable = strided and tensor.device.type in ("cpu", "cuda")
     return Operand(
         address=int(tensor.data_ptr()) if usable else 0,
         element=COMMON.get(name, name),

@@ -233,6 +233,17 @@ def passes_for(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, 
     return pipeline("interp") if target == "interp" else native_passes(options_of(target), dense)
 
 
+def memory_of(target: str) -> tuple[str, int]:
+    """Where a target's tensors lie, "cpu" or "cuda", and what their addresses are multiples of, in bytes, if more than
+    their elements ask for; else 0.
+    """
+    if is_cuda(target):
+        from vmc.backends.cuda.target import ALIGNMENT
+
+        return "cuda", ALIGNMENT
+    return "cpu", 0
+
+
 def is_cuda(target: str) -> bool:
     """Whether a target is `cuda` or `cuda:NAME`."""
     return target.partition(":")[0] == "cuda"

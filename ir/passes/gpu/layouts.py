@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vmc.ir.builder import make_op
-from vmc.ir.core import Kernel, Level, Module, Op, Region, TileType, Value, walk
+from vmc.ir.core import IRError, Kernel, Level, Module, Op, Region, TileType, Value, walk
 from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.anchors import Fragments, anchors, axis_layout
 from vmc.ir.passes.gpu.relations import FREE, Relation, has_layout, natural, projected, relations
@@ -61,12 +61,15 @@ def inferred(kernel: Kernel, fragments: Fragments | None) -> Kernel:
 
 
 def block_threads(kernel: Kernel) -> int:
-    """Threads for a block: what pinned layouts take, or as many as the largest tile keeps busy."""
-    tiles = [value.tile for op in walk(kernel.body) for value in op.results if has_layout(value)]
-    pinned = [threads_of(tile.layout) for tile in tiles if tile.layout is not None]
+    """Threads for a block: what pinned layouts take, or as many as the largest tile keeps busy. Raises IRError."""
+    made = [(value.tile, op) for op in walk(kernel.body) for value in op.results if has_layout(value)]
+    pinned = [(threads_of(tile.layout), op) for tile, op in made if tile.layout is not None]
     if pinned:
-        return min(MAX_THREADS, -(-max(pinned) // WARP_SIZE) * WARP_SIZE)
-    wanted = max((tile.size for tile in tiles), default=1) // ELEMENTS
+        count, op = max(pinned, key=lambda pair: pair[0])
+        if count > MAX_THREADS:
+            raise IRError(f"this layout takes {count} threads, and a block has at most {MAX_THREADS}", op.span)
+        return -(-count // WARP_SIZE) * WARP_SIZE
+    wanted = max((tile.size for tile, _ in made), default=1) // ELEMENTS
     threads = WARP_SIZE
     while threads < min(wanted, MOST_INFERRED):
         threads *= 2
