@@ -29,11 +29,11 @@ def compile(
     """Compiles one kernel for a target.
 
     `source_or_path` is a path, or the text of a program: a string with a line end. `kernel` may be left out where the
-    file has only one. `target` is "cpu" or "interp", the reference machine. `bindings` are the compile-time parameters:
-    numbers, booleans, and types or formats (`vmc.dtype(...)`, `np.float16`, `torch.float16`, or their names); they may
-    also fix symbols, `M=1`. `tuned` gives symbols' values, all or some: parameters that `bindings` leave open are then
-    those that the tables of `vmc tune` have for the nearest shape, else the defaults. The kernel takes other shapes,
-    too.
+    file has only one. `target` is "cpu", "interp", the reference machine, "cuda" or one of docs/targets.md. `bindings`
+    are the compile-time parameters: numbers, booleans, and types or formats (`vmc.dtype(...)`, `np.float16`,
+    `torch.float16`, or their names); they may also fix symbols, `M=1`. `tuned` gives symbols' values, all or some:
+    parameters that `bindings` leave open are then those that the tables of `vmc tune` have for the nearest shape, else
+    the defaults. The kernel takes other shapes, too.
 
     Raises CompileError for a program with mistakes, TargetError for a target, OSError and UnicodeDecodeError for a file
     that cannot be read.
