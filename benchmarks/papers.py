@@ -35,6 +35,7 @@ PAPERS = (
     "hamming",
     "log_bessel",
     "mfac",
+    "private_kde",
     "relaxation",
     "tensor_attention",
 )
