@@ -21,6 +21,7 @@ from vmc.runtime.targets import Launcher, prepare
 
 if TYPE_CHECKING:
     from vmc.explain import Explanation
+    from vmc.explain.gpu import GpuExplanation
     from vmc.lang.elaborate.kernels import Elaborated
 
 
@@ -80,12 +81,14 @@ class Kernel(Launchable):
 
         return stage_text(self, stage)
 
-    def explain(self, *, measure: bool = False, **symbols: int) -> Explanation:
+    def explain(self, *, measure: bool = False, **symbols: int) -> Explanation | GpuExplanation:
         """What the kernel costs and why: bytes, operations, what passes decided, what the loops of its code do, and the
         least time of a launch. Symbols that are not given leave totals out. `measure` measures the machine's limits,
         in about a second, instead of assuming them.
 
-        Raises ArgumentError for symbols that do not fit, TargetError for a target other than the CPU.
+        For NVIDIA GPUs, which need not be there, the code is a cubin's and the limits are a data sheet's.
+
+        Raises ArgumentError for symbols that do not fit, TargetError for a target whose code is not read.
         """
         from vmc.explain import explain
 
@@ -96,4 +99,8 @@ class Kernel(Launchable):
         if all(name in values for name in self.symbols):
             for parameter in self.parameters:
                 self._checker.extents(parameter, values)
+        if self.target.partition(":")[0] in ("cuda", "ptx-vm"):
+            from vmc.explain.gpu import explain_gpu
+
+            return explain_gpu(self, values)
         return explain(self, values, measure)
