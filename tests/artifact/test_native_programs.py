@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import vmc
+from tests.artifact.programs import SMALL
 from vmc.artifact.linking import compiler
 
 C = """
@@ -141,6 +144,7 @@ int main(int, char **names) {
 }
 """
 
+CROSS, QEMU = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64")
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
@@ -189,6 +193,26 @@ def test_a_cpp_program_calls_it_through_tvm_ffi_and_through_the_header(folder: P
     run(["g++", *flags, str(tmp_path / "main.cc"), *links, "-o", program])
     said = run([program, str(folder / "small.so")])
     assert said.strip() == "axpy: argument `y`: symbol `N` is 3 by `x`, but 2 by `y`, float32[2]"
+
+
+@pytest.mark.skipif(not (CROSS and QEMU), reason="needs aarch64-linux-gnu-gcc and qemu-aarch64")
+def test_a_library_for_aarch64_works_in_an_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", str(CROSS))
+    monkeypatch.setenv("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu")
+    made = vmc.build([SMALL], tmp_path / "small.so", targets=["cpu:aarch64"], header=tmp_path / "small.h")
+    assert made.levels == ("aarch64",)
+    (tmp_path / "main.c").write_text(C)
+    links = [f"-L{tmp_path}", "-l:small.so", f"-Wl,-rpath,{tmp_path}", "-o", str(tmp_path / "main")]
+    run([str(CROSS), f"-I{tmp_path}", str(tmp_path / "main.c"), *links])
+    assert "a number is negative" in run([str(QEMU), "-cpu", "max", str(tmp_path / "main")])
+    lacking = subprocess.run([str(QEMU), "-cpu", "cortex-a53", str(tmp_path / "main")], check=False)
+    assert lacking.returncode == 1, "a processor without dot products gets an error, not a crash"
+    if platform.machine() != "aarch64":
+        with pytest.raises(vmc.LibraryError, match="cannot be loaded"):
+            vmc.load(tmp_path / "small.so")
+        monkeypatch.delenv("CC")
+        with pytest.raises(vmc.BuildError, match="not for aarch64"):
+            vmc.build([SMALL], tmp_path / "other.so", targets=["cpu:aarch64"])
 
 
 def test_code_for_processors_that_this_one_is_not_is_an_error(tmp_path: Path) -> None:

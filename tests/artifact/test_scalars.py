@@ -20,10 +20,24 @@ SOURCE = "".join(
 
 
 @pytest.fixture(scope="module")
-def module(tmp_path_factory: pytest.TempPathFactory, target: str) -> Any:
+def library(tmp_path_factory: pytest.TempPathFactory, target: str) -> Path:
     path: Path = tmp_path_factory.mktemp("scalars") / "lib.so"
     vmc.build([SOURCE], path, targets=[target])
-    return tvm_ffi.load_module(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def module(library: Path) -> Any:
+    return tvm_ffi.load_module(str(library))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loaded_kernel_takes_the_same_numbers(library: Path, kind: str) -> None:
+    type = vmc.dtype(kind)
+    for number in (0, 1, int(type.min) if type.is_int else -0.3, 100):
+        y = np.zeros(1, type.array_dtype)
+        vmc.load(library).kernels[f"fill_{kind}"](number, y)
+        assert y[0] == np.array([number]).astype(type.array_dtype)[0]
 
 
 def filled(module: Any, kind: str, number: float) -> np.ndarray[Any, Any]:

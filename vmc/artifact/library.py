@@ -10,8 +10,9 @@ Nothing is compiled: neither LLVM nor the parser is loaded.
 from __future__ import annotations
 
 import ctypes
+import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from vmc.artifact import manifest, sealing
 from vmc.ir.core import Storage
+from vmc.ir.types import DType
 from vmc.runtime.errors import ArgumentError, ExecutionError, LibraryError, TargetError
 from vmc.runtime.launchable import Launchable
 from vmc.runtime.targets import Launcher
@@ -138,7 +140,7 @@ class Code:
 
     def __init__(self, kernel: LoadedKernel, place: int, code: ctypes.CDLL) -> None:
         self._kernel, self._place, self._enter = kernel, place, code.vmc_enter
-        self._types = [parameter.dtype for parameter in kernel.parameters if parameter.is_scalar]
+        self._encoders = [encoder(parameter.dtype) for parameter in kernel.parameters if parameter.is_scalar]
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
@@ -154,12 +156,23 @@ class Code:
         if self._kernel.target != CPU_TARGET:
             message = f"arrays in the CPU's memory cannot be passed to code for {self._kernel.target}"
             raise TargetError("E0914", f"{message}; load the library with tvm_ffi.load_module to pass tensors of GPUs")
-        codes = [int(type.encode(np.asarray(number))[()]) for type, number in zip(self._types, scalars, strict=True)]
+        codes = [encode(number) for encode, number in zip(self._encoders, scalars, strict=True)]
         words = (ctypes.c_uint64 * (len(addresses) + len(codes) + len(symbols)))(*addresses, *codes, *symbols)
         error = Error()
         where = Where(device_type=CPU, threads=threads_of_torch())
         if self._enter(self._place, words, ctypes.byref(where), ctypes.byref(error)):
             raise failure(error.code, error.message.decode("utf-8", "replace"))
+
+
+def encoder(type: DType) -> Callable[[Any], int]:
+    """From a number in the type's range to its bits."""
+    if type.is_int:
+        mask = (1 << type.width) - 1
+        return lambda number: int(number) & mask
+    form = {"f32": "<f", "f64": "<d"}.get(type.name)
+    if form:
+        return lambda number: int.from_bytes(struct.pack(form, number), "little")
+    return lambda number: int(type.encode(np.asarray(number))[()])
 
 
 def threads_of_torch() -> int:
