@@ -85,6 +85,15 @@ class Copies:
         """The active threads wait for everything they started."""
         self._complete(m, self.group + 1)
 
+    def finish(self, m: Cohort, thread: int) -> None:
+        """Carry out all that a thread of the cohort started."""
+        kept = m.mask
+        only = np.zeros(m.size, np.bool_)
+        only[thread] = True
+        m.focus(only)
+        self.wait_all(m)
+        m.focus(kept)
+
     def _complete(self, m: Cohort, limit: Array) -> None:
         """Carry out the active threads' copies of groups below `limit`."""
         left = []

@@ -27,6 +27,7 @@ from vmc.backends.ptxvm.counting import Counters, Report
 from vmc.backends.ptxvm.emitter import float_bits
 from vmc.backends.ptxvm.errors import LaunchError, PtxError
 from vmc.backends.ptxvm.machine import Scheduler
+from vmc.backends.ptxvm.mbarriers import Mbarriers
 from vmc.backends.ptxvm.order import Order
 from vmc.backends.ptxvm.parser import WIDTHS, Tree
 from vmc.backends.ptxvm.parser import parse as parse_tree
@@ -257,7 +258,7 @@ class _Launch:
         cohort = Cohort(
             self.program, size, self.per_block, first, [], {}, np.zeros(size, np.bool_), False, exists, self.space,
             shared, local, self.parameters, Order(blocks, self.per_block, exists[: self.per_block]), Copies(size),
-            self.counters if self.traffic else None, np.zeros(size, np.bool_), self.releases,
+            self.counters if self.traffic else None, np.zeros(size, np.bool_), Mbarriers(), self.releases,
         )  # fmt: skip
         self._fill(cohort, place, first + np.arange(size) // self.per_block)
         return cohort

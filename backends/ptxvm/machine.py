@@ -72,8 +72,8 @@ class Scheduler:
         if len(groups) == 1:
             return next(iter(groups))
         self.streak += 1
-        if self.streak > PATIENCE:
-            self.streak = 0
+        if self.streak > PATIENCE or m.yields:
+            self.streak, m.yields = 0, False
             chosen = min(groups, key=lambda b: self.last_turn.get(b, 0))
         else:
             chosen = min(groups)

@@ -335,7 +335,9 @@ def registers_in(operand: syntax.Operand) -> Iterator[str]:
 
 def split(instruction: Instruction) -> tuple[tuple[syntax.Operand, ...], tuple[syntax.Operand, ...]]:
     """Results and sources of an instruction."""
-    without = instruction.opcode[0] in NO_RESULT and "red" not in instruction.opcode[1:]
+    root, *modifiers = instruction.opcode
+    without = root in NO_RESULT and "red" not in modifiers
+    without |= root == "mbarrier" and modifiers[0] in ("init", "inval", "expect_tx")
     if without or not instruction.operands:
         return (), instruction.operands
     return instruction.operands[:1], instruction.operands[1:]

@@ -28,7 +28,7 @@ class Buffer:
 
 def check_alignment(addresses: Array, nbytes: int, threads: Array, per_block: int, first: int) -> None:
     """Raises AlignmentError unless all addresses are multiples of the access's size."""
-    if nbytes > 1:
+    if 1 < nbytes <= 16:
         off = addresses & type(addresses[0])(nbytes - 1)
         if off.any():
             row = int(np.flatnonzero(off)[0])

@@ -19,6 +19,7 @@ from vmc.backends.ptxvm.errors import UninitialisedError
 if TYPE_CHECKING:
     from vmc.backends.ptxvm.copies import Copies
     from vmc.backends.ptxvm.counting import Counters
+    from vmc.backends.ptxvm.mbarriers import Mbarriers
     from vmc.backends.ptxvm.order import Order
     from vmc.backends.ptxvm.program import Program
     from vmc.backends.ptxvm.releases import Releases
@@ -33,7 +34,8 @@ Rule = Callable[[Sequence[Array], Sequence["Array | None"]], Array]
 
 @dataclass
 class Cohort:
-    """See above. `mask`: the threads that the current step is for; `full`: all there are."""
+    """See above. `mask`: the threads that the current step is for; `full`: all there are; `yields`: they wait for
+    others, which should have a turn."""
 
     program: Program
     size: int
@@ -52,7 +54,9 @@ class Cohort:
     copies: Copies
     counters: Counters | None
     carry: Array
+    mbarriers: Mbarriers
     releases: Releases | None = None
+    yields: bool = False
     step: int = 0
     _active: Array | None = None
 

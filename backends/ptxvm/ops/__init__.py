@@ -19,6 +19,7 @@ from vmc.backends.ptxvm.ops import (
     floats,
     integer,
     matrices,
+    mbarrier,
     warp,
 )
 
@@ -96,6 +97,7 @@ HANDLERS: dict[str, Compile] = {
     "atom": atomics.atom,
     "red": atomics.red,
     "cp": copying.cp,
+    "mbarrier": mbarrier.mbarrier,
     "ldmatrix": matrices.ldmatrix,
     "stmatrix": matrices.stmatrix,
     "movmatrix": matrices.movmatrix,

@@ -9,6 +9,7 @@ from vmc.backends.ptxvm.arrays import Array
 from vmc.backends.ptxvm.copies import Batch
 from vmc.backends.ptxvm.emitter import Emitter, Step
 from vmc.backends.ptxvm.memory import Access
+from vmc.backends.ptxvm.ops import mbarrier
 from vmc.backends.ptxvm.ops.access import place
 from vmc.backends.ptxvm.state import Cohort
 
@@ -16,8 +17,10 @@ from vmc.backends.ptxvm.state import Cohort
 def cp(e: Emitter) -> Step:
     if not e.has("async"):
         e.unsupported()
-    if e.has("bulk") or e.has("mbarrier"):
-        e.unsupported("bulk copies and copies that arrive at an mbarrier")
+    if e.has("bulk"):
+        return mbarrier.bulk(e)
+    if e.has("mbarrier"):
+        return mbarrier.deferred(e)
     if e.has("commit_group"):
         return lambda m: m.copies.commit(m.active)
     if e.has("wait_all"):
