@@ -104,8 +104,8 @@ def compiling(file: str, element: str, repeats: int, byte_code: str) -> Compiled
 
 
 def in_process(kernels: Sequence[tuple[str, str]], byte_code: str) -> list[float]:
-    """Seconds to import vmc, and to compile each kernel (its file, and T), in a process of its own. Byte code is kept in
-    a directory.
+    """Seconds to import vmc, and to compile each kernel (its file, and T), in a process of its own, whose byte code is
+    kept in a directory.
     """
     path = os.pathsep.join([str(ROOT), *sys.path])
     environment = os.environ | {"VMC_CACHE": "0", "PYTHONPATH": path, "PYTHONPYCACHEPREFIX": byte_code}
