@@ -54,4 +54,9 @@ def test_the_commands_do_what_the_page_says(
     (line,) = re.findall(r"`(vmc run last\.vmc [^`]*)`", DOCUMENT.read_text("utf-8"))
     capsys.readouterr()
     assert main(shlex.split(line)[1:]) == 1
-    assert capsys.readouterr().err.replace(f"{tmp_path}/", "") == text.text
+    assert regardless_of_names(capsys.readouterr().err.replace(f"{tmp_path}/", "")) == regardless_of_names(text.text)
+
+
+def regardless_of_names(text: str) -> str:
+    """Without what any change of the generated code changes: lines of PTX, and registers."""
+    return re.sub(r"%\w+", "%r", re.sub(r"ptx:\d+", "ptx:N", text))
