@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import vmc
 from tests.backends.cpu.execution import Sketch, assert_sketch, memory, run, zeros
 from tests.backends.cpu.samples import sample
 from vmc.ir.ops.linear import accumulator
@@ -82,3 +83,28 @@ def test_an_accumulator_that_is_used_again_is_not_overwritten() -> None:
     sketch.give(sketch.b("add", sketch.b("dot", a, b, total), sketch.b("mul", total, c)))
     rng = np.random.default_rng(2)
     assert_sketch(sketch, [f32.encode(rng.integers(-8, 8, shape)) for shape in ((3, 4), (4, 5), (3, 5))], opt_level=3)
+
+
+ROWS = """
+kernel rows[BM = 16](x: i8[M, K], w: u4[K, N], y: out f32[M, N]):
+    for mi, ni in grid(cdiv(M, BM), cdiv(N, 32)):
+        acc = zeros(f32[BM, 32])
+        for k in range(0, K, 32):
+            acc += f32(x[mi*BM : +BM, k : +32]) @ f32(w[k : +32, ni*32 : +32])
+        y[mi*BM : +BM, ni*32 : +32] = acc
+"""
+
+
+@pytest.mark.parametrize("height", [16, 10, 6])
+def test_any_number_of_rows_is_right_with_blocks_of_any_height(height: int) -> None:
+    """Rows of a tile that the tensor has are wanted; where K and N reach over the edge, other code runs."""
+    kernel = vmc.compile(ROWS, BM=height)
+    rng = np.random.default_rng(9)
+    for k, n in ((64, 32), (40, 50)):
+        codes = rng.integers(0, 16, (k, n))
+        packed = kernel.pack("w", codes)
+        for m in range(1, 2 * height + 2):
+            x = rng.integers(-128, 128, (m, k)).astype(np.int8)
+            y = np.zeros((m, n), np.float32)
+            kernel(x, packed, y)
+            np.testing.assert_array_equal(y, x.astype(np.int64) @ codes)
