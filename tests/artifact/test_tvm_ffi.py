@@ -56,7 +56,7 @@ def test_scalars_hidden_symbols_and_block_formats_go_through(module: Any) -> Non
     blocks = np.zeros((2, 1, 34), np.uint8)
     blocks[..., :2] = np.array([0.5], np.float16).view(np.uint8)
     blocks[..., 2:] = np.arange(32)
-    for same in (blocks, blocks.reshape(2, 34)):
+    for same in (blocks, blocks.reshape(2, 34), blocks.reshape(-1)):
         module.decode(same, values := np.zeros((2, 32), np.float32))
         np.testing.assert_array_equal(values, np.tile(np.arange(32) / 2, (2, 1)))
 
@@ -100,7 +100,6 @@ BYTES = np.zeros(64, np.uint8)
         ("widen", (BYTES[:2], np.zeros(4, np.int32), -1), "symbol `K`: an extent must not be negative, got -1"),
         ("widen", (BYTES[:2], np.zeros(4, np.int32), 1 << 62), "is too large"),
         ("widen", (BYTES[:2], np.zeros(4, np.int32), one(1)), "symbol `K`: expected an integer"),
-        ("decode", (BYTES[:34], one(1, 32)), "expected extent|symbol|axis|bytes"),
         (
             "decode",
             (np.zeros((1, 33), np.uint8), one(1, 32)),
@@ -111,9 +110,6 @@ BYTES = np.zeros(64, np.uint8)
 def test_wrong_arguments_are_refused_with_a_message(
     module: Any, kernel: str, arguments: tuple[Any, ...], message: str
 ) -> None:
-    if kernel == "decode" and arguments[0].ndim == 1:
-        module.decode(*arguments)  # flat bytes of a block format, whose symbols another tensor shows
-        return
     with pytest.raises(ValueError, match=message):
         module[kernel](*arguments)
 
