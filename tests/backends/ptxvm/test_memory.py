@@ -297,10 +297,11 @@ def test_early_exits_before_a_barrier_are_divergent() -> None:
         launch(body, np.zeros(1), threads=64)
 
 
-def test_many_readers_in_unordered_warps_and_one_writer_race() -> None:
+@pytest.mark.parametrize("writer", [0, 7, 127])
+def test_many_readers_in_unordered_warps_and_one_writer_race(writer: int) -> None:
     body = """setp.eq.u32 %b, %t, 0; @%b st.shared.u32 [sm], %t; bar.sync 0; ld.shared.u32 %r0, [sm]; SYNC
-    setp.eq.u32 %b, %t, 7; @%b st.shared.u32 [sm], %t;"""
-    with pytest.raises(ptxvm.RaceError, match="write after read: thread 7 of block 0 and several threads"):
+    setp.eq.u32 %b, %t, WRITER; @%b st.shared.u32 [sm], %t;""".replace("WRITER", str(writer))
+    with pytest.raises(ptxvm.RaceError, match=f"write after read: thread {writer} of block 0 and several threads"):
         result(body.replace("SYNC", "bar.warp.sync -1;"), threads=128)
     result(body.replace("SYNC", "bar.sync 0;"), threads=128)
 

@@ -49,9 +49,10 @@ def program(rng: random.Random) -> list[Step]:
     for _ in range(rng.randint(3, 9)):
         kind = rng.random()
         if kind < 0.55:
-            low = rng.randrange(THREADS)
-            high = min(THREADS, low + rng.choice([1, 1, 4, 16, 32]))
-            steps.append(Touch(rng.random() < 0.4, low, high, rng.choice([0, 1, 1, 5]), rng.randrange(WORDS)))
+            low = rng.choice([0, 31, 32, 63, rng.randrange(THREADS)])
+            high = min(THREADS, low + rng.choice([1, 1, 4, 16, 64]))
+            factor, shift = rng.choice([(0, 0), (0, 0), (1, rng.randrange(WORDS)), (5, rng.randrange(WORDS))])
+            steps.append(Touch(rng.random() < 0.4, low, high, factor, shift))
         elif kind < 0.75:
             steps.append(Meet(True))
         else:
