@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vmc.ir.core import Op, TileType, Type, Value
-from vmc.ir.math import classification
+from vmc.ir.math import approximate, classification
 from vmc.ir.math.expression import Expression
 from vmc.ir.math.functions import FUNCTIONS
-from vmc.ir.opdef import Attrs, OpDef, filtered
+from vmc.ir.opdef import Attrs, OpDef, filtered, operands, require, schema, tile
 from vmc.ir.ops.arith import U1, common_operand, is_arithmetic, is_wide_float
 from vmc.ir.types import DType
 
@@ -56,6 +56,33 @@ class Composite(OpDef):
         return (self.expansion(*(Expression(build, operand) for operand in op.operands)).value,)
 
 
+class Approximate(OpDef):
+    """A function to a few digits: `entry` names one of `vmc.ir.math.approximate`, whose errors are in docs/math.md."""
+
+    name = "approximate"
+    signature = "(a)"
+    elementwise = True
+    composite = True
+    attrs = schema(entry=str)
+
+    def legal_types(self) -> tuple[DType, ...]:
+        return filtered(is_approximable)
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        operands(types, 1, self.name)
+        operand = tile(types[0])
+        require(is_approximable(operand.dtype), f"approximate takes f16, bf16 or f32, not {operand.dtype.name}")
+        require(attrs["entry"] in approximate.ENTRIES, f"there is no approximation `{attrs['entry']}`")
+        return (TileType(operand.dtype, operand.shape),)
+
+    def expand(self, build: Builder, op: Op) -> tuple[Value, ...]:
+        return (approximate.apply(str(op.attrs["entry"]), Expression(build, op.operands[0])).value,)
+
+
+def is_approximable(type: DType) -> bool:
+    return type.name in ("f16", "bf16", "f32")
+
+
 MEANINGS = {
     "exp": "e^a.",
     "exp2": "2^a.",
@@ -85,6 +112,7 @@ MEANINGS = {
 
 DEFINITIONS: tuple[OpDef, ...] = (
     *(Composite(each.name, each.arity, each.apply, MEANINGS.get(each.name, each.name)) for each in FUNCTIONS),
+    Approximate(),
     Composite("isnan", 1, classification.isnan, "Whether a is NaN.", result=U1),
     Composite("isinf", 1, classification.isinf, "Whether a is infinite.", result=U1),
     Composite("isfinite", 1, classification.isfinite, "Whether a is neither infinite nor NaN.", result=U1),

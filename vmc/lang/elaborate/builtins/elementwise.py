@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmc.ir.core import Value
+from vmc.ir.math.approximate import FUNCTIONS as APPROXIMABLE
+from vmc.ir.math.approximate import choose
 from vmc.ir.types import dtype
 from vmc.lang.elaborate import operators
 from vmc.lang.elaborate.arguments import Arguments
@@ -38,6 +40,30 @@ def float_function(name: str) -> Call:
     def call(el: Elaborator, args: Arguments) -> Thing:
         value = float_operand(el, args, "x")
         return Tile(el.at(args.call_span)(name, value))
+
+    return call
+
+
+def approximable(name: str) -> Call:
+    """As `float_function`; with `approx=`, the cheapest approximation whose error is within that, if one is cheaper."""
+    exact = float_function(name)
+
+    def call(el: Elaborator, args: Arguments) -> Thing:
+        allowed = args.optional_const("approx")
+        if allowed is None:
+            return exact(el, args)
+        if isinstance(allowed.value, bool) or not 0 < allowed.value < 1:
+            raise Reject(
+                "E0225",
+                f"`approx=` is an error between 0 and 1, not {allowed.value}",
+                args.span("approx"),
+                help="for about 11 bits, write `approx=2**-11`",
+            )
+        value = float_operand(el, args, "x")
+        entry = choose(name, value.tile.dtype, float(allowed.value))
+        if entry is None:
+            return Tile(el.at(args.call_span)(name, value))
+        return Tile(el.at(args.call_span)("approximate", value, entry=entry))
 
     return call
 
@@ -157,7 +183,12 @@ FLOAT_FUNCTIONS = {
 }  # fmt: skip
 
 BUILTINS = (
-    *(Builtin(name, ("x",), float_function(name), summary) for name, summary in FLOAT_FUNCTIONS.items()),
+    *(
+        Builtin(name, ("x", "approx?"), approximable(name), summary)
+        if name in APPROXIMABLE
+        else Builtin(name, ("x",), float_function(name), summary)
+        for name, summary in FLOAT_FUNCTIONS.items()
+    ),
     Builtin("pow", ("x", "y"), binary_float("pow"), "x to the power y"),
     Builtin("atan2", ("x", "y"), binary_float("atan2"), "the angle of the point (y, x): atan2(sine, cosine)"),
     Builtin("copysign", ("x", "y"), binary_float("copysign"), "|x| with the sign of y"),
