@@ -31,6 +31,7 @@ from benchmarks.matmul.timing import Lane, Plan, measure, ratio
 from benchmarks.paper.contest import Contest
 
 PAPERS = (
+    "autonumerics",
     "berrut",
     "hamming",
     "log_bessel",

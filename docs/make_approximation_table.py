@@ -1,4 +1,4 @@
-"""Writes the table of approximations in docs/math.md: operations, and errors as `tests/slow/approximations.py` recorded.
+"""Writes the table of approximations in docs/math.md: operations, and the errors that were recorded.
 
 python docs/make_approximation_table.py
 """

@@ -25,7 +25,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import vmc
-from autonumerics.programs import Array, Program, program
+from autonumerics.programs import Program, program
 from autonumerics.search import evolve
 from autonumerics.training import Task, refined, trained
 
@@ -40,22 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the four parts; the exit code is 1 where the ten operations miss 14 figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few points, a short evolution")
-    parser.add_argument("--rounds", type=int, default=60, help="of the evolution")
+    parser.add_argument("--rounds", type=int, default=20, help="of each evolution")
     chosen = parser.parse_args(arguments)
     best = constants(256 if chosen.quick else 1024)
     evolution(3 if chosen.quick else chosen.rounds)
     speed(1 << (12 if chosen.quick else 18), 3 if chosen.quick else 21)
     return 0 if best < 2e-13 else 1
-
-
-def exp2_task(points: int) -> Task:
-    x = np.linspace(0, 1, points)
-    return Task(x, exact_exp2(x))
-
-
-def exact_exp2(x: Array) -> Array:
-    with mp.workdps(30):
-        return np.array([float(mp.mpf(2) ** mp.mpf(float(each))) for each in x])
 
 
 def squared(times: int) -> Program:
@@ -73,7 +63,7 @@ def constants(points: int) -> float:
     """Errors of the programs of 7 to 10 operations, and how CMA-ES and the refinement get there."""
     print(f"2**x on [0, 1], {points} points for training, 10000 for the errors, all in f64")
     print("operations     error   known before   a, c, d")
-    task, check = exp2_task(points), exp2_task(10_000)
+    task, check = task_of("exp2", points), task_of("exp2", 10_000)
     best = np.inf
     for times in range(4):
         found, _ = refined(task, squared(times))
@@ -116,26 +106,46 @@ def ways(rng: np.random.Generator) -> dict[str, Callable[[Task, Program], tuple[
 # Evolution
 
 
+FUNCTIONS: dict[str, tuple[Callable[[Any], Any], float, float]] = {
+    "exp2": (lambda x: mp.mpf(2) ** x, 0.0, 1.0),
+    "log2(1 + x)/x": (lambda x: mp.log1p(x) / x / mp.log(2), -0.29, 0.41),
+    "sin": (mp.sin, 0.05, 1.57),
+    "tanh": (mp.tanh, 0.05, 3.0),
+    "erf": (mp.erf, 0.05, 2.5),
+    "sigmoid": (lambda x: 1 / (1 + mp.exp(-x)), -4.0, 4.0),
+    "rsqrt": (lambda x: 1 / mp.sqrt(x), 1.0, 4.0),
+}
+"""What is evolved, and where."""
+
+
+def task_of(name: str, points: int, type: str = "f64") -> Task:
+    function, low, high = FUNCTIONS[name]
+    x = np.linspace(low, high, points).astype(np.float32 if type == "f32" else np.float64)
+    with mp.workdps(30):
+        return Task(x, np.array([float(function(mp.mpf(float(each)))) for each in x]), type)
+
+
 def evolution(rounds: int) -> None:
-    """The front found from random programs, beside minimax polynomials of as many operations."""
-    rng = np.random.default_rng(1)
-    task, check = exp2_task(128), exp2_task(10_000)
-    start = time.process_time()
-    front = evolve(task, rng, rounds)
-    took = time.process_time() - start
-    print(f"\nevolution from random programs, {rounds} rounds of 10 children, {took:.0f} s of the processor")
-    print("operations     error   polynomial of as many")
-    for member in front:
-        degree = member.length // 2
-        peer = polynomial_error(degree) if degree else np.nan
-        print(f"{member.length:10d}{check.error(member.program):10.1e}{peer:12.1e}   {member.program}")
+    """The fronts found from random programs in f32, beside polynomials of as many operations."""
+    print(f"\nevolution from random programs in f32, {rounds} rounds of 10 children a function, relative errors")
+    for name in FUNCTIONS:
+        start = time.process_time()
+        front = evolve(task_of(name, 64, "f32"), np.random.default_rng(1), rounds)
+        print(f"{name}, {time.process_time() - start:.0f} s of the processor")
+        check = task_of(name, 2000, "f32")
+        for member in front:
+            peer = polynomial_error(name, member.length // 2)
+            program = str(member.program) if member is front[-1] else ""
+            print(
+                f"{member.length:4d} operations {check.error(member.program):9.1e}   polynomial {peer:9.1e}   {program}"
+            )
 
 
-def polynomial_error(degree: int) -> float:
-    """The relative error of a polynomial through Chebyshev's points on [0, 1]: near minimax."""
-    fitted = np.polynomial.Chebyshev.interpolate(np.exp2, degree, domain=[0, 1])
-    x = np.linspace(0, 1, 2001)
-    return float(np.max(abs(fitted(x) / np.exp2(x) - 1)))
+def polynomial_error(name: str, degree: int) -> float:
+    """The relative error of the polynomial of least squares: not far above the least that its degree allows."""
+    check = task_of(name, 500)
+    function = np.polynomial.Chebyshev.fit(check.x, check.exact, degree, w=1 / abs(check.exact))
+    return float(np.max(abs(function(check.x) / check.exact - 1)))
 
 
 # Speed

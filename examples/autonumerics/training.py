@@ -37,6 +37,15 @@ class Task:
         evaluator("relative_errors", self.type, self.target)(*self.arguments(programs), worst, square)
         return worst, square
 
+    def errors_at(self, program: Program, used: Sequence[int], values: Array) -> tuple[Array, Array]:
+        """The same of one program with each row of values for the constants that are used."""
+        codes = np.ascontiguousarray(np.broadcast_to(program.encoded(), (len(values), LENGTH, 3)))
+        constants = np.tile(np.array(program.constants, self.x.dtype), (len(values), 1))
+        constants[:, list(used)] = values
+        worst, square = np.empty(len(values)), np.empty(len(values))
+        evaluator("relative_errors", self.type, self.target)(codes, constants, self.x, self.exact, worst, square)
+        return worst, square
+
     def deviations(self, programs: Sequence[Program]) -> Array:
         """The relative errors [programs, points] with their signs."""
         result = np.empty((len(programs), len(self.x)))
@@ -75,14 +84,13 @@ def trained(
         level, last_gain = np.inf, 0
         for generation in range(1, generations + 1):
             points = strategy.ask()
-            candidates = [with_constants(program, used, point * unit) for point in points]
-            worst, square = task.errors(candidates)
+            worst, square = task.errors_at(program, used, points * unit)
             judged = square if smooth else worst
             order = np.argsort(judged, kind="stable")
             strategy.tell(order)
             first = int(np.argmin(worst))
             if worst[first] < least:
-                best, least = candidates[first], float(worst[first])
+                best, least = with_constants(program, used, points[first] * unit), float(worst[first])
             if judged[order[0]] < level * (1 - GAIN):
                 level, last_gain = judged[order[0]], generation
             if generation - last_gain > max(STALLED, generation // 2) or not 1e-20 < strategy.sigma < 1e6:
