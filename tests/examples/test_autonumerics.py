@@ -134,6 +134,7 @@ def test_selection_prefers_what_nothing_dominates() -> None:
     assert set(selected([worse, short, better], 2)) == {short, better}
 
 
+@pytest.mark.slow
 def test_the_script_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert reproduce.main(["--quick", "--rounds", "1"]) == 0
     assert "polynomial of as many" in capsys.readouterr().out

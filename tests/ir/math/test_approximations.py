@@ -60,7 +60,9 @@ def test_f32_is_within_the_bound_and_not_far_below(name: str, run_op: Run) -> No
     codes = rng.integers(0, 1 << 32, 60_000, dtype=np.uint64).astype(np.uint32)
     x = np.concatenate([codes.view(np.float32), rng.uniform(-20, 20, 60_000).astype(np.float32), special()])
     got = run_op("approximate", "f32", x, entry=name)
-    largest = distance(name, "f32", x.astype(np.float64), got.astype(np.float64)).max()
+    with np.errstate(invalid="ignore"):  # NaNs that signal
+        wide, result = x.astype(np.float64), got.astype(np.float64)
+    largest = distance(name, "f32", wide, result).max()
     assert 0.5 * BOUNDS[name]["f32"] - 2.0**-22 <= largest <= BOUNDS[name]["f32"]
 
 
