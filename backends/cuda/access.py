@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 from vmc.backends.cuda.arith import code_kind, constant, from_code, to_code
@@ -24,13 +25,17 @@ WORD = 32
 
 @dataclass(frozen=True)
 class Slice:
-    """A slice of a memory: where it starts, and how its elements lie; `claims` are the dimensions known inside."""
+    """A slice of a memory: where it starts, and how its elements lie; `claims` are the dimensions known inside.
+
+    `multiples`: what each start is known to be a multiple of, 0 for a start of 0.
+    """
 
     memory: Memory
     starts: tuple[Expr, ...]
     sizes: tuple[int | None, ...]
     steps: tuple[int, ...]
     claims: tuple[bool, ...]
+    multiples: tuple[int, ...] = ()
 
     def index(self, place: Sequence[Expr | int]) -> list[Expr]:
         """The tensor's index of an element of the tile."""
@@ -60,7 +65,8 @@ def slice_of(e: Emitter, op: Op, memory: Memory, starts: Sequence[Value]) -> Sli
     """The slice of a load or a store."""
     attrs = op.attrs
     lines = tuple(cast(e.scalar(start), memory.index_kind) for start in starts)
-    return Slice(memory, lines, attrs["sizes"], attrs["steps"], attrs["inbounds"])
+    multiples = tuple(e.multiple_of(start) for start in starts)
+    return Slice(memory, lines, attrs["sizes"], attrs["steps"], attrs["inbounds"], multiples)
 
 
 def lower_load(e: Emitter, op: Op) -> None:
@@ -152,10 +158,24 @@ def alignment(part: Slice, index: Sequence[Expr], run: int) -> list[Expr]:
     chunk = chunk_bits(run * memory.width)
     low = memory.width & -memory.width
     needed = max(1, chunk // low)
-    if needed == 1:
+    if known_multiple(part, run) % needed == 0:
         return []
     number = cast(flat_index(memory, index), U32)
     return [binary("EQ", binary("BitwiseAnd", number, const(needed - 1, U32)), const(0, U32))]
+
+
+def known_multiple(part: Slice, run: int) -> int:
+    """What the number of every run's first element is known to be a multiple of; 0 where it is 0."""
+    if not part.multiples:
+        return 1
+    found, stride = gcd(part.multiples[-1], run), 1
+    shape = part.memory.type.shape
+    for dim in reversed(range(len(shape) - 1)):
+        extent = shape[dim + 1]
+        stride *= extent if isinstance(extent, int) else 1
+        step = 1 if part.sizes[dim] is not None else 0
+        found = gcd(found, stride * gcd(part.multiples[dim], step * part.steps[dim]))
+    return found
 
 
 def access_kind(chunk: int) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from vmc.backends.cuda.registers import Registers, element_layout, expression
 from vmc.backends.cuda.tir import I32, I64, Expr, Stmt, binary, conjunction, const, container, tirx
 from vmc.ir.core import TileType, Value
 from vmc.ir.dims import Dim, DimOp, Sym
+from vmc.ir.multiples import Multiples
 from vmc.ir.span import UNKNOWN, Span
 from vmc.ir.types import DType
 
@@ -59,6 +60,7 @@ class Emitter:
         self.statements: list[Stmt] = []
         self.values: dict[Value, Any] = {}
         self.symbols: dict[str, Any] = {}
+        self.multiples: Multiples | None = None
         self.head: list[Stmt] = []
         self.arenas: list[tuple[Any, int]] = []
         self.texts: dict[str, str] = {}
@@ -175,6 +177,10 @@ class Emitter:
     def tile_of(self, type: TileType, buffer: Any) -> Tile:
         """A tile in registers that exist already."""
         return Tile(type.dtype, Registers(element_layout(type), self.threads, self.thread), buffer)
+
+    def multiple_of(self, value: Value) -> int:
+        """What a scalar is known to be a multiple of; 0 for 0."""
+        return self.multiples.of(value) if self.multiples is not None else 1
 
     # Values
 

@@ -21,6 +21,7 @@ from vmc.backends.cuda.regions import lower_region
 from vmc.backends.cuda.target import Arch
 from vmc.backends.cuda.tir import F32, F64, I32, I64, U64, Expr, binary, cast, const, tirx
 from vmc.ir.core import Kernel, TensorType, Value
+from vmc.ir.multiples import Multiples
 
 MOST_BLOCKS = (1 << 31) - 1
 START = 'extern "C" __global__'
@@ -38,6 +39,7 @@ def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
     Raises UnsupportedError for what the target cannot execute.
     """
     e = Emitter(kernel.threads, lines)
+    e.multiples = Multiples(kernel.body)
     symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}
     e.symbols = symbols
     parameters = [declare(e, param) for param in kernel.params]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vmc.ir.builder import make_op
-from vmc.ir.core import Access, Kernel, Module, Op, Region, Space, TensorType, Value, needed
+from vmc.ir.core import Access, Kernel, Module, Op, Region, Space, TensorType, Value
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import Rewriter, each_kernel
 from vmc.ir.storage import extents, storage_bytes
@@ -80,55 +80,46 @@ def is_bytes(op: Op) -> bool:
 
 def lifetimes(block: Region) -> list[Life]:
     """The lives of all tensors that a block allocates."""
-    numbers: dict[Op, tuple[int, int]] = {}
-    order: list[Op] = []
-    number(block, numbers, order)
-    lives = []
-    for op in order:
-        if op.name != "alloc":
-            continue
-        first, last = numbers[op][0], numbers[op][1]
-        for user in users(block, op.result):
-            last = max(last, numbers[user][1])
-        lives.append(Life(op.result, storage_bytes(op.result.tensor, extents(op.result.tensor, {})), first, last))
-    return lives
-
-
-def number(region: Region, numbers: dict[Op, tuple[int, int]], order: list[Op]) -> None:
-    """Numbers all operations in order; one with regions spans those inside."""
-    for op in region.ops:
-        start = len(order)
-        order.append(op)
-        for inner in op.regions:
-            number(inner, numbers, order)
-        numbers[op] = start, len(order) - 1
-
-
-def users(block: Region, tensor: Value) -> list[Op]:
-    """The operations that use a tensor or a part of it, each as what it is in the region where the tensor is made: so
-    that a loop that uses it counts whole.
-    """
-    found: list[Op] = []
-    for op in home(block, tensor).ops:
-        if tensor in needed(op):
-            found.append(op)
-            for result in op.results:
-                if isinstance(result.type, TensorType):
-                    found += users(block, result)
+    walk = _Lives()
+    walk.region(block, [])
+    found = []
+    for tensor, (op, _) in walk.made.items():
+        first = walk.numbers[op][0]
+        last = max(walk.numbers[user][1] for user in (op, *walk.users[tensor]))
+        found.append(Life(tensor, storage_bytes(tensor.tensor, extents(tensor.tensor, {})), first, last))
     return found
 
 
-def home(region: Region, value: Value) -> Region:
-    """The region in which a value is defined."""
-    for op in region.ops:
-        if value in op.results:
-            return region
-        for inner in op.regions:
-            try:
-                return home(inner, value)
-            except KeyError:
-                continue
-    raise KeyError(value.name)
+class _Lives:
+    """One walk over a block: every operation's number and that of the last one inside it, and who uses what.
+
+    `made` has the operation that made a tensor, and how many operations are around it; `users` the operations beside
+    that one that use the tensor or a part of it, or hold some that do: a loop that uses it counts whole.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.numbers: dict[Op, tuple[int, int]] = {}
+        self.made: dict[Value, tuple[Op, int]] = {}
+        self.users: dict[Value, set[Op]] = {}
+        self.roots: dict[Value, Value] = {}
+
+    def region(self, region: Region, around: list[Op]) -> None:
+        for op in region.ops:
+            first, self.count = self.count, self.count + 1
+            for operand in op.operands:
+                root = self.roots.get(operand, operand)
+                if root in self.made:
+                    depth = self.made[root][1]
+                    self.users[root].add(around[depth] if depth < len(around) else op)
+                    for result in op.results:
+                        if isinstance(result.type, TensorType):
+                            self.roots[result] = root
+            if op.name == "alloc":
+                self.made[op.result], self.users[op.result] = (op, len(around)), set()
+            for inner in op.regions:
+                self.region(inner, [*around, op])
+            self.numbers[op] = first, self.count - 1
 
 
 def arranged(lives: Sequence[Life]) -> tuple[dict[Value, int], int]:
