@@ -9,7 +9,7 @@ in all must opt in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ import numpy as np
 from vmc.backends.cuda.kernel import MOST_BLOCKS, cuda_source, parameter_kind, prim_func
 from vmc.backends.cuda.nvrtc import LINES, STRICT, compile_cuda
 from vmc.backends.cuda.target import ARCHES, STATIC_SHARED
-from vmc.ir.core import Kernel, Op, TensorType, Value
+from vmc.ir.core import Kernel, Note, Op, TensorType, Value
+from vmc.ir.span import Span
+from vmc.ir.text import parse_module, print_kernel
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,30 @@ class Compiled:
     static_shared: int
     dynamic_shared: int
     kernel: Kernel = field(repr=False)
+
+    def header(self) -> dict[str, Any]:
+        """All but the cubin, as JSON can hold it; see `from_header`."""
+        return {
+            "entry": self.entry,
+            "arch": self.arch,
+            "ptx": self.ptx,
+            "source": self.source,
+            "parameters": [[parameter.name, parameter.kind] for parameter in self.parameters],
+            "threads": self.threads,
+            "static_shared": self.static_shared,
+            "dynamic_shared": self.dynamic_shared,
+            "kernel": print_kernel(self.kernel, locations=True),
+            "notes": [[note.step, note.text, asdict(note.span)] for note in self.kernel.notes],
+        }
+
+    @staticmethod
+    def from_header(header: Mapping[str, Any], cubin: bytes) -> Compiled:
+        """The inverse of `header`. Raises KeyError, TypeError, ValueError or IRError for anything else."""
+        fields = dict(header)
+        notes = tuple(Note(step, text, Span(**span)) for step, text, span in fields.pop("notes"))
+        (kernel,) = parse_module(fields.pop("kernel")).kernels
+        parameters = tuple(Parameter(name, kind) for name, kind in fields.pop("parameters"))
+        return Compiled(cubin=cubin, parameters=parameters, kernel=kernel.noted(*notes), **fields)
 
     @property
     def preamble(self) -> tuple[Op, ...]:

@@ -85,3 +85,22 @@ def test_a_layout_of_more_threads_than_a_block_has_is_a_clear_error() -> None:
     )
     with pytest.raises(vmc.TargetError, match=r"<text>:3:\d+: this layout takes 2048 threads, and a block has at most"):
         vmc.compile(source, target="cuda:sm_80")
+
+
+def test_compiled_code_is_kept_on_disk_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tvm")
+    from vmc.backends import cuda
+    from vmc.lang import compile_kernel
+    from vmc.runtime.cuda import compiled
+
+    monkeypatch.setenv("VMC_CACHE_DIR", str(tmp_path))
+    kernel = compile_kernel(SOURCE, "<test>", None, {}).kernel
+    first = compiled(kernel, "cuda:sm_80")
+    monkeypatch.setattr(cuda, "compile", lambda *args: pytest.fail("compiled again"))
+    again = compiled(kernel, "cuda:sm_80")
+    assert again.header() == first.header() and again.cubin == first.cubin
+    assert again.blocks({"N": 5}, []) == 5
+    (entry,) = tmp_path.iterdir()
+    entry.write_bytes(entry.read_bytes()[:-1])
+    with pytest.raises(pytest.fail.Exception, match="compiled again"):
+        compiled(kernel, "cuda:sm_80")

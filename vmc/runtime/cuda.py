@@ -5,10 +5,12 @@ Launching was written from the driver API's documentation and has not been execu
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from vmc.ir.core import IRError, Kernel, Module, Storage, TensorType
@@ -62,12 +64,55 @@ def lowered(kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) ->
 
 
 def compiled(kernel: Kernel, target: str, dense: frozenset[str] = frozenset(), lines: bool = False) -> Compiled:
-    """PTX, cubin and what a launch must know; `lines`: PTX that tells lines of the source. Raises TargetError."""
+    """PTX, cubin and what a launch must know, from the cache on disk or freshly made and then kept there.
+
+    `lines`: PTX that tells lines of the source. Raises TargetError.
+    """
+    from vmc.backends.cuda import Compiled
+    from vmc.runtime.cache import DiskCache, cache_directory, key_of
+
+    arch, directory = architecture(target), cache_directory()
+    if directory is None:
+        return fresh(kernel, arch, dense, lines)
+    disk, key = DiskCache(directory), key_of(dependencies(kernel, arch, dense, lines))
+    entry = disk.load(key)
+    if entry is not None:
+        with contextlib.suppress(KeyError, TypeError, ValueError, IRError):
+            return Compiled.from_header(*entry)
+    made = fresh(kernel, arch, dense, lines)
+    disk.store(key, made.header(), made.cubin)
+    return made
+
+
+def fresh(kernel: Kernel, arch: str, dense: frozenset[str], lines: bool) -> Compiled:
+    """Freshly compiled code. Raises TargetError."""
     from vmc.backends import cuda
 
-    arch = architecture(target)
     with blamed():
         return cuda.compile(lowered(kernel, f"cuda:{arch}", dense), arch, lines)
+
+
+def dependencies(kernel: Kernel, arch: str, dense: frozenset[str], lines: bool) -> dict[str, Any]:
+    """All that compiled code depends on. The IR is the one before the passes, which the fingerprint stands for."""
+    from vmc.ir.text import print_kernel
+    from vmc.runtime.fingerprint import code_fingerprint
+
+    return {
+        "code": code_fingerprint(),
+        "packages": [installed(name) for name in ("apache-tvm", "cuda-bindings", "nvidia-cuda-nvrtc")],
+        "arch": arch,
+        "lines": lines,
+        "ir": print_kernel(kernel, locations=True),
+        "dense": sorted(dense),
+    }
+
+
+def installed(package: str) -> str:
+    """The version of a package, "" where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def stage_text(kernel: Kernel, target: str, stage: str) -> str:
