@@ -127,9 +127,15 @@ def packed(name: str, instruction: str, operands: int) -> str:
 
 
 def above(kind: str) -> str:
-    """All ones in the halves whose magnitude is above a bound, or no number."""
+    """All ones in the halves whose magnitude is above a bound, or no number. Before sm_90 bf16 is compared as integers:
+    the sign of magnitude + (0x7fff - bound), in every bit.
+    """
     steps = f"{{ .reg .b32 q; abs.{kind} q, %1; set.gtu.u32.{kind} %0, q, %2; }}"
     body = f'uint r; asm("{steps}" : "=r"(r) : "r"(a), "r"(b)); return r;'
+    if kind == "bf16x2":
+        moved = "uint m = (a & 0x7fff7fffu) + (0x7fff7fffu - b); uint r;"
+        signs = 'asm("prmt.b32 %0, %1, 0, 0xbb99;" : "=r"(r) : "r"(m)); return r;'
+        body = f"\n#if __CUDA_ARCH__ >= 900\n{body}\n#else\n{moved} {signs}\n#endif\n"
     return inline("uint", f"vmc_above_{kind}", "uint a, uint b", body)
 
 

@@ -316,10 +316,13 @@ def rounded(wanted: Wanted) -> Iterator[Proposal]:
     if placement is None:
         return
     read = moved(wanted.dtype, "f16x2")
+    start = float(values[np.argmin(np.abs(read))])
     place = int(np.argmax(np.abs(np.where(np.isfinite(read), read, 0))))
-    factor = float(values[place] / read[place])
+    factor = float((values[place] - start) / read[place])
+    if not factor:
+        return
     less = min(1.0, 2.0 ** np.floor(np.log2(LARGEST_FACTOR / abs(factor))))
-    rounder = packed("f16x2", ROUNDER * less)
+    rounder = packed("f16x2", (ROUNDER + start) * less)
 
     def finish(raw: Raw, fields: Sequence[Field]) -> int:
         low, high = (summed(raw.build, "f16x2", raw.field(field), factor * less, rounder) for field in fields)

@@ -23,7 +23,7 @@ from vmc.ir.passes.gpu.sharing import sharing
 from vmc.ir.passes.gpu.weights import weights
 from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
-from vmc.ir.passes.integers import integers
+from vmc.ir.passes.integers import exact_integers, integers
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
@@ -124,8 +124,9 @@ def pipeline(
 
 def cuda_pipeline(dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
     """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads."""
-    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse)
-    tiles = (expand, exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse, bounds, dce)
-    matrices = (decoding, dce, weights(dense), pipelining, cse)
+    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, exact_integers, dce, decoding, dce)
+    lowered = (expansion(frozenset({"decode"})), exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse)
+    tiles = (*lowered, bounds, dce)
+    matrices = (weights(dense), pipelining, cse)
     threads = (layouts(fragments), dce, sharing, cse, planning, barriers)
     return (*early, *tiles, *matrices, *threads)

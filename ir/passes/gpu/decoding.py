@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vmc.ir.core import Kernel, Module, Op, Table, Value
+import numpy as np
+
+from vmc.ir.builder import make_op
+from vmc.ir.core import Kernel, Module, Op, Table, TileType, Value
 from vmc.ir.decode import Decoder, NoDecoderError, decoder
 from vmc.ir.evaluate import Array
-from vmc.ir.passes.gpu.matrix import product_of
+from vmc.ir.ops.linear import DOTS, accumulator
+from vmc.ir.passes.gpu.matrix import instruction_for, product_of
 from vmc.ir.passes.integers.facts import Facts
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import Rewriter, each_kernel
@@ -32,19 +36,37 @@ def decoded(kernel: Kernel) -> Kernel:
         nonlocal facts
         facts = facts or Facts(rewriter.producer)
         facts.visit(op)
-        product = product_of(op)
-        if product is None:
-            return None
-        values = table_of(facts, op.operands[1])
+        values = table_of(facts, op.operands[1]) if op.name in DOTS else None
         if values is None:
             return None
-        source, table = values
+        source, table = matched(op, *values)
+        if instruction_for(op.operands[0].tile.dtype, table.dtype) is None or not product_of_types(op, table.dtype):
+            return None
         b = rewriter.emit("decode", source, values=table)
         changed = replace(op, operands=(op.operands[0], b, op.operands[2]))
         rewriter.append(changed)
         return changed.results
 
     return Rewriter(rule).kernel(kernel)
+
+
+def matched(op: Op, source: Value, table: Table) -> tuple[Value, Table]:
+    """The table in the type of the first factor, where that has all its values, so that instructions take both."""
+    wanted = op.operands[0].tile.dtype
+    if wanted == table.dtype or wanted.name not in ("f16", "bf16") or not table.dtype.is_float:
+        return source, table
+    values = table.dtype.decode(table.array())
+    codes = wanted.encode(values)
+    same = np.array_equal(wanted.decode(codes), values, equal_nan=True)
+    return source, Table.of(wanted, codes) if same else table
+
+
+def product_of_types(op: Op, b: DType) -> bool:
+    """Whether matrix instructions compute a product whose second factor is of another type."""
+    left, right, sums = op.operands
+    other = Value(TileType(b, right.tile.shape), right.name)
+    same_sums = accumulator(left.tile.dtype, b) == sums.tile.dtype
+    return same_sums and product_of(make_op(op.name, (left, other, sums))) is not None
 
 
 def table_of(facts: Facts, value: Value) -> tuple[Value, Table] | None:

@@ -13,10 +13,12 @@ pytest.importorskip("cuda.bindings")
 import vmc
 from vmc.backends.cuda.disassembly import tool
 from vmc.backends.cuda.sass import Kind, parse, report, resources
+from vmc.runtime.stages import stage_text
 
 SOURCE = Path(__file__).parents[3] / "examples" / "matmul_wa16.vmc"
 INTEGERS = [*(f"u{width}" for width in range(1, 9)), *(f"i{width}" for width in range(2, 9))]
 FLOATS = [f"f{width}e{e}m{width - 1 - e}" for width in range(3, 9) for e in range(1, width)]
+BYTES = SOURCE.with_name("matmul_wa8.vmc")
 QUICK = ["u3", "i8", "f6e3m2"]
 ROUNDING = {"f16": 2.0**-11, "bf16": 2.0**-8}
 ARRAYS = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
@@ -50,6 +52,28 @@ def difference(name: str, activations: str, m: int, k: int, n: int, **bindings: 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_product_is_within_rounding(name: str) -> None:
     assert difference(name, "f16", 16, 128, 64, BM=16) <= 1
+
+
+@pytest.mark.parametrize("name", ["u8", "f8e4m3"])
+def test_activations_of_bf16_are_multiplied_by_weights_decoded_to_bf16(name: str) -> None:
+    assert difference(name, "bf16", 16, 128, 64, BM=16) <= 1
+    kernel = vmc.compile(SOURCE, target="ptx-vm:sm_80", T=name, X="bf16", BM=16)
+    assert "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32" in stage_text(kernel, "ptx")
+
+
+@pytest.mark.parametrize("name", ["u3", "i4", "f4e2m1"])
+def test_activations_of_eight_bits_are_multiplied_as_bytes_with_the_bits_of_the_reference(name: str) -> None:
+    x, codes, scale, _, _ = problem(name, "f16", 16, 256, 64)
+    found = []
+    for target in ("ptx-vm:sm_80", "interp"):
+        kernel = vmc.compile(BYTES, target=target, T=name)
+        y = np.zeros((16, 64), np.float16)
+        kernel(x, kernel.pack("w", codes), scale, y)
+        found.append(y)
+        if target != "interp":
+            counted = kernel._launcher.report.instructions
+            assert counted["mma.sync.aligned.m16n8k32.row.col.s32.s8.u8.s32"] == 64
+    assert found[0].tobytes() == found[1].tobytes()
 
 
 def test_sizes_that_no_tile_divides_are_guarded() -> None:

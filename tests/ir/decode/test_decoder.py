@@ -115,6 +115,13 @@ def test_small_floats_that_are_whole_multiples_become_bytes(name, factor):
     np.testing.assert_array_equal(executed(made, codes), (np.array(values, np.int64)[codes] % 256).astype(np.uint8))
 
 
+def test_bytes_of_small_floats_may_have_an_offset():
+    values = [2 * float_of(dtype("f4e2m1"), code) + 12 for code in range(16)]
+    made = decoder(dtype("f4e2m1"), "i8x4", values)
+    codes = samples(made)
+    np.testing.assert_array_equal(executed(made, codes), np.array(values, np.int64)[codes].astype(np.uint8))
+
+
 @pytest.mark.parametrize("name", ["f4e2m1", "f6e3m2", "f8e1m6", "f5e4m0"])
 def test_a_power_of_two_may_be_left_to_the_consumer(name):
     type = dtype(name)
