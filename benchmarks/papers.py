@@ -33,6 +33,7 @@ from benchmarks.paper.contest import Contest
 PAPERS = (
     "autonumerics",
     "berrut",
+    "dcdm",
     "hamming",
     "log_bessel",
     "mfac",
