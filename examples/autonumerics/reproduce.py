@@ -2,8 +2,8 @@
 
 python examples/autonumerics/reproduce.py [--quick] [--rounds N]
 
-The paper's search took thousands of processor hours; here the structure of the long programs is given, and evolution
-from nothing is shown for as long as two cores are patient.
+The paper's search ran on many machines; here the structure of the long programs is given, and evolution from nothing
+is shown for as long as two cores are patient.
 """
 
 from __future__ import annotations
