@@ -46,7 +46,7 @@ class Parameter:
 
 @dataclass
 class Block:
-    """A basic block. `successor`: the block after it, if control can fall through."""
+    """A basic block."""
 
     instructions: list[Instruction] = field(default_factory=list)
 
@@ -169,16 +169,11 @@ class _Assembler:
                 case syntax.Scope(inner):
                     self.scopes += 1
                     nested = dict(scope)
-                    for label in [s.name for s in inner if isinstance(s, syntax.Label)]:
-                        if label in self.taken_labels(inner):
-                            nested[":" + label] = f"{label}@{self.scopes}"
+                    labels_inside = [s.name for s in inner if isinstance(s, syntax.Label)]
+                    nested |= {":" + label: f"{label}@{self.scopes}" for label in labels_inside}
                     self._walk(inner, nested)
                 case syntax.Instruction():
                     self.instructions.append(_renamed(statement, scope) if scope else statement)
-
-    def taken_labels(self, inner: Sequence[syntax.Statement]) -> set[str]:
-        """Labels of an inner scope are local to it."""
-        return {s.name for s in inner if isinstance(s, syntax.Label)}
 
     def _declare(self, name: str, width: int, scope: dict[str, str]) -> None:
         unique = name

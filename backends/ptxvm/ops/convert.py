@@ -10,7 +10,7 @@ from vmc.backends.ptxvm import numeric, taint
 from vmc.backends.ptxvm.addresses import WINDOW_SIZE
 from vmc.backends.ptxvm.arrays import SINT, UINT, Array
 from vmc.backends.ptxvm.emitter import WINDOWS, Emitter, Step, fit
-from vmc.backends.ptxvm.ops.floats import PACKED, clamp_negative, packed
+from vmc.backends.ptxvm.ops.floats import PACKED, clamp_negative
 from vmc.backends.ptxvm.ops.integer import is_signed
 from vmc.backends.ptxvm.parser import WIDTHS
 
@@ -283,6 +283,3 @@ def isspacep(e: Emitter) -> Step:
         return result
 
     return e.compute(e.result(), [e.source(1, 64, "u64")], apply, taint.predicate)
-
-
-__all__ = ["cvt", "cvta", "isspacep", "packed"]

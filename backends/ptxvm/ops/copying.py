@@ -8,7 +8,6 @@ from vmc.backends.ptxvm import syntax
 from vmc.backends.ptxvm.arrays import Array
 from vmc.backends.ptxvm.copies import Batch
 from vmc.backends.ptxvm.emitter import Emitter, Step
-from vmc.backends.ptxvm.memory import Access
 from vmc.backends.ptxvm.ops import mbarrier
 from vmc.backends.ptxvm.ops.access import place
 from vmc.backends.ptxvm.state import Cohort
@@ -99,6 +98,3 @@ def _read(m: Cohort, addresses: Array, threads: Array, length: Array, size: int,
     if m.counters is not None:
         m.counters.access(space, number, index, size, threads)
     return index
-
-
-__all__ = ["Access", "cp"]
