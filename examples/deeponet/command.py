@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     found = list(compare(Layers(options.target), options.problems, options.steps, options.functions, options.test))
     console = Console()
+    console.width = max(console.width, 100)
     table = Table(title=f"Mean square errors after {options.steps} steps", box=SIMPLE_HEAD)
     for heading in ("operator", "network", "train", "new", "new - train", "of variance", "seconds"):
         table.add_column(heading, justify="left" if heading in ("operator", "network") else "right")

@@ -24,6 +24,7 @@ from discquant.vertex import fractional, gradients, walk
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
+    console.width = max(console.width, 100)
     sizes = Sizes(training=options.training)
     shape = replace(SHAPE, width=options.width)
     study = Study(Layers(options.target), shape, sizes, lambda text: print(text, file=sys.stderr, flush=True))

@@ -17,7 +17,7 @@ def draw(found: Sequence[Outcome], path: Path) -> None:
     """Writes the picture; the format follows from the name."""
     plain = next(outcome for outcome in found if outcome.recipe == "f32")
     others = sorted((outcome for outcome in found if outcome is not plain), key=lambda outcome: -outcome.test)
-    figure, axes = pyplot.subplots(figsize=(6, 4.2), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(6.5, 4.2), layout="constrained")
     for place, outcome in enumerate(others):
         gaps = [ours - theirs for ours, theirs in zip(outcome.tests, plain.tests, strict=True)]
         axes.plot(gaps, [place] * len(gaps), ".", color="0.6")

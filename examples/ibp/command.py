@@ -20,14 +20,15 @@ WIDTHS = (16, 64, 256, 1024)
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console, layers = Console(), Layers(options.target)
+    console.width = max(console.width, 100)
     ibp = Ibp(layers)
     table = Table(title="Tightness of linear networks at the start", box=SIMPLE_HEAD)
     for heading in ("width", "paper", "ours, one hidden layer", "two", "four"):
         table.add_column(heading, justify="right")
     curves = {depth: [at_start(ibp, width, depth, options.seeds) for width in WIDTHS] for depth in (2, 3, 5)}
     for place, width in enumerate(WIDTHS):
-        cells = [f"{mean:.4f} ± {spread:.4f}" for mean, spread in (curves[depth][place] for depth in (2, 3, 5))]
-        table.add_row(str(width), f"{foretold(width):.4f}", *cells)
+        cells = [f"{mean:.2e} ± {spread:.0e}" for mean, spread in (curves[depth][place] for depth in (2, 3, 5))]
+        table.add_row(str(width), f"{foretold(width):.2e}", *cells)
     console.print(table)
     found = []
     for outcome in trained(layers, options.epochs):

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cells = (f"{figure:.3f}" for figure in figures)
         table.add_row(f"{row.radius}", f"{row.unstable:.1f}", *cells, f"{ratio:.2f}", spent)
     console = Console()
+    console.width = max(console.width, 110)
     console.print(table)
     order = "holds" if all(row.ordered for row in found) else "does not hold"
     console.print(

@@ -22,6 +22,8 @@ def draw(found: Sequence[Row], path: Path) -> None:
         axes.loglog(radii, [row.bounds[way] for row in found], mark + "-", label=way)
     axes.loglog(radii, [row.searched for row in found], "o-", label="chords and search")
     axes.loglog(radii, [row.sampled for row in found], "k--", label="sampled (below)")
+    axes.set_xticks(radii, [f"{radius:g}" for radius in radii])
+    axes.minorticks_off()
     axes.set_xlabel("radius of the box")
     axes.set_ylabel("local Lipschitz constant")
     axes.legend(fontsize=8)
