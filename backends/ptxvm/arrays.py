@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 UINT: dict[int, type[np.unsignedinteger[Any]]] = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
 SINT: dict[int, type[np.signedinteger[Any]]] = {8: np.int8, 16: np.int16, 32: np.int32, 64: np.int64}

@@ -14,7 +14,7 @@ import numpy as np
 
 from vmc.backends.ptxvm import syntax
 from vmc.backends.ptxvm.addresses import LOCAL_WINDOW, SHARED_WINDOW
-from vmc.backends.ptxvm.arrays import UINT, Array, ones
+from vmc.backends.ptxvm.arrays import UINT, Array
 from vmc.backends.ptxvm.errors import PtxError, UnsupportedError
 from vmc.backends.ptxvm.parser import WIDTHS
 from vmc.backends.ptxvm.program import SPECIAL, Program
@@ -234,5 +234,3 @@ def fit(value: Array, width: int) -> Array:
 
 WINDOWS = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "global": 0, "const": 0, "param": 0}
 """Where a space's addresses start among generic ones."""
-
-__all__ = ["WINDOWS", "Emitter", "Step", "fit", "float_bits", "ones"]

@@ -175,9 +175,6 @@ def saturate(bits: Array, kind: str) -> Array:
     return encode(clamped.astype(np.float64), kind)
 
 
-Binary = Callable[[Array, Array], Array]
-
-
 def add(a: Array, b: Array, kind: str, mode: str) -> Array:
     """Codes of a + b, rounded once."""
     with np.errstate(all="ignore"):
