@@ -21,7 +21,8 @@ from math import gcd
 Placement = tuple[int, ...]
 """The place in a slot of every bit of a code, the least significant first."""
 
-MOST_ROTATIONS = 4
+MOST_ROTATIONS = 2
+"""Rotations of one word by other amounts than 0: with more the search takes longer and finds nothing better."""
 TRIALS = 32
 KEPT = 12
 """Templates of a word that are tried together, the best ones."""
