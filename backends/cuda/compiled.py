@@ -124,7 +124,16 @@ def compile(kernel: Kernel, arch: str, lines: bool = False) -> Compiled:
     ]
     parameters += [Parameter(name, "int64") for name in kernel.symbols]
     return Compiled(
-        kernel.name, arch, binary.ptx, binary.cubin, text, tuple(parameters), kernel.threads, static, dynamic, kernel
+        str(function.attrs["global_symbol"]),
+        arch,
+        binary.ptx,
+        binary.cubin,
+        text,
+        tuple(parameters),
+        kernel.threads,
+        static,
+        dynamic,
+        kernel,
     )
 
 

@@ -16,7 +16,7 @@ from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.lines import with_lines
 from vmc.backends.cuda.lowering import lower
 from vmc.backends.cuda.memory import Memory
-from vmc.backends.cuda.prelude import prelude
+from vmc.backends.cuda.prelude import entry_name, prelude
 from vmc.backends.cuda.regions import lower_region
 from vmc.backends.cuda.target import Arch
 from vmc.backends.cuda.tir import F32, F64, I32, I64, U64, Expr, binary, cast, const, tirx
@@ -54,7 +54,7 @@ def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
     body = sequence([*e.head, *views, *e.statements])
     body = launched(body, block, e.thread, kernel.threads)
     attrs = {
-        "global_symbol": kernel.name,
+        "global_symbol": entry_name(kernel.name),
         "calling_conv": 2,
         "tirx.is_global_func": True,
         "tirx.noalias": True,

@@ -6,6 +6,8 @@ Instructions", "Floating Point Instructions"). An addition and a multiplication 
 
 from __future__ import annotations
 
+import re
+
 TYPES = """\
 typedef unsigned char uchar;
 typedef unsigned short ushort;
@@ -20,6 +22,23 @@ typedef int int32_t;
 typedef long long int64_t;
 """
 """What TVM's generator expects, without the headers that it would include."""
+
+
+RESERVED = frozenset(
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const constexpr continue "
+    "decltype default delete do double dynamic_cast else enum explicit export extern false float for friend goto if "
+    "inline int long main mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public "
+    "register reinterpret_cast return short signed sizeof static static_assert static_cast struct switch template this "
+    "thread_local throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor "
+    "xor_eq uchar ushort uint dim3 threadIdx blockIdx blockDim gridDim warpSize printf".split()
+)
+"""Words of C++ and CUDA, and names of the prelude, that no function can have."""
+
+
+def entry_name(name: str) -> str:
+    """The name of a kernel's function: its own, if C++ lets it have that."""
+    taken = name in RESERVED or name.startswith(("__", "vmc_")) or re.fullmatch(r"[A-Za-z0-9_]*_t|[a-z]+[1-4]", name)
+    return f"vmc_{name}" if taken else name
 
 
 def inline(result: str, name: str, parameters: str, body: str) -> str:

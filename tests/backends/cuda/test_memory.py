@@ -80,3 +80,8 @@ def test_reductions_of_rows_and_columns() -> None:
         "        t = x[0 : +12, 0 : +40]\n        r[0 : +12] = sum(t, 1)\n        c[0 : +40] = sum(t, 0)\n"
     )
     check_source(source, {"M": 12, "N": 40})
+
+
+@pytest.mark.parametrize("name", ["double", "main", "float4", "size_t"])
+def test_a_kernel_may_have_the_name_of_what_the_language_of_its_code_reserves(name: str) -> None:
+    check_source(f"kernel {name}(x: f32[N], y: out f32[N]):\n    for i in grid(N):\n        y[i] = x[i]\n", {"N": 3})
