@@ -58,7 +58,9 @@ def sides(count: int, mask: Mask) -> F32:
     return unit
 
 
-@pytest.mark.parametrize(("target", "shape"), [("cpu", (8, 20)), ("interp", (4, 4))])
+@pytest.mark.parametrize(
+    ("target", "shape"), [("cpu", (8, 20)), pytest.param("interp", (4, 4), marks=pytest.mark.slow)]
+)
 def test_loss_and_gradient_are_torch_s(target: str, shape: tuple[int, int]) -> None:
     network = Network(**SMALL, seed=1, target=target)
     mask = np.ones(shape, np.uint8)
@@ -91,6 +93,7 @@ def test_with_the_residual_as_direction_it_is_conjugate_gradients(size: int, mas
     assert abs(len(found) - conjugate_gradients(b, mask, 1e-4)) <= 1
 
 
+@pytest.mark.slow
 def test_the_study_s_network_takes_fewer_iterations_than_conjugate_gradients(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

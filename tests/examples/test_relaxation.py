@@ -96,6 +96,7 @@ def test_probabilities_of_tsallis_minimize_the_regularized_loss(target: str, eta
     assert np.allclose(p, 4 / (eta * (k - shift)) ** 2, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_bandits_draw_the_same_arms_on_both_machines() -> None:
     systems = drawn(12, easy=False, seed=3, grid=4)
     table = costs(systems, 1e-3)

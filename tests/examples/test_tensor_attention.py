@@ -84,6 +84,7 @@ def test_the_error_falls_as_the_remainder_of_the_series() -> None:
     assert errors[0] < 1e-4 and errors[1] < errors[0] / 20 and errors[2] < errors[1] / 20
 
 
+@pytest.mark.slow
 def test_the_study_prints_errors_and_powers(capsys: pytest.CaptureFixture[str]) -> None:
     assert reproduce.main(["--quick"]) == 0
     assert "power of n" in capsys.readouterr().out
