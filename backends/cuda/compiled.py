@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vmc.backends.cuda.kernel import MOST_BLOCKS, cuda_source, parameter_kind, prim_func
-from vmc.backends.cuda.nvrtc import LINES, STRICT, compile_cuda
+from vmc.backends.cuda.nvrtc import FAST, LINES, STRICT, compile_cuda
 from vmc.backends.cuda.target import ARCHES, STATIC_SHARED
 from vmc.ir.core import Kernel, Note, Op, TensorType, Value
 from vmc.ir.span import Span
@@ -116,7 +116,8 @@ def compile(kernel: Kernel, arch: str, lines: bool = False) -> Compiled:
     """
     function = prim_func(kernel, ARCHES[arch], lines)
     text = cuda_source(function, ARCHES[arch])
-    binary = compile_cuda(text, arch, (*STRICT, LINES) if lines else STRICT)
+    options = FAST if kernel.fast else STRICT
+    binary = compile_cuda(text, arch, (*options, LINES) if lines else options)
     shared = int(function.attrs["vmc.shared"])
     static, dynamic = (shared, 0) if shared <= STATIC_SHARED else (0, shared)
     parameters = [

@@ -1,6 +1,7 @@
 """NVRTC: from CUDA C to PTX and cubin, without a GPU, driver or toolkit.
 
-No fast mathematics: IEEE division and square roots, subnormal numbers kept, products and sums not fused.
+No fast mathematics: IEEE division and square roots, subnormal numbers kept, products and sums fused in `fast` kernels
+only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 from vmc.backends.cuda.errors import ToolchainError
 
 STRICT = ("-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
+FAST = ("-fmad=true", *STRICT[1:])
+"""For `fast` kernels: a product and the sum that takes it may be rounded once."""
 LINES = "-lineinfo"
 HOW = "pip install 'vmc[cuda]'"
 

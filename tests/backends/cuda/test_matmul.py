@@ -76,6 +76,15 @@ def test_activations_of_eight_bits_are_multiplied_as_bytes_with_the_bits_of_the_
     assert found[0].tobytes() == found[1].tobytes()
 
 
+def test_scaling_and_adding_is_one_operation_in_fast_kernels_and_two_in_strict_ones() -> None:
+    fast = vmc.compile(SOURCE, target="ptx-vm:sm_80", T="u4", BM=16)
+    strict = vmc.compile(
+        SOURCE.read_text("utf-8").replace("fast kernel", "kernel"), target="ptx-vm:sm_80", T="u4", BM=16
+    )
+    assert "fma.rn.f32" in stage_text(fast, "ptx")
+    assert "fma.rn.f32" not in stage_text(strict, "ptx")
+
+
 def test_sizes_that_no_tile_divides_are_guarded() -> None:
     assert difference("u5", "f16", 19, 203, 71, BM=16) <= 1
 
