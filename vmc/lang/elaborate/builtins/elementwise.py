@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from vmc.ir.core import Value
+import numpy as np
+
+from vmc.ir.builder import make_op
+from vmc.ir.core import TileType, Value
 from vmc.ir.math.approximate import FUNCTIONS as APPROXIMABLE
 from vmc.ir.math.approximate import choose
+from vmc.ir.passes.evaluator import evaluate
 from vmc.ir.types import dtype
 from vmc.lang.elaborate import operators
 from vmc.lang.elaborate.arguments import Arguments
@@ -34,10 +39,22 @@ def float_operand(el: Elaborator, args: Arguments, name: str) -> Value:
     return el.as_type(operand, arithmetic_type(operand.dtype), args.span(name))
 
 
+def of_number(name: str, number: float) -> Const | None:
+    """The function of a compile-time number, in f64; None where it has no finite value."""
+    f64 = dtype("f64")
+    operand = Value(TileType(f64, ()))
+    (result,) = evaluate(make_op(name, (operand,), {}), [f64.from_codes(f64.encode(np.array(number)))])
+    found = float(f64.to_values(result)[()])
+    return Const(found) if math.isfinite(found) else None
+
+
 def float_function(name: str) -> Call:
-    """One float operand; the operation has the function's name."""
+    """One float operand; the operation has the function's name. Of a compile-time number it is one."""
 
     def call(el: Elaborator, args: Arguments) -> Thing:
+        operand = args.numeric("x")
+        if isinstance(operand, Const) and (number := of_number(name, float(operand.value))) is not None:
+            return number
         value = float_operand(el, args, "x")
         return Tile(el.at(args.call_span)(name, value))
 
