@@ -140,6 +140,7 @@ int main(int, char **names) {
         std::puts(error.message().c_str());
     }
     vmc_axpy_arguments arguments = {2.0, {x, {3}}, {y, {3}}};
+    if (vmc_axpy(nullptr, nullptr, nullptr) == VMC_OK) return 3;
     return vmc_axpy(&arguments, nullptr, nullptr) != VMC_OK || y[2] != 42;
 }
 """

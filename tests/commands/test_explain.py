@@ -18,7 +18,7 @@ def test_a_kernel_is_explained_in_text(vmc: Run, folder: Path) -> None:
         "operations of a launch, tiles counted whole",
         "decisions of the passes",
         "hot loops",
-        "predicted time of a launch, at least",
+        "predicted time of a launch, at least, with all tiles full",
     ]
     assert "all together 60 bytes" in outcome.out
 

@@ -146,6 +146,7 @@ def function_lines(place: int, entry: Entry, archs: Sequence[str], prefix: str) 
     ]
     lines = [
         f"EXPORTED {function_head(entry, prefix)} {{",
+        f'    if (!arguments) return vmc_fail(error, VMC_ARGUMENT, "{entry.name}: the arguments are NULL");',
         f"    const vmc_input tensors[] = {braces(tensors or ['{0}'])};",
         f"    const struct vmc_number scalars[] = {braces(numbers or ['{0}'])};",
         f"    const int64_t extras[] = {braces([extra_value(entry, name) for name in entry.extras] or ['0'])};",

@@ -18,7 +18,7 @@ def table(explanation: Explanation) -> str:
         section("operations of a launch, tiles counted whole", operations(explanation)),
         section("decisions of the passes", decisions(explanation)),
         section("hot loops", loops(explanation)),
-        section("predicted time of a launch, at least", times(explanation)),
+        section("predicted time of a launch, at least, with all tiles full", times(explanation)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -162,6 +162,7 @@ def times(explanation: Explanation) -> Iterator[str]:
     holds = explanation.holds
     if holds is not None:
         yield f"bound by {holds.name}"
+    yield "what tiles hold past the edge counts, too, but is mostly not computed"
     limits = explanation.limits
     kind = "measured" if limits.is_measured else "assumed"
     yield (
