@@ -10,8 +10,6 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-import numpy as np
-
 from vmc.backends.ptxvm import syntax
 from vmc.backends.ptxvm.addresses import LOCAL_WINDOW, SHARED_WINDOW
 from vmc.backends.ptxvm.arrays import UINT, Array
@@ -146,45 +144,27 @@ class Emitter:
 
                 def unary(m: Cohort) -> None:
                     value = apply(m.values[a])
-                    if m.taint:
-                        m.spread(destination, sources, value, rule)
-                    elif m.full:
-                        m.values[destination] = value
-                    else:
-                        m.values[destination] = np.where(m.mask, value, m.values[destination])
+                    m.settle(destination, sources, value, rule)
 
                 return unary
             case [a, b]:
 
                 def binary(m: Cohort) -> None:
                     value = apply(m.values[a], m.values[b])
-                    if m.taint:
-                        m.spread(destination, sources, value, rule)
-                    elif m.full:
-                        m.values[destination] = value
-                    else:
-                        m.values[destination] = np.where(m.mask, value, m.values[destination])
+                    m.settle(destination, sources, value, rule)
 
                 return binary
             case [a, b, c]:
 
                 def ternary(m: Cohort) -> None:
                     value = apply(m.values[a], m.values[b], m.values[c])
-                    if m.taint:
-                        m.spread(destination, sources, value, rule)
-                    elif m.full:
-                        m.values[destination] = value
-                    else:
-                        m.values[destination] = np.where(m.mask, value, m.values[destination])
+                    m.settle(destination, sources, value, rule)
 
                 return ternary
 
         def general(m: Cohort) -> None:
             value = apply(*[m.values[s] for s in sources])
-            if m.taint:
-                m.spread(destination, sources, value, rule)
-            else:
-                m.put(destination, value)
+            m.settle(destination, sources, value, rule)
 
         return general
 
@@ -234,3 +214,15 @@ def fit(value: Array, width: int) -> Array:
 
 WINDOWS = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "global": 0, "const": 0, "param": 0}
 """Where a space's addresses start among generic ones."""
+
+
+def in_turn(steps: list[Step]) -> Step:
+    """The steps one after the other, each from the state before."""
+    if len(steps) == 1:
+        return steps[0]
+
+    def run(m: Cohort) -> None:
+        for step in steps:
+            step(m)
+
+    return run

@@ -144,6 +144,13 @@ class Cohort:
             error.since(origin)
         return error
 
+    def settle(self, slot: int, sources: Sequence[int], value: Array, rule: Rule) -> None:
+        """Write a result in the threads that execute."""
+        if self.taint:
+            self.spread(slot, sources, value, rule)
+        else:
+            self.put(slot, value)
+
     def spread(self, slot: int, sources: Sequence[int], value: Array, rule: Rule) -> None:
         """Write a result whose sources may have unset bits."""
         taint = self.taint

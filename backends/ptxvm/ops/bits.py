@@ -8,11 +8,10 @@ import numpy as np
 
 from vmc.backends.ptxvm import syntax, taint
 from vmc.backends.ptxvm.arrays import UINT, Array
-from vmc.backends.ptxvm.emitter import Emitter, Step
+from vmc.backends.ptxvm.emitter import Emitter, Step, in_turn
 from vmc.backends.ptxvm.ops.integer import is_signed, signed, unsigned
 from vmc.backends.ptxvm.parser import WIDTHS
 from vmc.backends.ptxvm.program import TIMERS
-from vmc.backends.ptxvm.state import Cohort
 
 
 def logic(e: Emitter) -> Step:
@@ -298,14 +297,7 @@ def _unpack(e: Emitter, destination: syntax.Vector, source: syntax.Operand) -> S
             continue
         apply = _part_of(UINT[e.width](index * part), UINT[part])
         steps.append(e.compute(e.result(element), [slot], apply, taint.moved(apply)))
-    if len(steps) == 1:
-        return steps[0]
-
-    def run(m: Cohort) -> None:
-        for step in steps:
-            step(m)
-
-    return run
+    return in_turn(steps)
 
 
 def _part_of(shift: np.unsignedinteger, kind: type[np.unsignedinteger]) -> Callable[[Array], Array]:

@@ -8,11 +8,11 @@ import numpy as np
 
 from vmc.backends.ptxvm import numeric, syntax, taint
 from vmc.backends.ptxvm.arrays import UINT, Array
-from vmc.backends.ptxvm.emitter import Emitter, Step
+from vmc.backends.ptxvm.emitter import Emitter, Step, in_turn
 from vmc.backends.ptxvm.ops.floats import KINDS, PACKED
 from vmc.backends.ptxvm.ops.integer import is_signed, signed
 from vmc.backends.ptxvm.parser import WIDTHS
-from vmc.backends.ptxvm.state import Cohort, Rule
+from vmc.backends.ptxvm.state import Rule
 
 Compare = Callable[[Array, Array], Array]
 
@@ -62,7 +62,7 @@ def setp(e: Emitter) -> Step:
     if isinstance(destination, syntax.Pair):
         targets = [(destination.first, False), (destination.second, True)]
     if combine is None:
-        return _all([e.compute(e.result(t), sources, _negated(test, n), rule) for t, n in targets])
+        return in_turn([e.compute(e.result(t), sources, _negated(test, n), rule) for t, n in targets])
     slot, complement = e.predicate(e.operands[3])
 
     def combined(negate: bool) -> Callable[..., Array]:
@@ -73,23 +73,11 @@ def setp(e: Emitter) -> Step:
         return apply
 
     steps = [e.compute(e.result(t), [*sources, slot], combined(n), taint.predicate) for t, n in targets]
-    return _all(steps)
+    return in_turn(steps)
 
 
 def _negated(test: Compare, negate: bool) -> Compare:
     return (lambda a, b: ~test(a, b)) if negate else test
-
-
-def _all(steps: list[Step]) -> Step:
-    """The steps one after the other, each from the state before."""
-    if len(steps) == 1:
-        return steps[0]
-
-    def run(m: Cohort) -> None:
-        for step in steps:
-            step(m)
-
-    return run
 
 
 def _packed_setp(e: Emitter, name: str, kind: str) -> Step:
@@ -103,7 +91,7 @@ def _packed_setp(e: Emitter, name: str, kind: str) -> Step:
     def half(shift: int) -> Compare:
         return lambda a, b: test((a >> np.uint32(shift)).astype(np.uint16), (b >> np.uint32(shift)).astype(np.uint16))
 
-    return _all(
+    return in_turn(
         [
             e.compute(e.result(target), sources, half(shift), taint.predicate)
             for target, shift in ((destination.first, 0), (destination.second, 16))
