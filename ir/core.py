@@ -237,6 +237,11 @@ class Kernel:
     notes: tuple[Note, ...] = ()
     threads: int = 0
 
+    @property
+    def storages(self) -> dict[str, Storage | None]:
+        """How each tensor parameter lies in memory; None: as declared."""
+        return {param.name: param.type.storage for param in self.params if isinstance(param.type, TensorType)}
+
     def noted(self, *notes: Note) -> Kernel:
         """The kernel with more notes."""
         return replace(self, notes=(*self.notes, *notes))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vmc.artifact.shipped import plain
 from vmc.ir.core import Kernel as TileKernel
 from vmc.ir.core import Level as IRLevel
-from vmc.ir.core import Op, Region, Storage, TensorType, needed
+from vmc.ir.core import Op, Region, Storage, needed
 from vmc.ir.ops import OPS
 from vmc.ir.span import UNKNOWN
 from vmc.runtime.errors import BuildError, TargetError
@@ -99,7 +99,7 @@ def images(kernel: TileKernel, name: str, architectures: Sequence[str], host: Le
 
 
 def image(made: Compiled, counting: str, is_ptx: bool) -> Image:
-    storages = {p.name: p.tensor.storage for p in made.kernel.params if isinstance(p.type, TensorType)}
+    storages = made.kernel.storages
     data = made.ptx.encode() + b"\0" if is_ptx else made.cubin
     return Image(made.arch, is_ptx, data, made.entry, made.threads, made.dynamic_shared, counting, storages)
 

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from vmc.ir.core import IRError, Kernel, Module, Storage, TensorType
+from vmc.ir.core import IRError, Kernel, Module, Storage
 from vmc.runtime.errors import TargetError
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class OnDevice:
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
-        return {p.name: p.tensor.storage for p in self.kernel.params if isinstance(p.type, TensorType)}
+        return self.kernel.storages
 
     @cached_property
     def function(self) -> Any:

@@ -62,7 +62,7 @@ class OnPtxMachine:
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
-        return {p.name: p.tensor.storage for p in self.kernel.params if isinstance(p.type, TensorType)}
+        return self.kernel.storages
 
     def launch(
         self,
