@@ -11,7 +11,7 @@ So an atom is one shift and one mask for each plane. Which planes an odd width i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import gcd
 
@@ -112,15 +112,16 @@ def _store(kernel: Kernel, keep: frozenset[str]) -> Kernel:
     weights = {param: cut for param in kernel.params if param.name not in keep and (cut := cut_of(kernel, param))}
     if not weights:
         return kernel
-    swapped: dict[Value, Value] = {}
-    notes = []
-    for param, cut in weights.items():
-        width = param.tensor.dtype.width
-        swapped[param] = Value(replace(param.tensor, storage=storage_of(cut, width)), param.name)
-        notes.append(Note("relayout", explanation(param, cut), kernel.span))
+    chosen = {param: storage_of(cut, param.tensor.dtype.width) for param, cut in weights.items()}
+    notes = [Note("relayout", explanation(param, cut), kernel.span) for param, cut in weights.items()]
+    return with_storages(kernel, chosen).noted(*notes)
+
+
+def with_storages(kernel: Kernel, chosen: Mapping[Value, Storage]) -> Kernel:
+    """The kernel with parameters that lie in memory as chosen."""
+    swapped = {param: Value(replace(param.tensor, storage=storage), param.name) for param, storage in chosen.items()}
     params = tuple(swapped.get(param, param) for param in kernel.params)
-    body = with_values(kernel.body, swapped)
-    return replace(kernel, params=params, body=body).noted(*notes)
+    return replace(kernel, params=params, body=with_values(kernel.body, swapped))
 
 
 def explanation(param: Value, cut: Cut) -> str:
@@ -147,12 +148,17 @@ def with_values(region: Region, swapped: dict[Value, Value]) -> Region:
 # Which tensors
 
 
-def cut_of(kernel: Kernel, param: Value) -> Cut | None:
-    """How a parameter is to be cut; None where it is not such a weight, or its slices are no whole blocks."""
+def may_be_laid_out(param: Value) -> bool:
+    """Whether a parameter is a narrow input of two dimensions whose order in memory is open."""
     type = param.type
     if not isinstance(type, TensorType) or type.access is not Access.IN or type.space is not Space.GLOBAL:
-        return None
-    if type.storage is not None or type.rank != 2 or type.dtype.width > 8:
+        return False
+    return type.storage is None and type.rank == 2 and type.dtype.width <= 8
+
+
+def cut_of(kernel: Kernel, param: Value) -> Cut | None:
+    """How a parameter is to be cut; None where it is not such a weight, or its slices are no whole blocks."""
+    if not may_be_laid_out(param):
         return None
     users = users_of(kernel)
     loads = users.get(param, [])
@@ -160,7 +166,7 @@ def cut_of(kernel: Kernel, param: Value) -> Cut | None:
         return None
     multiples = Multiples(kernel.body)
     rows, columns = (gcd(*parts) for parts in zip(*map(multiples.granularity, loads), strict=True))
-    found = cuts(type.dtype.width, rows) if columns % COLUMNS == 0 else []
+    found = cuts(param.tensor.dtype.width, rows) if columns % COLUMNS == 0 else []
     return found[0] if found else None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import gcd
 
-from vmc.ir.core import Access, Kernel, Module, Note, Op, Space, Storage, TensorType, Value
+from vmc.ir.core import Kernel, Module, Note, Op, Storage, Value
 from vmc.ir.decode import Decoder
 from vmc.ir.layout import BIT, LANE, Digit, Layout, Shuffle, local, mma_fragment
 from vmc.ir.multiples import Multiples
@@ -19,7 +19,7 @@ from vmc.ir.passes.gpu.decoding import decoder_for
 from vmc.ir.passes.gpu.matrix import Product, product_of, threads_for
 from vmc.ir.passes.gpu.spread import WARP_SIZE
 from vmc.ir.passes.manager import Pass
-from vmc.ir.passes.relayout import users_of, with_values
+from vmc.ir.passes.relayout import may_be_laid_out, users_of, with_storages
 from vmc.ir.passes.rewrite import each_kernel
 
 WORD, WIDEST = 32, 4
@@ -63,10 +63,8 @@ def stored(kernel: Kernel, keep: frozenset[str]) -> Kernel:
     )
     if not chosen:
         return kernel
-    swapped = {p: Value(replace(p.tensor, storage=storage), p.name) for p, storage in chosen.items()}
     notes = [Note("weights", told(param, storage), kernel.span) for param, storage in chosen.items()]
-    params = tuple(swapped.get(param, param) for param in kernel.params)
-    return replace(kernel, params=params, body=with_values(kernel.body, swapped)).noted(*notes)
+    return with_storages(kernel, chosen).noted(*notes)
 
 
 def told(param: Value, storage: Storage) -> str:
@@ -80,10 +78,7 @@ def told(param: Value, storage: Storage) -> str:
 
 def storage_for(kernel: Kernel, param: Value) -> Storage | None:
     """The storage of a parameter; None where it is no such weight."""
-    type = param.type
-    if not isinstance(type, TensorType) or type.access is not Access.IN or type.space is not Space.GLOBAL:
-        return None
-    if type.storage is not None or type.rank != 2 or type.dtype.width > 8:
+    if not may_be_laid_out(param):
         return None
     consumers = consumers_of(kernel, param)
     if not consumers:
