@@ -13,6 +13,7 @@ from vmc.backends.ptxvm.counting import Report, Traffic
 from vmc.backends.ptxvm.errors import (
     AlignmentError,
     AsyncCopyError,
+    AsyncProductError,
     BarrierError,
     BoundsError,
     ExecutionError,
@@ -32,6 +33,7 @@ __all__ = [
     "AlignmentError",
     "Argument",
     "AsyncCopyError",
+    "AsyncProductError",
     "BarrierError",
     "BoundsError",
     "Constant",

@@ -80,7 +80,7 @@ class Barriers:
             state.arrived += len(threads)
             state.votes += self._votes(barrier, threads + block * m.per_block)
             if barrier.kind == "arrive":
-                state.told.append(m.order.depart(block, threads))
+                state.told.append(m.order.tell(block, threads))
             else:
                 state.arrivals.append((threads, resume, barrier))
             if state.arrived == state.expected:
@@ -123,8 +123,8 @@ class Barriers:
             m.order.barrier_all(np.array([block]))
         elif len(waiting):
             m.order.barrier(block, waiting, nobody)
-            for known in state.told:
-                m.order.learn(block, waiting, known)
+            for told in state.told:
+                m.order.learn(block, waiting, told)
         for threads, resume, barrier in state.arrivals:
             mask = np.zeros(m.size, np.bool_)
             mask[threads + block * m.per_block] = True

@@ -61,11 +61,13 @@ Ending = Fall | Branch | Exit | Barrier
 class Collective:
     """Lanes that must be there: those in the mask in `slot`, or all lanes that have not ended (None).
 
-    `whole`: a matrix instruction, for which a lane that has ended, or never was, is missing.
+    `whole`: a matrix instruction, for which a lane that has ended, or never was, is missing. `warps`: as many warps
+    side by side must be there, too.
     """
 
     slot: int | None
     whole: bool = False
+    warps: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def _collective(program: Program, instruction: Instruction) -> Collective | None
     root = instruction.opcode[0]
     named = root in MEMBER_MASK and (root != "bar" or "warp" in instruction.opcode)
     if not named:
-        return Collective(None, root not in ("bar", "barrier"))
+        together = 4 if instruction.opcode[:2] == ("wgmma", "mma_async") else 1
+        return Collective(None, root not in ("bar", "barrier"), together)
     emitter = Emitter(program, instruction, 0)
     return Collective(emitter.source(MEMBER_MASK[root], 32, "b32"))
 

@@ -15,7 +15,7 @@ from vmc.backends.ptxvm.addresses import LOCAL_WINDOW, SHARED_WINDOW
 from vmc.backends.ptxvm.arrays import UINT, Array
 from vmc.backends.ptxvm.errors import PtxError, UnsupportedError
 from vmc.backends.ptxvm.parser import WIDTHS
-from vmc.backends.ptxvm.program import SPECIAL, Program
+from vmc.backends.ptxvm.program import SPECIAL, Program, registers_in
 from vmc.backends.ptxvm.state import Cohort, Rule
 from vmc.backends.ptxvm.syntax import Instruction
 
@@ -167,6 +167,23 @@ class Emitter:
             m.settle(destination, sources, value, rule)
 
         return general
+
+    def watched(self, step: Step) -> Step:
+        """The step, which before it executes reports the registers that it has in common with wgmma instructions."""
+        program = self.program
+        if not program.watched or self.root == "wgmma":
+            return step
+        slots = {program.register(name) for operand in self.operands for name in registers_in(operand)}
+        rows = sorted(program.watched[slot] for slot in slots if slot is not None and slot in program.watched)
+        if not rows:
+            return step
+
+        def run(m: Cohort) -> None:
+            assert m.warpgroups is not None
+            m.warpgroups.touch(m, rows)
+            step(m)
+
+        return run
 
     def guarded(self, step: Step) -> Step:
         """The step for the threads that the instruction's guard lets through."""

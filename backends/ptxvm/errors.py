@@ -97,6 +97,10 @@ class AsyncCopyError(ExecutionError):
     """Bytes of an asynchronous copy were touched before the copy was waited for."""
 
 
+class AsyncProductError(ExecutionError):
+    """Registers or shared memory of a wgmma were touched before it was waited for, or registers without a fence."""
+
+
 class BarrierError(ExecutionError):
     """Threads wait at a barrier for others that never come, or disagree about it."""
 

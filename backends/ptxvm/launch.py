@@ -31,11 +31,13 @@ from vmc.backends.ptxvm.mbarriers import Mbarriers
 from vmc.backends.ptxvm.order import Order
 from vmc.backends.ptxvm.parser import WIDTHS, Tree
 from vmc.backends.ptxvm.parser import parse as parse_tree
-from vmc.backends.ptxvm.program import Parameter, Program, assemble, variables_of
+from vmc.backends.ptxvm.program import Parameter, Program, assemble, uses_async_proxy, variables_of
 from vmc.backends.ptxvm.releases import Releases, may_wait, uses_releases
 from vmc.backends.ptxvm.spaces import Buffer, GlobalSpace, LocalSpace, SharedSpace
 from vmc.backends.ptxvm.state import Cohort
 from vmc.backends.ptxvm.syntax import Instruction
+from vmc.backends.ptxvm.warpgroups import THREADS as WARPGROUP
+from vmc.backends.ptxvm.warpgroups import Warpgroups
 
 COHORT = 2048
 """About how many threads execute side by side."""
@@ -187,6 +189,8 @@ class _Launch:
 
     def _check_limits(self) -> None:
         limits = self.program.limits
+        if self.program.watched and self.per_block % WARPGROUP:
+            raise LaunchError(f"`{self.program.name}` has wgmma instructions and takes whole warpgroups of 128 threads")
         if self.threads > 1024:
             raise LaunchError(f"a block of {self.threads} threads; at most 1024 are possible")
         for name in ("maxntid", "reqntid"):
@@ -259,7 +263,10 @@ class _Launch:
             self.program, size, self.per_block, first, [], {}, np.zeros(size, np.bool_), False, exists, self.space,
             shared, local, self.parameters, Order(blocks, self.per_block, exists[: self.per_block]), Copies(size),
             self.counters if self.traffic else None, np.zeros(size, np.bool_), Mbarriers(), self.releases,
+            Warpgroups(self.program, size) if self.program.watched else None,
         )  # fmt: skip
+        if uses_async_proxy(self.program):
+            cohort.order.track_proxies()
         self._fill(cohort, place, first + np.arange(size) // self.per_block)
         return cohort
 

@@ -170,12 +170,13 @@ class Scheduler:
         """The threads whose warps have everybody there that the instruction wants; `mask` itself if all have."""
         collective = code.collective
         assert collective is not None
-        here = mask.reshape(-1, 32)
-        awaited = ~self.ended.reshape(-1, 32)
+        lanes = 32 * collective.warps
+        here = mask.reshape(-1, lanes)
+        awaited = ~self.ended.reshape(-1, lanes)
         touched: Array = np.asarray(here.any(axis=1))
         missing: Array = awaited & ~here
         if collective.whole and (~awaited)[touched].any():
-            raise self._placed(self._incomplete(touched), code.first)
+            raise self._placed(self._incomplete(np.repeat(touched, collective.warps)), code.first)
         if collective.slot is None:
             lacking: Array = np.asarray(missing.any(axis=1)) & touched
             if not lacking.any():

@@ -1,7 +1,8 @@
 """mbarrier objects: phases that complete when enough threads have arrived and all expected bytes are there.
 
-Bulk copies and arrivals that wait for `cp.async` are carried out when a thread asks whether the phase is complete and
-only they are missing: as late as can be. An object lives in shared memory by its address; what it holds is kept here.
+Bulk copies and arrivals that wait for `cp.async` are carried out when a thread asks whether the phase is complete, only
+they are missing, and it is not the first time: as late as can be. An object lives in shared memory by its address; what
+it holds is kept here.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class BulkCopy:
 
 @dataclass
 class Mbarrier:
-    """`told`: what those who arrived in this phase know; `learnt`: what waiting for the phases before teaches."""
+    """`told`: what those who arrived in this phase know; `learnt`: what waiting for the phases before teaches; `asked`:
+    the step in which it was first asked whether a phase is over that lacks copies alone."""
 
     expected: int
     pending: int
@@ -44,6 +46,7 @@ class Mbarrier:
     learnt: Array | None = None
     copies: list[BulkCopy] = field(default_factory=list)
     deferred: list[int] = field(default_factory=list)
+    asked: int | None = None
 
 
 class Mbarriers:
@@ -65,14 +68,14 @@ class Mbarriers:
         if count > barrier.pending:
             raise BarrierError(f"{count} arrive at an mbarrier that waits for {barrier.pending} more")
         phase = barrier.phase
-        self._tell(barrier, m.order.depart(block, np.array([thread])))
+        self._tell(barrier, m.order.tell(block, np.array([thread])))
         barrier.pending -= count
         self.refusals = 0
         self._advance(barrier)
         return phase
 
-    def _tell(self, barrier: Mbarrier, known: Array) -> None:
-        barrier.told = known if barrier.told is None else np.maximum(barrier.told, known)
+    def _tell(self, barrier: Mbarrier, told: Array) -> None:
+        barrier.told = told if barrier.told is None else np.maximum(barrier.told, told)
 
     def _advance(self, barrier: Mbarrier) -> None:
         if barrier.pending == 0 and barrier.missing_bytes == 0 and not barrier.copies:
@@ -81,6 +84,7 @@ class Mbarriers:
             if barrier.told is not None:
                 barrier.learnt = barrier.told if barrier.learnt is None else np.maximum(barrier.learnt, barrier.told)
             barrier.told = None
+            barrier.asked = None
 
     def complete(self, m: Cohort, block: int, barrier: Mbarrier, phase: int) -> bool:
         """Whether the phase is over, once what only a wait makes happen has happened. Raises BarrierError."""
@@ -98,8 +102,13 @@ class Mbarriers:
         return False
 
     def _catch_up(self, m: Cohort, block: int, barrier: Mbarrier) -> None:
-        """Carry out deferred arrivals and bulk copies, if the phase lacks nothing else."""
-        if barrier.pending == len(barrier.deferred) and barrier.deferred:
+        """Carry out deferred arrivals and bulk copies, if the phase lacks nothing else and was asked for before."""
+        if barrier.pending > len(barrier.deferred) or not (barrier.deferred or barrier.copies):
+            return
+        barrier.asked = m.step if barrier.asked is None else barrier.asked
+        if barrier.asked == m.step:
+            return
+        if barrier.deferred:
             deferred, barrier.deferred = barrier.deferred, []
             for thread in deferred:
                 m.copies.finish(m, thread + block * m.per_block)
@@ -108,7 +117,7 @@ class Mbarriers:
             copies, barrier.copies = barrier.copies, []
             for copy in copies:
                 self._carry_out(m, block, copy)
-                self._tell(barrier, m.order.depart(block, np.array([copy.thread])))
+                self._tell(barrier, m.order.tell(block, np.array([copy.thread])))
                 barrier.missing_bytes -= copy.size
             if barrier.missing_bytes < 0:
                 raise BarrierError(f"copies bring {-barrier.missing_bytes} bytes more than an mbarrier expects")
@@ -126,3 +135,4 @@ class Mbarriers:
             shared.pending[granules] = 0
             shared.outstanding -= granules.size
             shared.tracker.write_stamp[granules] = m.order.stamp[copy.thread + block * m.per_block]
+            shared.tracker.by_proxy[granules] = True

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vmc.backends.ptxvm.arrays import UINT, Array
-from vmc.backends.ptxvm.errors import AsyncCopyError, RaceError
+from vmc.backends.ptxvm.errors import AsyncCopyError, AsyncProductError, RaceError
 from vmc.backends.ptxvm.order import Order
 from vmc.backends.ptxvm.tracking import Conflict, Tracker
 
@@ -39,6 +39,9 @@ class Memory:
     unset: Array | None = None
     pending: Array | None = None
     outstanding: int = 0
+    readers: Array | None = None
+    """For every granule, how many unfinished matrix instructions read it."""
+    holder: int = 0
     views: dict[int, Array] = field(default_factory=dict)
     unset_views: dict[int, Array] = field(default_factory=dict)
 
@@ -103,8 +106,10 @@ class Memory:
         self.note_write(granules, access, same)
 
     def note_write(self, granules: Array, access: Access, same: object = None) -> None:
-        """Check a write against earlier accesses, and remember it. Raises RaceError."""
+        """Check a write against earlier accesses, and remember it. Raises RaceError, AsyncProductError."""
         assert self.tracker is not None
+        if self.readers is not None and self.readers[granules].any():
+            raise self._held(granules, access)
         never = np.zeros(granules.shape, np.bool_)
         equal = same if callable(same) else lambda: never
         conflict = self.tracker.write(granules, access.threads, access.order, access.instruction, access.strong, equal)
@@ -138,6 +143,47 @@ class Memory:
             f"has not been waited for",
             threads=(self.place(int(access.threads[row]) + self.tracker.first),),
         ).since(int(copies[row, column]) - 1)
+
+    def hold(self, granules: Array, instruction: int) -> None:
+        """From now on a matrix instruction reads these granules, each named once."""
+        if self.readers is None:
+            self.readers = np.zeros(len(self.data) // self.granule, np.int32)
+        self.readers[granules] += 1
+        self.holder = instruction
+
+    def release(self, granules: Array) -> None:
+        """A matrix instruction that held these granules is done."""
+        assert self.readers is not None
+        self.readers[granules] -= 1
+
+    def _held(self, granules: Array, access: Access) -> AsyncProductError:
+        assert self.readers is not None and self.tracker is not None
+        row, column = np.argwhere(self.readers[granules])[0]
+        error = AsyncProductError(
+            f"byte {self.describe(int(granules[row, column]) * self.granule)} of {self.name} memory is written while a "
+            f"wgmma reads it that has not been waited for",
+            threads=(self.place(int(access.threads[row]) + self.tracker.first),),
+        )
+        error.since(self.holder)
+        return error
+
+    def check_fenced(self, granules: Array, access: Access) -> None:
+        """Raises RaceError where the async proxy accesses what threads wrote, without a fence between."""
+        if self.tracker is None or access.order.fenced is None:
+            return
+        unfenced = self.tracker.unfenced(granules, access.threads, access.order)
+        if not unfenced.any():
+            return
+        row, column = np.argwhere(unfenced)[0]
+        granule = int(granules[row, column])
+        where = self.place(int(access.threads[row]) + self.tracker.first)
+        writer = self.place(int(self.tracker.writer[granule]))
+        raise RaceError(
+            f"race in {self.name} memory: thread {writer[1]} of block {writer[0]} wrote byte "
+            f"{self.describe(granule * self.granule)}, and the async proxy accesses it for thread {where[1]} with no "
+            f"fence.proxy.async between",
+            threads=(where, writer),
+        ).since(int(self.tracker.write_line[granule]))
 
     def place(self, thread: int) -> tuple[int, int]:
         """(block, thread in the block) of a launch-wide thread number."""

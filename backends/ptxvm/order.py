@@ -5,6 +5,10 @@ the stamp of its thread. `known[b, v, u]` is the latest stamp of thread u whose 
 v does next, so an access of u is ordered before v's exactly if its stamp is at most that. A barrier joins what its
 participants know. `settled[b]`: accesses with at most this stamp are ordered before everything that is still to come in
 the block, because all of its threads have met; most checks end there.
+
+Accesses of the async proxy (bulk copies, wgmma) see what threads wrote by themselves only behind a `fence.proxy.async`:
+`fenced[b, v, u]` is the latest stamp of thread u whose writes such a fence, by whoever, has made known there to v. It
+spreads like `known`, and is kept for programs that need it (`track_proxies`).
 """
 
 from __future__ import annotations
@@ -24,12 +28,30 @@ class Order:
         self.now = np.ones(blocks, np.int32)
         self.settled = np.zeros(blocks, np.int32)
         self.known = np.zeros((blocks, threads, threads), np.int32)
+        self.fenced: Array | None = None
+
+    def track_proxies(self) -> None:
+        """Keep `fenced` from now on."""
+        self.fenced = np.zeros_like(self.known)
+
+    def fence_proxy(self, threads: Array) -> None:
+        """Threads (numbered over all blocks) order what they know before what the async proxy does after them."""
+        if self.fenced is None:
+            return
+        block, place = np.divmod(threads, self.threads)
+        fenced = np.maximum(self.fenced[block, place], self.known[block, place])
+        fenced[np.arange(len(threads)), place] = self.stamp[threads]
+        self.fenced[block, place] = fenced
+        self.now[np.unique(block)] += 1
+        self.stamp[threads] = self.now[block]
 
     def barrier_all(self, blocks: Array) -> None:
         """All threads of these blocks meet."""
         stamps = self.stamp.reshape(self.blocks, self.threads)
         self.settled[blocks] = stamps[blocks].max(axis=1)
         self.known[blocks] = stamps[blocks][:, None, :]
+        if self.fenced is not None:
+            self.fenced[blocks] = self.fenced[blocks].max(axis=1, keepdims=True)
         self.now[blocks] += 1
         stamps[blocks] = self.now[blocks][:, None]
 
@@ -41,6 +63,8 @@ class Order:
         joined = known[everybody].max(axis=0)
         joined[everybody] = np.maximum(joined[everybody], stamps[everybody])
         known[waiting] = joined
+        if self.fenced is not None:
+            self.fenced[block][waiting] = self.fenced[block][everybody].max(axis=0)
         self.now[block] += 1
         stamps[waiting] = self.now[block]
 
@@ -53,9 +77,18 @@ class Order:
         stamps[threads] = self.now[block]
         return known
 
-    def learn(self, block: int, threads: Array, known: Array) -> None:
-        """`threads` come to know what an earlier `depart` told."""
-        self.known[block][threads] = np.maximum(self.known[block][threads], known)
+    def tell(self, block: int, threads: Array) -> Array:
+        """As `depart`, with what the async proxy knows in a second row where that is kept: [1 or 2, threads]."""
+        rows = [self.depart(block, threads)]
+        if self.fenced is not None:
+            rows.append(self.fenced[block][threads].max(axis=0))
+        return np.stack(rows)
+
+    def learn(self, block: int, threads: Array, told: Array) -> None:
+        """`threads` come to know what an earlier `tell` told."""
+        self.known[block][threads] = np.maximum(self.known[block][threads], told[0])
+        if self.fenced is not None:
+            self.fenced[block][threads] = np.maximum(self.fenced[block][threads], told[1])
 
     def warps(self, mask: Bools) -> None:
         """The threads in `mask` meet, each those of its own warp."""
@@ -70,6 +103,9 @@ class Order:
             own = place * 32 + taking
             joined[own] = np.maximum(joined[own], stamps[warp][taking])
             known[warp][taking] = joined
+            if self.fenced is not None:
+                fenced = self.fenced.reshape(-1, 32, self.threads)[warp]
+                fenced[taking] = fenced[taking].max(axis=0)
             self.now[block] += 1
             stamps[warp][taking] = self.now[block]
 

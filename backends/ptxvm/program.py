@@ -31,7 +31,7 @@ NO_RESULT = TERMINATORS | {
     "st", "red", "cp", "prefetch", "prefetchu", "membar", "fence", "stmatrix", "call", "nanosleep", "pmevent", "brkpt",
     "discard", "applypriority", "griddepcontrol", "setmaxnreg", "nop",
 }  # fmt: skip
-COLLECTIVE = {"shfl", "vote", "match", "redux", "ldmatrix", "stmatrix", "mma", "elect", "movmatrix"}
+COLLECTIVE = {"shfl", "vote", "match", "redux", "ldmatrix", "stmatrix", "mma", "elect", "movmatrix", "wgmma"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Block:
 
 @dataclass
 class Program:
-    """See above. `widths[slot]` in bits (1: predicate). `unset`: registers that may be read before they are written."""
+    """See above. `widths[slot]` in bits (1: predicate). `unset`: registers that may be read before they are written.
+    `watched`: those of D and A of wgmma instructions, numbered."""
 
     name: str
     target: str
@@ -72,6 +73,7 @@ class Program:
     local_size: int
     limits: dict[str, tuple[int, ...]]
     unset: tuple[int, ...] = ()
+    watched: dict[int, int] = field(default_factory=dict)
     _constants: dict[tuple[int, int], int] = field(default_factory=dict)
     _slots: dict[str, int] = field(default_factory=dict)
 
@@ -149,6 +151,7 @@ class _Assembler:
         )  # fmt: skip
         program._slots = self.slots
         program.unset = tuple(_maybe_unset(program))
+        program.watched = {slot: number for number, slot in enumerate(_handed_over(program))}
         return program
 
     def _walk(self, body: Sequence[syntax.Statement], scope: dict[str, str]) -> None:
@@ -331,11 +334,36 @@ def registers_in(operand: syntax.Operand) -> Iterator[str]:
 def split(instruction: Instruction) -> tuple[tuple[syntax.Operand, ...], tuple[syntax.Operand, ...]]:
     """Results and sources of an instruction."""
     root, *modifiers = instruction.opcode
+    if root == "wgmma":
+        return (instruction.operands[:1], instruction.operands) if modifiers[0] == "mma_async" else ((), ())
     without = root in NO_RESULT and "red" not in modifiers
     without |= root == "mbarrier" and modifiers[0] in ("init", "inval", "expect_tx")
     if without or not instruction.operands:
         return (), instruction.operands
     return instruction.operands[:1], instruction.operands[1:]
+
+
+def uses_async_proxy(program: Program) -> bool:
+    """Whether instructions access shared memory in the async proxy."""
+    return any(
+        i.opcode[0] == "wgmma" or i.opcode[:3] == ("cp", "async", "bulk")
+        for block in program.blocks
+        for i in block.instructions
+    )
+
+
+def _handed_over(program: Program) -> list[int]:
+    """The registers of D and A of asynchronous matrix instructions."""
+    vectors = [
+        operand
+        for block in program.blocks
+        for i in block.instructions
+        if i.opcode[:2] == ("wgmma", "mma_async")
+        for operand in i.operands[:2]
+        if isinstance(operand, syntax.Vector)
+    ]
+    slots = {program.register(name) for vector in vectors for name in registers_in(vector)}
+    return sorted(slot for slot in slots if slot is not None)
 
 
 def _maybe_unset(program: Program) -> set[int]:

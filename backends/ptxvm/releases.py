@@ -29,7 +29,7 @@ STRONG = {"volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"}
 def uses_releases(program: Program) -> bool:
     """Whether a program orders accesses of different blocks at all."""
     return any(
-        i.opcode[0] in ("fence", "membar") or ORDERING & set(i.opcode)
+        (i.opcode[0] in ("fence", "membar") and "proxy" not in i.opcode) or ORDERING & set(i.opcode)
         for block in program.blocks
         for i in block.instructions
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vmc.backends.ptxvm.program import Program
     from vmc.backends.ptxvm.releases import Releases
     from vmc.backends.ptxvm.spaces import GlobalSpace, LocalSpace, SharedSpace
+    from vmc.backends.ptxvm.warpgroups import Warpgroups
 
 Taint = tuple[Array, int]
 """Bits that are not set, and the number of the instruction they come from (-1: the register was never written)."""
@@ -56,6 +57,7 @@ class Cohort:
     carry: Array
     mbarriers: Mbarriers
     releases: Releases | None = None
+    warpgroups: Warpgroups | None = None
     yields: bool = False
     step: int = 0
     _active: Array | None = None

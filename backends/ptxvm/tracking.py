@@ -51,6 +51,8 @@ class Tracker:
         self.read_strong = np.zeros(count, np.bool_)
         self.foreign = np.zeros(count, np.bool_)
         """Whether blocks other than the one of `reader` read, too."""
+        self.by_proxy = np.zeros(count, np.bool_)
+        """Whether the last writer was the async proxy, on behalf of the thread."""
         self.ordered: Callable[[int, int, int | None, int], bool] = lambda block, other, thread, stamp: False
         """Whether accesses of a thread of another block (None: of all) up to a stamp are known to a block."""
 
@@ -83,7 +85,18 @@ class Tracker:
         self.reader[granules] = NOBODY
         self.read_stamp[granules] = -1
         self.foreign[granules] = False
+        self.by_proxy[granules] = False
         return None
+
+    def unfenced(self, granules: Array, threads: Array, order: Order) -> Array:
+        """Which granules [n, k] threads last wrote without a fence that shows it to the async proxy for threads [n]."""
+        assert order.fenced is not None
+        stamps, writer = self.write_stamp[granules], self.writer[granules] - self.first
+        block, place = np.divmod(threads[:, None], self.threads)
+        own = (self.writer[granules] != NOBODY) & (writer // self.threads == block)
+        fenced = order.fenced[block, place, writer % self.threads] >= stamps
+        result: Array = own & ~fenced & ~self.by_proxy[granules]
+        return result
 
     def _with_writer(
         self,

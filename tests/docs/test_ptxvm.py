@@ -35,7 +35,7 @@ def test_the_python_prints_what_the_page_shows() -> None:
 
 def test_every_error_of_the_table_exists() -> None:
     names = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         assert issubclass(getattr(ptxvm, name), ptxvm.ExecutionError)
 

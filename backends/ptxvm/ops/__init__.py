@@ -21,6 +21,7 @@ from vmc.backends.ptxvm.ops import (
     matrices,
     mbarrier,
     warp,
+    wgmma,
 )
 
 Compile = Callable[[Emitter], Step]
@@ -102,6 +103,7 @@ HANDLERS: dict[str, Compile] = {
     "stmatrix": matrices.stmatrix,
     "movmatrix": matrices.movmatrix,
     "mma": matrices.mma,
+    "wgmma": wgmma.wgmma,
     "shfl": warp.shfl,
     "vote": warp.vote,
     "match": warp.match_,
@@ -125,4 +127,4 @@ def compile_step(e: Emitter) -> Step:
     handler = HANDLERS.get(e.root)
     if handler is None:
         e.unsupported()
-    return e.guarded(handler(e))
+    return e.guarded(e.watched(handler(e)))

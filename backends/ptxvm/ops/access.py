@@ -263,8 +263,11 @@ def gather_unset(m: Cohort, slots: list[int], width: int) -> tuple[Array | None,
 
 
 def fence(e: Emitter) -> Step:
-    """Orders accesses of different blocks; within a block, only barriers do here."""
-    if e.has("cta") or e.has("proxy") or (e.root == "fence" and e.has("mbarrier_init")):
+    """Orders accesses of different blocks, or of proxies; threads of a block are ordered by barriers only."""
+    if e.has("proxy"):
+        to_async = e.has("async") and not e.has("global")
+        return (lambda m: m.order.fence_proxy(m.active)) if to_async else lambda m: None
+    if e.has("cta") or (e.root == "fence" and e.has("mbarrier_init")):
         return lambda m: None
 
     def run(m: Cohort) -> None:

@@ -198,6 +198,7 @@ def _check_copy(m: Cohort, access: Access, target: Array, source: Array, size: i
         granules = shared.granules(target, size)
         if shared.outstanding:
             shared.check_pending(granules, access)
+        shared.check_fenced(granules, access)
         shared.note_write(granules, access)
         shared.pending[granules] = access.instruction + 1
         shared.outstanding += granules.size
