@@ -11,7 +11,7 @@ its meaning) stands in its definition under `vmc.ir.ops`; an `Op` only says whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
@@ -288,3 +288,14 @@ def needed(op: Op) -> set[Value]:
             for nested in inner.regions:
                 defined.update(nested.args)
     return used - defined
+
+
+def sources(values: Iterable[Value], ops: Sequence[Op]) -> list[Op]:
+    """Those of `ops`, which are in program order, that values are computed from."""
+    wanted = set(values)
+    found: list[Op] = []
+    for op in reversed(ops):
+        if wanted.intersection(op.results):
+            wanted |= needed(op)
+            found.insert(0, op)
+    return found

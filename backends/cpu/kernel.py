@@ -33,7 +33,7 @@ from vmc.backends.cpu.signature import Signature
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.work import emit_work, known_before, loops_within
 from vmc.backends.cpu.worker import Worker
-from vmc.ir.core import Kernel, Module, Op, Region, TensorType, needed, walk
+from vmc.ir.core import Kernel, Module, Op, Region, TensorType, sources, walk
 from vmc.ir.passes import expand
 from vmc.ir.text import storage_text
 
@@ -158,14 +158,8 @@ def counting(kernel: Kernel, preamble: tuple[Op, ...], grid: Op) -> tuple[list[O
     known = {*scalars, *(result for op in early for result in op.results)}
     bounds = [value for loop in loops_within(grid.regions[0], known) for value in loop.operands[:3]]
     sink = replace(grid, operands=(*grid.operands, *bounds), regions=())
-    wanted = set(sink.operands)
-    kept: list[Op] = []
     outer = set(preamble)
-    for op in reversed([*preamble, *(op for op in early if op not in outer)]):
-        if wanted.intersection(op.results):
-            wanted |= needed(op)
-            kept.insert(0, op)
-    return kept, sink
+    return sources(sink.operands, [*preamble, *(op for op in early if op not in outer)]), sink
 
 
 def block_count(e: Emitter, grid: Op) -> ir.Value:

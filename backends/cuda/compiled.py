@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from vmc.backends.cuda.kernel import MOST_BLOCKS, cuda_source, parameter_kind, prim_func
+from vmc.backends.cuda.kernel import MOST_BLOCKS, counting, cuda_source, parameter_kind, prim_func
 from vmc.backends.cuda.nvrtc import FAST, LINES, STRICT, compile_cuda
 from vmc.backends.cuda.target import ARCHES, STATIC_SHARED
-from vmc.ir.core import Kernel, Note, Op, TensorType, Value
+from vmc.ir.core import Kernel, Note, TensorType, Value
 from vmc.ir.span import Span
 from vmc.ir.text import parse_module, print_kernel
 
@@ -72,18 +72,13 @@ class Compiled:
         return Compiled(cubin=cubin, parameters=parameters, kernel=kernel.noted(*notes), **fields)
 
     @property
-    def preamble(self) -> tuple[Op, ...]:
-        """The pure operations that compute the grid from symbols and scalar parameters."""
-        return self.kernel.body.ops[:-2]
-
-    @property
     def grid(self) -> tuple[Value, ...]:
         """The extents of the grid, results of the preamble; the number of blocks is their product."""
         return self.kernel.body.ops[-2].operands
 
     def blocks(self, symbols: Mapping[str, int], scalars: Sequence[int | float]) -> int:
         """The number of blocks of a launch; 0 where there is nothing to do. Raises ValueError for too many."""
-        values = preamble_values(self.kernel, symbols, scalars)
+        values = grid_values(self.kernel, symbols, scalars)
         extents = [max(0, int(values[extent])) for extent in self.grid]
         count = int(np.prod(extents, dtype=object))
         if count > MOST_BLOCKS:
@@ -91,8 +86,8 @@ class Compiled:
         return count
 
 
-def preamble_values(kernel: Kernel, symbols: Mapping[str, int], scalars: Sequence[int | float]) -> dict[Value, Any]:
-    """What the preamble computes, by its operations' own definitions."""
+def grid_values(kernel: Kernel, symbols: Mapping[str, int], scalars: Sequence[int | float]) -> dict[Value, Any]:
+    """What the grid's extents are computed from, and they themselves, by the operations' own definitions."""
     from vmc.ir.passes.evaluator import evaluate
 
     given = [param for param in kernel.params if not isinstance(param.type, TensorType)]
@@ -100,7 +95,7 @@ def preamble_values(kernel: Kernel, symbols: Mapping[str, int], scalars: Sequenc
     for param, number in zip(given, scalars, strict=True):
         dtype = param.tile.dtype
         values[param] = dtype.from_codes(dtype.encode(np.asarray(number)))
-    for op in kernel.body.ops[:-2]:
+    for op in counting(kernel):
         if op.name == "symbol":
             results: Sequence[Any] = [np.array(symbols[op.attrs["name"]], np.int64)]
         else:

@@ -20,7 +20,7 @@ from vmc.backends.cuda.prelude import entry_name, prelude
 from vmc.backends.cuda.regions import lower_region
 from vmc.backends.cuda.target import Arch
 from vmc.backends.cuda.tir import F32, F64, I32, I64, U64, Expr, binary, cast, const, tirx
-from vmc.ir.core import Kernel, TensorType, Value
+from vmc.ir.core import Kernel, Op, TensorType, Value, sources
 from vmc.ir.multiples import Multiples
 
 MOST_BLOCKS = (1 << 31) - 1
@@ -33,11 +33,26 @@ def parameter_kind(value: Value) -> str:
     return {"f32": F32, "f64": F64}.get(dtype.name) or code_kind(dtype)
 
 
+def counting(kernel: Kernel) -> list[Op]:
+    """The operations that the number of blocks follows from, which is known before a launch.
+
+    Raises UnsupportedError where a tensor is among what it follows from.
+    """
+    *preamble, grid, _ = kernel.body.ops
+    found = sources(grid.operands, preamble)
+    for op in found:
+        if op.definition.reads_memory:
+            message = f"how many blocks `{kernel.name}` has depends on a tensor, which lies on the GPU"
+            raise UnsupportedError(message, op.span)
+    return found
+
+
 def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
     """The kernel as a PrimFunc, with marks of source lines if asked for.
 
     Raises UnsupportedError for what the target cannot execute.
     """
+    counting(kernel)
     e = Emitter(kernel.threads, lines)
     e.multiples = Multiples(kernel.body)
     symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from vmc.backends.ptxvm import syntax
 from vmc.backends.ptxvm.addresses import buffer_address
 from vmc.backends.ptxvm.errors import Location, PtxError, UnsupportedError
+from vmc.backends.ptxvm.inlining import bodies_of, inlined
 from vmc.backends.ptxvm.parser import WIDTHS, Tree
 from vmc.backends.ptxvm.syntax import Instruction, Name, Variable
 
@@ -139,7 +140,7 @@ class _Assembler:
 
     def program(self) -> Program:
         assert self.entry.body is not None
-        self._walk(self.entry.body, {})
+        self._walk(inlined(self.entry.body, bodies_of(self.tree.functions)), {})
         shared_size, dynamic = self._place_shared()
         local_size = self._place(self.local, "local")
         blocks, labels = self._blocks()

@@ -49,13 +49,6 @@ def gram(blocks: Floats, rows: int, target: str = "cpu") -> Floats:
     return y
 
 
-def dct2(x: F64, target: str = "cpu") -> F64:
-    """The orthonormal cosine transform of type 2 of each column of [n, e]."""
-    y = np.empty_like(x)
-    kernel("dct2", target, N=len(x), E=x.shape[1])(x, y)
-    return y
-
-
 def syndrome(answers: F64, keep: int, target: str = "cpu") -> F64:
     """The rows of the transform from `keep` on: [n - keep, e]."""
     y = np.empty((len(answers) - keep, answers.shape[1]))

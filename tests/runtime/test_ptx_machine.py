@@ -71,3 +71,29 @@ def test_a_race_of_blocks_is_reported_with_the_line_of_the_kernel() -> None:
     with pytest.raises(vmc.ExecutionError, match="race in global memory, write after write") as e:
         kernel(np.arange(4, dtype=np.float32), np.zeros(1, np.float32))
     assert e.value.span.line == 3
+
+
+BOUNDED = """kernel copy[B = 32](x: f32[N], y: out f32[N]):
+    scale = x[0]
+    for i in grid(cdiv(N, B)):
+        assert N <= 40, "too many numbers"
+        y[i*B : +B] = x[i*B : +B] * scale
+"""
+
+
+def test_tensors_are_read_before_the_grid_by_every_block() -> None:
+    x, y = np.arange(1, 41, dtype=np.float32) / 2, np.zeros(40, np.float32)
+    vmc.compile(BOUNDED, target="ptx-vm:sm_80")(x, y)
+    assert (y == x / 2).all()
+
+
+def test_a_failed_assertion_is_an_execution_error() -> None:
+    kernel = vmc.compile(BOUNDED, target="ptx-vm:sm_80")
+    with pytest.raises(vmc.ExecutionError, match="trap"):
+        kernel(np.zeros(41, np.float32), np.zeros(41, np.float32))
+
+
+def test_a_grid_that_depends_on_a_tensor_is_refused() -> None:
+    source = "kernel k(n: i64[1], y: out i32[N]):\n    for i in grid(n[0]):\n        y[i] = 1\n"
+    with pytest.raises(vmc.TargetError, match="2:19: how many blocks `k` has depends on a tensor"):
+        vmc.compile(source, target="ptx-vm:sm_80")

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from vmc.artifact.shipped import plain
 from vmc.ir.core import Kernel as TileKernel
 from vmc.ir.core import Level as IRLevel
-from vmc.ir.core import Op, Region, Storage, needed
+from vmc.ir.core import Region, Storage, sources
 from vmc.ir.ops import OPS
 from vmc.ir.span import UNKNOWN
 from vmc.runtime.errors import BuildError, TargetError
@@ -118,22 +117,7 @@ def block_counter(made: Compiled, name: str, host: Level) -> tuple[bytes, str]:
 def counting_kernel(kernel: TileKernel, name: str) -> TileKernel:
     """A kernel with the same grid, whose blocks do nothing, at the tile level."""
     *preamble, grid, end = kernel.body.ops
-    check_counting(preamble, grid, kernel.name)
     region = grid.regions[0]
     nothing = Region(region.args, (replace(end, definition=OPS["yield"], operands=(), span=UNKNOWN),))
-    body = Region(kernel.body.args, (*preamble, replace(grid, regions=(nothing,)), end))
+    body = Region(kernel.body.args, (*sources(grid.operands, preamble), replace(grid, regions=(nothing,)), end))
     return replace(kernel, name=name, body=body, level=IRLevel.TILE, notes=())
-
-
-def check_counting(preamble: Sequence[Op], grid: Op, name: str) -> None:
-    """Whether the grid's extents are known without the tensors, which lie on the GPU. Raises TargetError."""
-    wanted = set(grid.operands)
-    for op in reversed(preamble):
-        if not wanted.intersection(op.results):
-            continue
-        if op.definition.reads_memory:
-            place = f"{plain(op.span.file)}:{op.span.line}:{op.span.column}"
-            raise TargetError(
-                "E0915", f"{place}: how many blocks `{name}` has depends on a tensor, which lies on the GPU"
-            )
-        wanted |= needed(op)
