@@ -8,7 +8,7 @@ load fills a buffer, rows of narrow elements by `rows`. Nothing outside the box 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from vmc.backends.cpu import address, atoms, planes, rows
 from vmc.backends.cpu.elements import I1, I32, constant, element_size
 from vmc.backends.cpu.emitter import LINE, Emitter
 from vmc.backends.cpu.tiles import Buffer, Index, Origin, Tensor, Tile
-from vmc.ir.core import Op, Value
+from vmc.ir.core import Access, Op, Value
 from vmc.ir.ops.memory import slice_shape
 
 
@@ -130,8 +130,30 @@ def load_slice(e: Emitter, slice: Slice, fill: ir.Value, starts: Sequence[Value]
         tile.sources = {tile: True}
         return tile
     buffer = e.allocate(dtype, Tile(dtype, slice.shape).size)
+    if is_one_run(slice):
+        return e.settled_tile(dtype, slice.shape, in_place(e, slice, fill, buffer))
     copy_in(e, slice, fill, buffer)
     return e.settled_tile(dtype, slice.shape, buffer)
+
+
+def is_one_run(slice: Slice) -> bool:
+    """Whether the slice lies in one run of an input's memory as it does in a buffer, but for what is outside."""
+    along = slice.axes[-1] == 0 and slice.steps[-1] == 1 and len(slice.shape) == 1
+    return along and address.is_plain(slice.tensor) and slice.tensor.type.access is Access.IN
+
+
+def in_place(e: Emitter, slice: Slice, fill: ir.Value, buffer: Buffer) -> Buffer:
+    """The memory of the tensor where the slice lies inside, else the buffer, filled: nobody writes either again."""
+
+    def copied() -> ir.Value:
+        copy_in(e, slice, fill, buffer)
+        return buffer.pointer
+
+    def there() -> ir.Value:
+        return address.plain_address(e, slice.tensor, slice.index(e, (e.index(0),)))
+
+    pointer = e.choose(any_outside(e, slice), buffer.pointer.type, copied, there)
+    return replace(buffer, pointer=pointer, owned=False)
 
 
 def row_address(e: Emitter, slice: Slice) -> Callable[[Index], ir.Value] | None:

@@ -21,22 +21,22 @@ def compiled(file: Path, name: str, target: str) -> vmc.Kernel:
     return vmc.compile(file, name, target)
 
 
-def elementwise(file: Path, name: str, target: str, *operands: Array) -> Array:
-    """One kernel over f64 arrays of one shape."""
+def elementwise(file: Path, name: str, target: str, *operands: Array, out: Array | None = None) -> Array:
+    """One kernel over f64 arrays of one shape, into `out`, contiguous and of that shape, or into a new array."""
     given = [np.ascontiguousarray(each, np.float64) for each in operands]
-    result = np.empty(given[0].shape)
+    result = np.empty(given[0].shape) if out is None else out
     compiled(file, name, target)(*(each.reshape(-1) for each in given), result.reshape(-1))
     return result
 
 
-def log_iv(v: Array, x: Array, target: str = "cpu") -> Array:
+def log_iv(v: Array, x: Array, target: str = "cpu", out: Array | None = None) -> Array:
     """log(I_v(x)) for arrays of one shape: -inf at x = 0 < v, NaN where v or x is negative."""
-    return elementwise(BESSEL, "log_iv", target, v, x)
+    return elementwise(BESSEL, "log_iv", target, v, x, out=out)
 
 
-def log_kv(v: Array, x: Array, target: str = "cpu") -> Array:
+def log_kv(v: Array, x: Array, target: str = "cpu", out: Array | None = None) -> Array:
     """log(K_v(x)) for arrays of one shape: inf at x = 0, NaN where v or x is negative."""
-    return elementwise(BESSEL, "log_kv", target, v, x)
+    return elementwise(BESSEL, "log_kv", target, v, x, out=out)
 
 
 def bessel_ratio(v: Array, x: Array, target: str = "cpu") -> Array:

@@ -24,7 +24,7 @@ from vmc.ir.opdef import Attrs, OpDef, axis_of, filtered, operands, require, sch
 from vmc.ir.ops.arith import is_arithmetic, maximum, minimum, narrow, widen
 from vmc.ir.types import DType, dtype
 
-I32 = dtype("i32")
+I32, U1 = dtype("i32"), dtype("u1")
 
 STEPS: dict[str, Callable[[Array, Array], Array]] = {
     "sum": np.add,
@@ -192,4 +192,26 @@ class Sort(AlongAxis):
         return np.take_along_axis(np.asarray(operands[0]), places, axis), places.astype(np.int32)
 
 
-DEFINITIONS: tuple[OpDef, ...] = (Reduce(), Arg(), Scan(), Sort())
+class Nonzero(OpDef):
+    """The places of the elements that are 1, in order, and how many there are; the places after those are 0."""
+
+    name = "nonzero"
+    signature = "(a)"
+
+    def legal_types(self) -> tuple[DType, ...]:
+        return (U1,)
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        source = one_tile(types, 0, self.name)
+        require(source.dtype == U1, f"nonzero takes u1, and got {source.dtype.name}")
+        require(source.rank == 1, f"nonzero takes a tile of one axis, and got {source}")
+        return TileType(I32, source.shape), TileType(I32, ())
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        found = np.flatnonzero(np.asarray(operands[0]))
+        places = np.zeros(op.results[0].tile.shape, np.int32)
+        places[: found.size] = found
+        return places, np.array(found.size, np.int32)
+
+
+DEFINITIONS: tuple[OpDef, ...] = (Reduce(), Arg(), Scan(), Sort(), Nonzero())

@@ -232,7 +232,7 @@ class _Generator(Values):
         value = self.pick(lambda v: v.tile.rank > 0 and v.tile.dtype in ARITHMETIC)
         axis = self.rng.randrange(value.tile.rank)
         bitwise = ["and", "or", "xor"] if value.tile.dtype.is_int else []
-        match self.rng.choice(("reduce", "reduce", "scan", "sort", "arg")):
+        match self.rng.choice(("reduce", "reduce", "scan", "sort", "arg", "nonzero")):
             case "reduce":
                 kind = self.rng.choice(["sum", "prod", "min", "max", *bitwise])
                 if kind in ("sum", "prod") and value.tile.dtype.is_float:
@@ -245,6 +245,8 @@ class _Generator(Values):
                 self("scan", value, kind=kind, axis=axis, **flags)
             case "sort":
                 self.many("sort", value, axis=axis, descending=self.rng.random() < 0.5)
+            case "nonzero":
+                self.many("nonzero", self.of(U1, (self.rng.choice((1, 5, 16)),)))
             case "arg":
                 self("arg", value, kind=self.rng.choice(("min", "max")), axis=axis)
 

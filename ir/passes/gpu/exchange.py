@@ -3,6 +3,7 @@
     dot      both factors to shared memory; for every k, a column times a row is added to the sums
     sort     every element counts those that come before it, and is written to that place
     scan     one line after the other, in order, as the definition of float scans asks for
+    nonzero  places written behind one another, as a scan tells
     arg      the extreme of order-preserving integers, then the least place that has it
     take, slice, concat, flip    written, and read where wanted
 
@@ -33,10 +34,11 @@ def exchange(is_matrix: Callable[[Op], bool] = lambda op: False) -> Pass:
     """The pass, which leaves the products that matrix instructions compute."""
 
     def exchange_elements(module: Module) -> Module:
-        """Needs: a well-formed module at the tile level. Guarantees: no `sort`, `scan`, `arg`, `take`, `slice`,
-        `concat` or `flip` is left, and of matrix products only those asked for; sums and products of f16 and bf16 are
-        computed in f32, long reductions in two steps; atomics have a tile with axes; no two elements in shared memory
-        share a byte. Idempotent. Keeps: everything else, and the bits of every result but for the order of float sums.
+        """Needs: a well-formed module at the tile level. Guarantees: no `sort`, `scan`, `nonzero`, `arg`, `take`,
+        `slice`, `concat` or `flip` is left, and of matrix products only those asked for; sums and products of f16 and
+        bf16 are computed in f32, long reductions in two steps; atomics have a tile with axes; no two elements in
+        shared memory share a byte. Idempotent. Keeps: everything else, and the bits of every result but for the order
+        of float sums.
         """
         return each_kernel(module, lambda kernel: Rewriter(Expansion(is_matrix)).kernel(kernel))
 
@@ -295,6 +297,19 @@ def expand_scan(build: Builder, op: Op) -> list[Value]:
     return [get(build, target, type, [build.index(0) for _ in shape], shape)]
 
 
+def expand_nonzero(build: Builder, op: Op) -> list[Value]:
+    """Every element that is 1 writes its place behind those of the elements before it."""
+    (mask,) = op.operands
+    shape = mask.tile.shape
+    ones = build.cast(mask, I32)
+    scan = make_op("scan", [ones], {"kind": "sum", "axis": 0, "exclusive": True, "reverse": False})
+    (before,) = expand_scan(build, scan)
+    memory = share(build, build.constant(I32, 0, shape))
+    build.many("scatter", memory, line_index(build, shape, 0), before, mask)
+    count = build("reduce", ones, kind="sum", axis=0)
+    return [get(build, memory, I32, [build.index(0)], shape), count]
+
+
 def expand_reduce(build: Builder, op: Op) -> list[Value] | None:
     """Halves in f32, and long lines in parts; None where neither is so."""
     (value,) = op.operands
@@ -380,6 +395,7 @@ RULES: dict[str, Callable[[Builder, Op], list[Value] | None]] = {
     "sort": expand_sort,
     "arg": expand_arg,
     "scan": expand_scan,
+    "nonzero": expand_nonzero,
     "reduce": expand_reduce,
     "take": expand_take,
     "slice": expand_slice,

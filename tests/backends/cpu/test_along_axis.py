@@ -60,6 +60,17 @@ def test_sorting_is_stable_at_every_length(count: int) -> None:
         assert_sketch(sketch, [sample(name, count)], opt_level=2)
 
 
+@pytest.mark.parametrize("features", ["", "-avx512f"], ids=["host", "without AVX-512"])
+@pytest.mark.parametrize("count", [1, 7, 8, 16, 31, 64, 100, 512])
+def test_places_of_ones_are_found_in_masks_of_every_density(count: int, features: str) -> None:
+    rng = np.random.default_rng(count)
+    for density in (0.0, 0.02, 0.5, 1.0):
+        sketch = Sketch()
+        for result in sketch.b.many("nonzero", sketch.take("u1", (count,))):
+            sketch.give(result)
+        assert_sketch(sketch, [(rng.random(count) < density).astype(np.uint8)], features=features, opt_level=2)
+
+
 @pytest.mark.parametrize("name", ["f16", "bf16", "f32", "f64"])
 def test_float_sums_stay_within_the_stated_bound(name: str) -> None:
     """|sum - exact| <= (n - 1) u sum|a| + u' |exact|: u of the type summed in, u' of the final rounding."""

@@ -147,6 +147,14 @@ def test_sort_is_stable_with_nan_last(type, descending, evaluate, samples):
         assert values[:, column].tolist() == codes[expected, column].tolist()
 
 
+@pytest.mark.parametrize("bits", ["0", "1", "0110010", "0000", "11111"])
+def test_nonzero_gives_the_places_of_ones_in_order_and_their_number(bits, evaluate):
+    places, count = evaluate("nonzero", ("u1", [int(bit) for bit in bits]))
+    expected = [place for place, bit in enumerate(bits) if bit == "1"]
+    assert count == len(expected)
+    assert places.tolist() == expected + [0] * (len(bits) - len(expected))
+
+
 @pytest.mark.parametrize("name", ["reduce", "arg", "scan", "sort"])
 def test_operations_along_an_axis_are_defined_where_arithmetic_is(name):
     assert set(OPS[name].legal_types()) == set(INTEGERS + FLOATS)
@@ -163,6 +171,7 @@ def test_operations_along_an_axis_are_defined_where_arithmetic_is(name):
         ("scan", "f32", {"kind": "sum", "axis": -1, "exclusive": False, "reverse": False}, "has no axis -1"),
         ("sort", "f6e3m2", {"axis": 0, "descending": False}, "sort is not defined on f6e3m2"),
         ("sort", "f32", {"axis": 0, "descending": 1}, "descending of sort must be bool, and is 1"),
+        ("nonzero", "u2", {}, "nonzero takes u1, and got u2"),
         ("sort", "f32", {"axis": True, "descending": True}, "axis of sort must be int, and is True"),
     ],
 )

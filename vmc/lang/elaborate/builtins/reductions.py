@@ -127,6 +127,14 @@ def topk(el: Elaborator, args: Arguments) -> Thing:
     return TupleRef(tuple(Tile(el.at(args.call_span)("slice", part, **attrs)) for part in (values, places)))
 
 
+def nonzero(el: Elaborator, args: Arguments) -> Thing:
+    mask = operators.boolean(el, args.thing("x"), args.span("x"))
+    rank = 0 if isinstance(mask, Const) else mask.value.tile.rank
+    if isinstance(mask, Const) or rank != 1:
+        raise Reject("E0314", f"`nonzero` takes a tile of one axis, and this has {rank}", args.span("x"))
+    return TupleRef(tuple(map(Tile, el.at(args.call_span).many("nonzero", mask.value))))
+
+
 SCAN = ("x", "axis?", "exclusive?", "reverse?")
 
 BUILTINS = (
@@ -142,6 +150,7 @@ BUILTINS = (
     Builtin("cumprod", SCAN, scan("prod"), "running products"),
     Builtin("cummin", SCAN, scan("min"), "running minima"),
     Builtin("cummax", SCAN, scan("max"), "running maxima"),
+    Builtin("nonzero", ("x",), nonzero, "the places of the elements that hold, in order and then 0, and how many: i32"),
     Builtin("sort", ("x", "axis?", "descending?"), sort, "values in order, and the places they came from (i32)"),
     Builtin("topk", ("x", "k", "axis?", "smallest?"), topk, "the k greatest values, and their places (i32)"),
 )
