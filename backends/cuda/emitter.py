@@ -50,6 +50,7 @@ class Emitter:
     """Builds the body of one kernel. `memories` and `values` say what stands for the values of the IR.
 
     `lines`: mark statements with the lines of the source that they come from (`lines.py`), files numbered in `files`.
+    `shows_writes`: barriers show what threads wrote to shared memory to instructions that read it asynchronously.
     """
 
     def __init__(self, threads: int, lines: bool = False) -> None:
@@ -64,6 +65,7 @@ class Emitter:
         self.head: list[Stmt] = []
         self.arenas: list[tuple[Any, int]] = []
         self.texts: dict[str, str] = {}
+        self.shows_writes = False
         self.views: dict[tuple[Any, str], Any] = {}
         self.names = 0
         self.span: Span = UNKNOWN
@@ -76,6 +78,11 @@ class Emitter:
     def call(self, name: str, *arguments: Expr) -> None:
         """A call of a device function for its effect."""
         self.emit(tirx().Evaluate(tirx().call_extern(I32, name, *arguments)))
+
+    def text(self, name: str, text: str) -> str:
+        """The name of a device function that this kernel needs, with its text."""
+        self.texts[name] = text
+        return name
 
     def mark(self, span: Span) -> None:
         """What is emitted from here on comes from this place."""

@@ -20,6 +20,7 @@ from vmc.backends.cuda.prelude import entry_name, prelude
 from vmc.backends.cuda.regions import lower_region
 from vmc.backends.cuda.target import Arch
 from vmc.backends.cuda.tir import F32, F64, I32, I64, U64, Expr, binary, cast, const, tirx
+from vmc.backends.cuda.warpgroups import uses_warpgroups
 from vmc.ir.core import Kernel, Op, TensorType, Value, sources
 from vmc.ir.multiples import Multiples
 
@@ -55,6 +56,7 @@ def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
     counting(kernel)
     e = Emitter(kernel.threads, lines)
     e.multiples = Multiples(kernel.body)
+    e.shows_writes = uses_warpgroups(kernel)
     symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}
     e.symbols = symbols
     parameters = [declare(e, param) for param in kernel.params]

@@ -17,6 +17,7 @@ from vmc.backends.cuda import (
     shapes,
     shared,
     views,
+    warpgroups,
     words,
 )
 from vmc.backends.cuda.emitter import Emitter
@@ -51,6 +52,7 @@ LOWERINGS: dict[str, Lowering] = {
     "load": lower_load,
     "decode": decoding.lower_decode,
     "dot": matrix.lower_dot,
+    "dot_shared": warpgroups.lower_dot_shared,
     "store": access.lower_store,
     "prefetch": regions.lower_nothing,
     "alloc": shared.lower_alloc,

@@ -235,6 +235,12 @@ FUNCTIONS |= {
         "int", "vmc_commit_group", "", 'asm volatile("cp.async.commit_group;" ::: "memory"); return 0;'
     ),
     **{f"vmc_wait_group_{pending}": wait_group(pending) for pending in range(8)},
+    "vmc_fence_proxy": inline(
+        "int", "vmc_fence_proxy", "", 'asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); return 0;'
+    ),
+    "vmc_shared_place": inline(
+        "uint64_t", "vmc_shared_place", "const void* p", f"{SHARED} return (uint64_t)((s & 0x3ffff) >> 4);"
+    ),
     **{f"vmc_load{count}": load_words(count) for count in (1, 2, 4)},
     "vmc_ldmatrix4": inline(
         "int",

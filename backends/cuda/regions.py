@@ -146,6 +146,8 @@ def lower_if(e: Emitter, op: Op) -> None:
 
 
 def lower_barrier(e: Emitter, op: Op) -> None:
+    if e.shows_writes:
+        e.call("vmc_fence_proxy")
     e.emit(tirx().Evaluate(barrier()))
 
 

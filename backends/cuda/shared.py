@@ -19,13 +19,17 @@ from vmc.ir.passes.gpu.anchors import fitting_vector
 from vmc.ir.passes.gpu.spread import spread
 from vmc.ir.storage import extents, storage_bytes
 
+WIDEST, SWIZZLED = 64, 1024
+"""What the arena's first byte is a multiple of: more than any access needs, and what swizzles of 128 bytes need."""
+
 
 def lower_alloc(e: Emitter, op: Op) -> None:
     """The arena, which planning left as the only allocation; beyond 48 KiB it is asked for at the launch."""
     type = op.result.tensor
     size = storage_bytes(type, extents(type, {}))
     scope = "shared" if size <= STATIC_SHARED else "shared.dyn"
-    made = tirx().decl_buffer((size,), "uint8", name=e.fresh("shared"), scope=scope, layout=None)
+    name, alignment = e.fresh("shared"), SWIZZLED if e.shows_writes else WIDEST
+    made = tirx().decl_buffer((size,), "uint8", name=name, scope=scope, data_alignment=alignment, layout=None)
     e.head.append(tirx().AllocBuffer(made))
     e.arenas.append((made, size))
     e.define(op.result, Memory(type, tirx().buffer_data(made), 0, tuple(const(n, I32) for n in extents(type, {}))))

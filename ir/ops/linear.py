@@ -3,6 +3,8 @@
     dot(a[M, K], b[K, N], c[M, N]) -> c + a @ b
     dot_flushing(a, b, c)                           the same, of bf16, without denormal numbers
     dot_short(a, b, c) {run}                        the same, of i8 and u8, where `run` products sum to less than 2^15
+    dot_warpgroup(a, b, c)                          the same, of f16 or bf16, by instructions of warpgroups
+    dot_shared(tensor, start..., b, c) {sizes}      the same, where a is a slice of a shared tensor
 
 Integers: exact modulo 2^b of the accumulator. Floats: products and sums in any order and association, so that
 |result - exact| <= (K + 2) u (|c| + |a| @ |b|) with u the unit roundoff of c's dtype (f32 or f64).
@@ -14,10 +16,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vmc.ir.core import IRError, Op, TileType, Type
+from vmc.ir.core import IRError, Op, Space, TileType, Type
 from vmc.ir.evaluate import Array, Evaluator, Operand
-from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tile
+from vmc.ir.opdef import Attrs, OpDef, operands, require, schema, tensor, tile
 from vmc.ir.ops.arith import narrow
+from vmc.ir.ops.memory import check_slice, slice_index, slice_shape
 from vmc.ir.types import DType, dtype
 
 
@@ -40,19 +43,29 @@ class Dot(OpDef):
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         operands(types, 3, self.name)
-        a, b, c = map(tile, types)
-        require(a.rank == b.rank == c.rank == 2, f"dot takes tiles of rank 2, and got {a}, {b}, {c}")
-        require(a.shape[1] == b.shape[0], f"dot: {a} and {b} differ in the inner extent")
-        require(c.shape == (a.shape[0], b.shape[1]), f"dot: the accumulator {c} does not have the shape of {a} @ {b}")
-        expected = accumulator(a.dtype, b.dtype)
-        require(expected == c.dtype, f"dot of {a.dtype.name} and {b.dtype.name} does not accumulate in {c.dtype.name}")
-        return (TileType(c.dtype, c.shape),)
+        return (product_type(*map(tile, types)),)
 
     def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-        a, b, c = (value.tile.dtype.to_values(array) for value, array in zip(op.operands, operands, strict=True))
-        type = op.result.tile.dtype
-        with np.errstate(all="ignore"):
-            return (narrow(c + matmul(a, b, type), type),)
+        a, b, c = operands
+        return (product(op.operands[0].tile.dtype, a, op, b, c),)
+
+
+def product_type(a: TileType, b: TileType, c: TileType) -> TileType:
+    """The type of c + a @ b. Raises IRError where the three do not fit."""
+    require(a.rank == b.rank == c.rank == 2, f"dot takes tiles of rank 2, and got {a}, {b}, {c}")
+    require(a.shape[1] == b.shape[0], f"dot: {a} and {b} differ in the inner extent")
+    require(c.shape == (a.shape[0], b.shape[1]), f"dot: the accumulator {c} does not have the shape of {a} @ {b}")
+    expected = accumulator(a.dtype, b.dtype)
+    require(expected == c.dtype, f"dot of {a.dtype.name} and {b.dtype.name} does not accumulate in {c.dtype.name}")
+    return TileType(c.dtype, c.shape)
+
+
+def product(dtype: DType, a: Operand, op: Op, b: Operand, c: Operand) -> Array:
+    """c + a @ b, `dtype` being that of a, those of b and c the last operands' of the operation."""
+    right, sums = (value.tile.dtype for value in op.operands[-2:])
+    with np.errstate(all="ignore"):
+        total = sums.to_values(c) + matmul(dtype.to_values(a), right.to_values(b), sums)
+        return np.asarray(narrow(total, sums))
 
 
 def matmul(a: Array, b: Array, accumulator: DType) -> Array:
@@ -100,7 +113,51 @@ class ShortDot(Dot):
         return super().evaluate(run, op, operands)
 
 
-DOTS = frozenset({"dot", "dot_flushing", "dot_short"})
-"""The names of matrix products."""
+class WarpgroupDot(Dot):
+    """c + a @ b of f16 or bf16 in f32, which four warps compute together, with a in shared memory.
 
-DEFINITIONS: tuple[OpDef, ...] = (Dot(), FlushingDot(), ShortDot())
+    A pass makes it of `dot` where the target has such instructions and they pay; a later one puts a where they read it
+    (`dot_shared`).
+    """
+
+    name = "dot_warpgroup"
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        results = super().infer(types, attrs)
+        names = {tile(type).dtype.name for type in types[:2]}
+        require(names in ({"f16"}, {"bf16"}), "dot_warpgroup takes factors of f16, or of bf16")
+        return results
+
+
+class SharedDot(OpDef):
+    """c + a @ b, where a is a slice of a shared tensor that lies inside it."""
+
+    name = "dot_shared"
+    signature = "(tensor, start..., b, c)"
+    reads_memory = True
+    attrs = schema(sizes=tuple)
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        require(len(types) >= 3, "dot_shared takes a tensor, starts, a factor and what the product is added to")
+        memory = tensor(types[0], "what dot_shared reads")
+        require(memory.space is Space.SHARED, "dot_shared reads shared memory only")
+        check_slice(memory, types[1:-2], inside(memory.rank, attrs["sizes"]), self.name)
+        a = TileType(memory.dtype, slice_shape(attrs["sizes"]))
+        return (product_type(a, *map(tile, types[-2:])),)
+
+    def evaluate(self, run: Evaluator, op: Op, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        memory, *starts, b, c = operands
+        type = op.operands[0].tensor
+        index, mask = slice_index(memory, starts, inside(type.rank, op.attrs["sizes"]))
+        return (product(type.dtype, memory.read(index, mask), op, b, c),)
+
+
+def inside(rank: int, sizes: Sequence[int | None]) -> dict[str, object]:
+    """The attributes of a slice of neighbours inside a tensor."""
+    return {"sizes": tuple(sizes), "steps": (1,) * rank, "inbounds": (True,) * rank}
+
+
+DOTS = frozenset({"dot", "dot_flushing", "dot_short", "dot_warpgroup"})
+"""The names of products of tiles."""
+
+DEFINITIONS: tuple[OpDef, ...] = (Dot(), FlushingDot(), ShortDot(), WarpgroupDot(), SharedDot())

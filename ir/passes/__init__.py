@@ -20,6 +20,7 @@ from vmc.ir.passes.gpu.matrix import fragments, is_matrix
 from vmc.ir.passes.gpu.pipelining import pipelining
 from vmc.ir.passes.gpu.planning import planning
 from vmc.ir.passes.gpu.sharing import sharing
+from vmc.ir.passes.gpu.warpgroups import choosing, placing
 from vmc.ir.passes.gpu.weights import weights
 from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
@@ -39,6 +40,7 @@ __all__ = [
     "bounds",
     "canonicalize",
     "casts",
+    "choosing",
     "cse",
     "dce",
     "decoding",
@@ -53,6 +55,7 @@ __all__ = [
     "licm",
     "narrow",
     "pipeline",
+    "placing",
     "planning",
     "prefetch",
     "relayout",
@@ -82,8 +85,10 @@ EVERY_PASS = (
     exchange(),
     casts,
     decoding,
+    choosing,
     weights(),
     pipelining,
+    placing,
     layouts(fragments),
     sharing,
     planning,
@@ -100,6 +105,10 @@ MULTIPLIES_BF16 = frozenset({"avx512bf16", "amx-bf16"})
 """Features of processors that multiply bf16 faster than f32."""
 
 
+HAS_WARPGROUPS = frozenset({"sm_90a"})
+"""Architectures of GPUs with matrix instructions of warpgroups."""
+
+
 def pipeline(
     target: str, dense: frozenset[str] = frozenset(), features: frozenset[str] = frozenset()
 ) -> tuple[Pass, ...]:
@@ -113,8 +122,9 @@ def pipeline(
     """
     if target == "interp":
         return ()
-    if target.partition(":")[0] == "cuda":
-        return cuda_pipeline(dense)
+    family, _, arch = target.partition(":")
+    if family == "cuda":
+        return cuda_pipeline(dense, arch in HAS_WARPGROUPS)
     select = (halving(whole_tiles=True), integers, halves) if features & MULTIPLIES_BF16 else (integers,)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)
     late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
@@ -122,11 +132,15 @@ def pipeline(
     return early + late + short
 
 
-def cuda_pipeline(dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
-    """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads."""
+def cuda_pipeline(dense: frozenset[str] = frozenset(), warpgroups: bool = False) -> tuple[Pass, ...]:
+    """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads.
+
+    `warpgroups`: there are matrix instructions of warpgroups.
+    """
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, exact_integers, dce, decoding, dce)
     lowered = (expansion(frozenset({"decode"})), exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse)
     tiles = (*lowered, bounds, dce)
-    matrices = (weights(dense), pipelining, cse)
+    chosen, put = ((choosing,), (placing, dce)) if warpgroups else ((), ())
+    matrices = (*chosen, weights(dense), pipelining, cse, *put)
     threads = (layouts(fragments), dce, sharing, cse, planning, barriers)
     return (*early, *tiles, *matrices, *threads)

@@ -90,16 +90,15 @@ def stores(instruction: Instruction) -> bool:
 
 
 def multiply_adds(instruction: Instruction) -> int:
-    """The multiply-adds that a warp's matrix instruction makes: M * N * K of `HMMA.16816`, `IMMA.16832`.
-
-    0 where the name does not tell, as with those of warpgroups, whose N stands in `64x128x16`.
+    """The multiply-adds that a warp's matrix instruction makes: M * N * K of `HMMA.16816`, `IMMA.16832`; a quarter of
+    that where four warps make them together, `HGMMA.64x128x16`. 0 where the name does not tell.
     """
     if kind_of(instruction) is not Kind.MATRIX:
         return 0
     for modifier in instruction.modifiers:
         if "x" in modifier and modifier.replace("x", "").isdigit():
             m, n, k = (int(part) for part in modifier.split("x"))
-            return m * n * k
+            return m * n * k // 4
         if modifier in SHAPES:
             m, n, k = SHAPES[modifier]
             return m * n * k

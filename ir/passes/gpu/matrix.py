@@ -3,6 +3,11 @@
 PTX ISA, mma.sync: a warp multiplies A [16, k] and B [k, 8] into C [16, 8]. The warps of a block share the result: as
 many as can be stand side by side along N, since each then decodes weights that no other needs; the rest along M. What
 a warp does not own of A or B it holds a copy of; warps for which there is no part of C hold copies of that, too.
+
+wgmma.mma_async multiplies [64, 16] in the registers of four warps by [16, 8 n] in shared memory. The decoded factor, B,
+is the one in registers, so it is the transposed product that is computed: 64 columns of C by all of its rows.
+Columns can stand in any order as long as C's are those of B's registers: each warp has a run of them, 16 for every
+instruction. Lane and register of an element of B are those of two instructions m16n8k16 side by side.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from dataclasses import dataclass
 from math import prod
 
 from vmc.ir.core import Kernel, Op, TileType, walk
-from vmc.ir.layout import WARP, Digit, Layout, local, mma_fragment
+from vmc.ir.layout import WARP, Digit, Layout, local, mma_fragment, permute
 from vmc.ir.ops.linear import DOTS
 from vmc.ir.passes.gpu.spread import WARP_SIZE, power_of_two
 from vmc.ir.types import DType
@@ -30,6 +35,8 @@ class Instruction:
 
     k: int
     bits: int
+    warpgroup: bool = False
+    """Whether it is of four warps, wgmma: the transposed product of B in registers and A in shared memory."""
 
     @property
     def name(self) -> str:
@@ -42,6 +49,15 @@ INSTRUCTIONS: dict[tuple[str, str], Instruction] = {
     **{(a, b): Instruction(32, 8) for a in ("i8", "u8") for b in ("i8", "u8")},
 }
 """By the types of A and B; the sums are f32 or i32."""
+OF_WARPGROUPS = Instruction(16, 16, warpgroup=True)
+WARPS = 4
+"""The warps of a warpgroup."""
+STRIP = 16
+"""The columns of C that a warp has of an instruction of its warpgroup."""
+MOST_ROWS = 256
+"""The rows of C of an instruction of a warpgroup."""
+MOST_SUMS = {2: 64, 1: 64, 4: 32}
+"""How many accumulators a thread may hold, by warpgroups in a block; in the order in which they are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +85,14 @@ class Product:
         return Layout.of((digits[0].extent, digits[1].extent), digits, replicas=replicas)
 
     @property
-    def layouts(self) -> tuple[Layout, Layout, Layout]:
-        """The layouts of A, B and C."""
+    def layouts(self) -> tuple[Layout | None, Layout, Layout]:
+        """The layouts of A, B and C; None for A in shared memory."""
         rows, columns, _ = self.warps
+        if self.instruction.warpgroup:
+            strips = self.n // columns // STRIP
+            b = self.spread(False, True) * local(self.k // 16, 2 * strips) * mma_fragment("m16n8k16", "b")
+            sums = permute(mma_fragment("m16n8k16", "c"), (1, 0))
+            return None, b, self.spread(True, True) * local(1, strips) * local(self.m // 8, 1) * sums
         fragments = [mma_fragment(self.instruction.name, operand, self.instruction.bits) for operand in "abc"]
         m, n, k = self.m // (16 * rows), self.n // (8 * columns), self.k // self.instruction.k
         a = self.spread(True, False) * local(m, k) * fragments[0]
@@ -94,6 +115,9 @@ def product_of(op: Op, threads: int = 0) -> Product | None:
 
     None where they do not compute it.
     """
+    if op.name in ("dot_warpgroup", "dot_shared"):
+        (k, n), m = op.operands[-2].tile.shape, op.result.tile.shape[0]
+        return warpgroup_product(m, n, k, threads)
     if op.name not in DOTS:
         return None
     a, b = (value.tile for value in op.operands[:2])
@@ -105,6 +129,19 @@ def product_of(op: Op, threads: int = 0) -> Product | None:
         rows, columns = warps_for(m, n, power_of_two(threads // WARP_SIZE, threads))
         return Product(m, n, k, found, (rows, columns, threads // WARP_SIZE // rows // columns))
     return Product(m, n, k, found, (*warps_for(m, n, warps_wanted(m, n)), 1))
+
+
+def warpgroup_product(m: int, n: int, k: int, threads: int = 0) -> Product | None:
+    """How warpgroups compute a product, with `threads` or as many as it asks for; None where they do not."""
+    whole = m % 8 == 0 and m <= MOST_ROWS and n % (WARPS * STRIP) == 0 and k % OF_WARPGROUPS.k == 0
+    if not whole or threads % (WARPS * WARP_SIZE):
+        return None
+    for groups, most in MOST_SUMS.items():
+        warps = WARPS * groups
+        held = threads // WARP_SIZE or warps
+        if n % (STRIP * warps) == 0 and held % warps == 0 and m * n // (warps * WARP_SIZE) <= most:
+            return Product(m, n, k, OF_WARPGROUPS, (1, warps, held // warps))
+    return None
 
 
 def warps_wanted(m: int, n: int) -> int:
@@ -134,7 +171,8 @@ def fragments(op: Op, threads: int) -> Sequence[Layout | None] | None:
     if product is None:
         return None
     a, b, c = product.layouts
-    return a, b, c, c
+    first = [a] * (len(op.operands) - 2)
+    return *first, b, c, c
 
 
 def threads_for(kernel: Kernel) -> int:

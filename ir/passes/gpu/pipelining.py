@@ -22,6 +22,7 @@ from vmc.ir.builder import Builder, argument, make_op
 from vmc.ir.core import Access, Attr, Kernel, Module, Note, Op, Region, Space, Storage, TensorType, Value, walk
 from vmc.ir.layout import Layout, row_major
 from vmc.ir.passes.gpu.matrix import product_of
+from vmc.ir.passes.gpu.warpgroups import panels
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.prefetch import Ahead
 from vmc.ir.passes.relayout import users_of
@@ -83,7 +84,7 @@ def staged(loop: Op, made: dict[Value, Op], users: dict[Value, list[Op]], notes:
     if not loads or stages < 2 or step is None:
         return [loop]
     build = Builder(loop.span)
-    rings = [Ring(load, build("alloc", type=ring_type(load, stages))) for load in loads]
+    rings = [Ring(load, build("alloc", type=ring_type(load, stages, users))) for load in loads]
     for turn in range(stages - 1):
         index = build("add", loop.operands[0], build.index(turn * step))
         fill(build, ahead, rings, index, build.index(turn))
@@ -214,10 +215,15 @@ def tile_bits(op: Op) -> int:
     return op.result.tile.size * op.result.tile.dtype.width
 
 
-def ring_type(load: Op, stages: int) -> TensorType:
+def ring_type(load: Op, stages: int, users: dict[Value, list[Op]]) -> TensorType:
     """So many stages of a load's slice, each a block of a storage, or as many as the weight's blocks are."""
     tile, source = load.result.tile, load.operands[0].tensor
-    storage = stage_storage(tile.shape, tile.dtype.width) if source.storage is None else stacked(source.storage)
+    if source.storage is not None:
+        storage = stacked(source.storage)
+    elif any(op.name == "dot_warpgroup" for op in users.get(load.result, [])):
+        storage = panels(tile.shape, stages=True)
+    else:
+        storage = stage_storage(tile.shape, tile.dtype.width)
     return TensorType(tile.dtype, (stages, *tile.shape), Access.INOUT, Space.SHARED, storage)
 
 

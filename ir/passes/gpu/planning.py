@@ -28,6 +28,7 @@ class Life:
     size: int
     first: int
     last: int
+    alignment: int = ALIGNMENT
 
     def meets(self, other: Life) -> bool:
         return self.first <= other.last and other.first <= self.last
@@ -35,8 +36,8 @@ class Life:
 
 def plan_shared(module: Module) -> Module:
     """Needs: a well-formed module. Guarantees: a kernel has at most one `alloc`, first in its block, of bytes; all that
-    was allocated is a `field` of it, at a multiple of 16 bytes, and no two in use at once overlap. Idempotent. Keeps:
-    everything else.
+    was allocated is a `field` of it, at a multiple of 16 bytes, or of the period of its swizzle, and no two in use
+    at once overlap. Idempotent. Keeps: everything else.
     """
     return each_kernel(module, planned)
 
@@ -86,8 +87,15 @@ def lifetimes(block: Region) -> list[Life]:
     for tensor, (op, _) in walk.made.items():
         first = walk.numbers[op][0]
         last = max(walk.numbers[user][1] for user in (op, *walk.users[tensor]))
-        found.append(Life(tensor, storage_bytes(tensor.tensor, extents(tensor.tensor, {})), first, last))
+        type = tensor.tensor
+        found.append(Life(tensor, storage_bytes(type, extents(type, {})), first, last, alignment_of(type)))
     return found
+
+
+def alignment_of(type: TensorType) -> int:
+    """What a tensor's place is a multiple of: where its swizzle, if any, starts anew."""
+    swizzle = type.storage.layout.swizzle if type.storage is not None else None
+    return max(ALIGNMENT, swizzle.period // 8) if swizzle is not None else ALIGNMENT
 
 
 class _Lives:
@@ -126,19 +134,19 @@ def arranged(lives: Sequence[Life]) -> tuple[dict[Value, int], int]:
     """The place of every tensor, in bytes, and how many there are in all."""
     placed: list[tuple[Life, int]] = []
     for life in sorted(lives, key=lambda life: (-life.size, life.first)):
-        busy = sorted((start, start + rounded(other.size)) for other, start in placed if other.meets(life))
+        busy = sorted((start, start + other.size) for other, start in placed if other.meets(life))
         place = 0
         for start, end in busy:
             if place + life.size <= start:
                 break
-            place = max(place, end)
+            place = max(place, rounded(end, life.alignment))
         placed.append((life, place))
     size = max(start + rounded(life.size) for life, start in placed)
     return {life.tensor: start for life, start in placed}, size
 
 
-def rounded(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def rounded(size: int, alignment: int = ALIGNMENT) -> int:
+    return -(-size // alignment) * alignment
 
 
 planning = Pass("plan", plan_shared)

@@ -81,6 +81,6 @@ def test_instructions_have_kinds(opcode, kind):
 
 def test_matrix_instructions_tell_their_products_and_accesses_their_bits():
     assert multiply_adds(Instruction(0, "IMMA.16832.S8.S8", "")) == 16 * 8 * 32
-    assert multiply_adds(Instruction(0, "HGMMA.64x128x16.F32", "")) == 64 * 128 * 16
+    assert multiply_adds(Instruction(0, "HGMMA.64x128x16.F32", "")) == 16 * 128 * 16
     assert multiply_adds(Instruction(0, "LDS", "")) == 0
     assert [access_bits(Instruction(0, opcode, "")) for opcode in ("LDS.U8", "STG.E", "LDSM.16.MT88.2")] == [8, 32, 64]

@@ -1,0 +1,143 @@
+"""examples/matmul_wa16.vmc by wgmma: executed by the PTX machine, and read as machine code."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tvm")
+pytest.importorskip("cuda.bindings")
+
+import vmc
+from tests.backends.cuda.test_matmul import ARRAYS, FLOATS, INTEGERS, QUICK, ROUNDING, SOURCE, problem
+from vmc.backends import ptxvm
+from vmc.backends.cuda.disassembly import sass, tool
+from vmc.backends.cuda.sass import Kind, parse, report, resources
+from vmc.runtime.stages import stage_text
+
+TARGET = "ptx-vm:sm_90a"
+MMA = "wgmma.mma_async.sync.aligned."
+
+
+def multiplied(name: str, activations: str, m: int, k: int, n: int, **bindings: Any) -> tuple[float, Any]:
+    """The largest error over what rounding allows, and what the PTX machine counted."""
+    x, codes, scale, exact, magnitude = problem(name, activations, m, k, n)
+    kernel = vmc.compile(SOURCE, target=TARGET, T=name, X=activations, **bindings)
+    y = np.full((m, n), np.nan).astype(ARRAYS[activations])
+    kernel(x, kernel.pack("w", codes), scale, y)
+    allowed = (k + 4) * 2.0**-24 * magnitude + 1.01 * ROUNDING[activations] * np.abs(exact) + 2.0**-25
+    return float((np.abs(y.astype(np.float64) - exact) / allowed).max()), kernel._launcher.report
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_product_is_within_rounding_without_bank_conflicts(name: str) -> None:
+    error, found = multiplied(name, "f16", 64, 128, 64)
+    assert error <= 1
+    assert found.instructions[f"{MMA}m64n64k16.f32.f16.f16"] == 2 * 4 * 4
+    assert not any(opcode.startswith("mma.") for opcode in found.instructions)
+    assert found.bank_conflicts == 0
+
+
+def test_sizes_that_no_tile_divides_are_guarded() -> None:
+    assert multiplied("u5", "f16", 70, 203, 71)[0] <= 1
+
+
+@pytest.mark.parametrize(
+    "bindings",
+    [{"BM": 128, "BN": 128, "BK": 128}, {"BM": 64, "BN": 256}, {"BM": 128, "BK": 32}],
+    ids=str,
+)
+def test_other_tiles(bindings: dict[str, int]) -> None:
+    error, found = multiplied("u4", "bf16", 130, 256, 136, **bindings)
+    assert error <= 1 and any(opcode.startswith(MMA) for opcode in found.instructions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*INTEGERS, *FLOATS])
+def test_a_product_is_within_rounding_at_every_width(name: str) -> None:
+    assert multiplied(name, "f16", 70, 256, 136)[0] <= 1
+    assert multiplied(name, "f16", 65, 150, 70, BM=128, BN=128, BK=128)[0] <= 1
+
+
+def test_a_factor_that_is_computed_goes_through_shared_memory() -> None:
+    source = """
+kernel squares(x: f16[M, 64], w: f16[64, 64], y: out f32[M, 64]):
+    for i in grid(cdiv(M, 64)):
+        a = x[i*64 : +64, 0 : +64]
+        y[i*64 : +64, 0 : +64] = (a * a) @ w[0 : +64, 0 : +64]
+"""
+    rng = np.random.default_rng(1)
+    x, w = (rng.integers(-3, 4, shape).astype(np.float16) for shape in ((100, 64), (64, 64)))
+    kernel, y = vmc.compile(source, target=TARGET), np.zeros((100, 64), np.float32)
+    kernel(x, w, y)
+    assert np.array_equal(y, x.astype(np.float32) ** 2 @ w.astype(np.float32))
+    assert any(opcode.startswith(MMA) for opcode in kernel._launcher.report.instructions)
+
+
+# ---- planted faults: the code that is right, with one thing taken out or changed -------------------------------------
+
+FAULTS = {
+    "no wait for the product": (r"wgmma\.wait_group\.sync\.aligned 0;", "", ptxvm.AsyncProductError),
+    "a wait for one product too few": (r"(wgmma\.wait_group\.sync\.aligned) 0;", r"\1 1;", ptxvm.AsyncProductError),
+    "no fence of registers": (r"wgmma\.fence\.sync\.aligned;", "", ptxvm.AsyncProductError),
+    "no fence of proxies": (r"fence\.proxy\.async\.shared::cta;", "", ptxvm.RaceError),
+    "no wait for copies": (r"cp\.async\.wait_group \d;", "", ptxvm.AsyncCopyError),
+    "no barrier": (r"bar\.sync\s+0;", "", ptxvm.RaceError),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(fault: str) -> None:
+    pattern, instead, expected = FAULTS[fault]
+    with pytest.raises(expected):
+        with_fault(lambda ptx: re.sub(pattern, instead, ptx))
+
+
+def test_a_wrong_swizzle_or_stride_of_the_descriptor_gives_another_result() -> None:
+    exact = problem("u4", "f16", 64, 128, 64)[3]
+    assert np.abs(with_fault(lambda ptx: ptx).astype(np.float64) - exact).max() < 0.1
+    fields = 1 << 62 | 64 << 32 | 1 << 16
+    for other in (2 << 62 | 64 << 32 | 1 << 16, 1 << 62 | 32 << 32 | 1 << 16):
+        text = stage_text(vmc.compile(SOURCE, target=TARGET, T="u4"), "ptx")
+        assert str(fields) in text
+        found = with_fault(lambda ptx, other=other: ptx.replace(str(fields), str(other)))
+        assert np.abs(found.astype(np.float64) - exact).max() > 1
+
+
+def with_fault(change: Any) -> np.ndarray:
+    """The product of the changed PTX."""
+    x, codes, scale, _, _ = problem("u4", "f16", 64, 128, 64)
+    kernel = vmc.compile(SOURCE, target=TARGET, T="u4")
+    launcher, y = kernel._launcher, np.zeros((64, 64), np.float16)
+    sound = launcher.module
+    launcher.module = ptxvm.parse(change(launcher.compiled.ptx))
+    try:
+        kernel(x, kernel.pack("w", codes), scale, y)
+    except vmc.ExecutionError as error:
+        raise error.__context__ or error from None
+    finally:
+        launcher.module = sound
+    return y
+
+
+# ---- machine code ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(tool("cuobjdump") is None, reason="cuobjdump is not installed")
+@pytest.mark.parametrize(("name", "bindings"), [("u3", {}), ("u4", {"BM": 128, "BN": 128, "BK": 128})])
+def test_the_machine_code_multiplies_while_it_decodes(name: str, bindings: dict[str, int]) -> None:
+    """One wait in a step, behind its last product: the assembler has not serialized them. No spills, no conversions."""
+    from vmc.runtime.cuda import compiled
+
+    kernel = vmc.compile(SOURCE, target=TARGET, T=name, **bindings)
+    made = compiled(kernel._tile, "cuda:sm_90a")
+    found = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.entry])
+    loop = found.main_loop
+    m, n, k = (bindings.get(key, 64) for key in ("BM", "BN", "BK"))
+    assert loop is not None and loop.products * made.threads // 32 == m * n * k
+    assert (found.spills, found.stack, loop.kinds.get(Kind.CONVERT, 0)) == (0, 0, 0)
+    lines = [line for line in sass(made.cubin).splitlines() if "HGMMA" in line or "WARPGROUP.DEPBAR" in line]
+    last = max(number for number, line in enumerate(lines) if "HGMMA" in line)
+    assert sum("HGMMA" in line for line in lines) == k // 16
+    assert [number for number, line in enumerate(lines) if "DEPBAR" in line] == [last + 1]
