@@ -1,5 +1,6 @@
 /* Stands in for libcuda.so.1 in tests of what a library asks of the driver: it prints every call that matters, has devices
    of the capabilities that RECORDER_CAPABILITIES lists ("8.0 9.0"), and executes nothing. */
+#define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,14 @@ int cuCtxPopCurrent_v2(void **context) {
     return 0;
 }
 
+int cuThreadExchangeStreamCaptureMode(int *mode) {
+    static int current_mode;
+    int before = current_mode;
+    current_mode = *mode;
+    *mode = before;
+    return 0;
+}
+
 int cuModuleLoadData(void **module, const void *image) {
     if (getenv("RECORDER_REFUSES")) return 200;
     printf("load %s on %d\n", memcmp(image, "\177ELF", 4) ? "ptx" : "cubin", (int)current - 100);
@@ -88,7 +97,7 @@ int cuModuleUnload(void *module) {
 int cuModuleGetFunction(void **function, void *module, const char *name) {
     (void)module;
     printf("function %s\n", name);
-    *function = (void *)name;
+    *function = strdup(name);
     return 0;
 }
 
@@ -99,7 +108,8 @@ int cuFuncSetAttribute(void *function, int attribute, int value) {
 
 int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned ty, unsigned tz,
                    unsigned shared, void *stream, void **parameters, void **extra) {
-    const char *count = getenv("RECORDER_PARAMETERS");
+    const char *count = getenv("RECORDER_PARAMETERS"), *fails = getenv("RECORDER_LAUNCH_FAILS");
+    if (fails) return atoi(fails);
     printf("launch %s on %d: %u %u %u blocks, %u %u %u threads, %u bytes, stream %p:", (const char *)function,
            (int)current - 100, x, y, z, threads, ty, tz, shared, stream);
     for (int place = 0; place < (count ? atoi(count) : 0); place++)

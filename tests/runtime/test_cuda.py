@@ -40,7 +40,7 @@ def test_tensors_on_the_gpu_are_taken_and_must_be_aligned() -> None:
 
 def test_arrays_in_the_cpu_s_memory_are_refused() -> None:
     made = checker()
-    message = "argument `x`: is on cpu; this target takes torch tensors in the GPU's memory"
+    message = "argument `x`: is on cpu; this target takes tensors in the GPU's memory"
     with pytest.raises(vmc.ArgumentError, match=message):
         made.plan([np.zeros(8, np.float32), on_gpu(256)], {}, made.parameters)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NATIVE = c_header.NATIVE
 SOURCES = ("arguments.c", "launch.c", "driver.c", "calls.c")
-EXPORTS = ("vmc_enter", "vmc_manifest", "vmc_manifest_end")
+EXPORTS = ("vmc_enter", "vmc_architecture", "vmc_manifest", "vmc_manifest_end")
 PREFIX = "vmc"
 MANIFEST = """__asm__(".section .rodata\\n.balign 8\\n.globl vmc_manifest\\n.globl vmc_manifest_end\\n"
         "vmc_manifest:\\n.incbin \\"manifest.json\\"\\nvmc_manifest_end:\\n.byte 0\\n.previous\\n");

@@ -21,14 +21,16 @@ import numpy as np
 from vmc.artifact import manifest, sealing
 from vmc.ir.core import Storage
 from vmc.ir.types import DType
+from vmc.runtime import driver
 from vmc.runtime.errors import ArgumentError, ExecutionError, LibraryError, TargetError
 from vmc.runtime.launchable import Launchable
-from vmc.runtime.targets import Launcher
+from vmc.runtime.targets import Launcher, is_cuda
 
 EXECUTION, MEMORY = 2, 3
 """Of the numbers that `native/api.h` gives to errors."""
 
-CPU, CPU_TARGET = 1, "cpu"
+CPU, CUDA = 1, 2
+ELSEWHERE = 'use .on("{device}") of the kernel'
 
 
 class Error(ctypes.Structure):
@@ -109,14 +111,18 @@ class LoadedKernel(Launchable):
 
     def __init__(self, entry: manifest.Entry, place: int, code: ctypes.CDLL, target: str | None = None) -> None:
         target = target or next(iter(entry.storages))
-        super().__init__(entry.name, target, entry.parameters, entry.symbols, entry.bindings)
+        super().__init__(entry.name, target, entry.parameters, entry.symbols, entry.bindings, ELSEWHERE)
         self.targets = tuple(entry.storages)
         self._entry, self._place, self._library = entry, place, code
         self._storages = entry.storages[target]
         self._code = Code(self, place, code)
 
     def on(self, target: str) -> LoadedKernel:
-        """The kernel for a target of the library: `cpu`, `cuda:sm_90a`. Raises TargetError."""
+        """The kernel for a target of the library: `cpu`, `cuda:sm_90a`, or `cuda` for what the device at hand gets,
+        which is torch's current one. Raises TargetError.
+        """
+        if target == "cuda" and any(map(is_cuda, self.targets)):
+            target = f"cuda:{architecture_for(self._library, self._place, driver.current_device())}"
         if target not in self.targets:
             listed = ", ".join(self.targets)
             raise TargetError("E0904", f"the library has no code of `{self.name}` for {target}; it has for {listed}")
@@ -135,16 +141,32 @@ class LoadedKernel(Launchable):
         return self._code
 
 
+class Call:
+    """Memory that one call at a time uses: the words of the arguments, where to run, and what went wrong."""
+
+    def __init__(self, words: int, device_type: int) -> None:
+        self.words = (ctypes.c_uint64 * max(1, words))()
+        self.where, self.error = Where(device_type=device_type), Error()
+        self.addresses = tuple(map(ctypes.addressof, (self.words, self.where, self.error)))
+
+
 class Code:
     """Launches a kernel of a library by its number."""
 
     def __init__(self, kernel: LoadedKernel, place: int, code: ctypes.CDLL) -> None:
-        self._kernel, self._place, self._enter = kernel, place, code.vmc_enter
+        self._target, self._storages, self._place = kernel.target, kernel._chosen, place
+        self._enter = code.vmc_enter
+        self._enter.argtypes = (ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+        self._code = code
         self._encoders = [encoder(parameter.dtype) for parameter in kernel.parameters if parameter.is_scalar]
+        self._count = len(kernel.parameters) + len(kernel.symbols)
+        self._on_gpu = is_cuda(kernel.target)
+        self._idle: list[Call] = []
+        self._fitting: set[int] = set()
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
-        return self._kernel._chosen()
+        return self._storages()
 
     def launch(
         self,
@@ -152,16 +174,45 @@ class Code:
         sizes: Sequence[int],
         scalars: Sequence[int | float],
         symbols: tuple[int, ...],
+        device: int = 0,
     ) -> None:
-        if self._kernel.target != CPU_TARGET:
-            message = f"arrays in the CPU's memory cannot be passed to code for {self._kernel.target}"
-            raise TargetError("E0914", f"{message}; load the library with tvm_ffi.load_module to pass tensors of GPUs")
-        codes = [encode(number) for encode, number in zip(self._encoders, scalars, strict=True)]
-        words = (ctypes.c_uint64 * (len(addresses) + len(codes) + len(symbols)))(*addresses, *codes, *symbols)
-        error = Error()
-        where = Where(device_type=CPU, threads=threads_of_torch())
-        if self._enter(self._place, words, ctypes.byref(where), ctypes.byref(error)):
-            raise failure(error.code, error.message.decode("utf-8", "replace"))
+        idle = self._idle
+        call = idle.pop() if idle else Call(self._count, CUDA if self._on_gpu else CPU)
+        if self._encoders:
+            codes = [encode(number) for encode, number in zip(self._encoders, scalars, strict=True)]
+            call.words[: self._count] = (*addresses, *codes, *symbols)
+        else:
+            call.words[: self._count] = (*addresses, *symbols)
+        where = call.where
+        if self._on_gpu:
+            self._check(device)
+            where.device, where.stream = device, driver.current_stream(device)
+        else:
+            where.threads = threads_of_torch()
+        failed = self._enter(self._place, *call.addresses)
+        idle.append(call)
+        if failed:
+            raise failure(call.error.code, call.error.message.decode("utf-8", "replace"))
+
+    def _check(self, device: int) -> None:
+        """Whether a GPU gets the code that tensors were packed for. Raises TargetError."""
+        if device in self._fitting:
+            return
+        target = f"cuda:{architecture_for(self._code, self._place, device)}"
+        if target != self._target:
+            message = f"device {device} gets the library's code for {target}, and this is the kernel for {self._target}"
+            raise TargetError("E0914", f'{message}; use .on("{target}"), and what that packs')
+        self._fitting.add(device)
+
+
+def architecture_for(code: ctypes.CDLL, place: int, device: int) -> str:
+    """The architecture whose code of a kernel a GPU gets. Raises TargetError where it gets none, or there is none."""
+    find, error = code.vmc_architecture, Error()
+    find.restype = ctypes.c_char_p
+    found = find(place, device, ctypes.byref(error))
+    if found is None:
+        raise failure(error.code, error.message.decode("utf-8", "replace"))
+    return str(found.decode())
 
 
 def encoder(type: DType) -> Callable[[Any], int]:
@@ -177,8 +228,8 @@ def encoder(type: DType) -> Callable[[Any], int]:
 
 def threads_of_torch() -> int:
     """What limits the threads of torch, where it is loaded; 0 for no limit."""
-    count: Any = getattr(sys.modules.get("torch"), "get_num_threads", None)
-    return int(count()) if count is not None else 0
+    torch = sys.modules.get("torch")
+    return int(torch.get_num_threads()) if torch is not None and hasattr(torch, "get_num_threads") else 0
 
 
 def failure(code: int, message: str) -> Exception:

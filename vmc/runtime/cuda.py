@@ -1,24 +1,28 @@
 """Kernels for NVIDIA GPUs: compiling for a named architecture, on any machine, and launching on the device at hand.
 
-Launching was written from the driver API's documentation and has not been executed on a GPU yet.
+Launching has been executed against a recorder of the driver's calls, and on no GPU yet.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import sys
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
 from importlib import metadata
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from vmc.ir.core import IRError, Kernel, Module, Storage
-from vmc.runtime.errors import TargetError
+from vmc.ir.core import IRError, Kernel, Module, Storage, TensorType
+from vmc.runtime import driver
+from vmc.runtime.driver import Device, Function
+from vmc.runtime.errors import ArgumentError, TargetError
 
 if TYPE_CHECKING:
     from vmc.backends.cuda import Compiled
     from vmc.ir.passes import Pass
+
+MOST_GRIDS = 1024
+"""Numbers of blocks that a kernel keeps."""
 
 MACHINE_TYPES: dict[str, Any] = {
     "uint32": ctypes.c_uint32,
@@ -151,29 +155,49 @@ class blamed:
 
 
 class OnDevice:
-    """Launches on the device of the calling thread's CUDA context, on torch's current stream where torch is in use.
+    """Launches on the device that the tensors lie on, on torch's current stream of it where torch is in use.
 
-    Raises TargetError where a launch is asked for and there is no device.
+    For `cuda`, the code is loaded on the device at hand at once; for a named architecture at the first launch, so that
+    it can be compiled where there is no GPU. Raises TargetError where a launch is asked for and there is no device.
     """
 
     def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
         self.compiled = compiled(kernel, target, dense)
         self.kernel = self.compiled.kernel
+        self._functions: dict[int, Function] = {}
+        self._loading = Lock()
+        self._blocks: dict[Any, int] = {}
+        self._has_scalars = any(not isinstance(param.type, TensorType) for param in self.kernel.params)
+        if ":" not in target:
+            self.function(driver.current_device())
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
         return self.kernel.storages
 
-    @cached_property
-    def function(self) -> Any:
-        """The loaded kernel. Raises TargetError."""
-        driver = cuda_driver()
-        module = checked(driver.cuModuleLoadData(self.compiled.cubin))
-        function = checked(driver.cuModuleGetFunction(module, self.compiled.entry.encode()))
-        if self.compiled.dynamic_shared:
-            attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-            checked(driver.cuFuncSetAttribute(function, attribute, self.compiled.dynamic_shared))
-        return function
+    def function(self, number: int) -> Function:
+        """The kernel on a device, loaded when it is first asked for. Raises TargetError."""
+        found = self._functions.get(number)
+        if found is not None:
+            return found
+        with self._loading:
+            if number not in self._functions:
+                self._functions[number] = loaded(self.compiled, driver.device(number))
+            return self._functions[number]
+
+    def blocks(self, symbols: tuple[int, ...], scalars: Sequence[int | float]) -> int:
+        """The number of blocks of a launch, computed once for equal arguments. Raises ArgumentError for too many."""
+        key = (symbols, *scalars) if self._has_scalars else symbols
+        known = self._blocks.get(key)
+        if known is None:
+            try:
+                known = self.compiled.blocks(dict(zip(self.kernel.symbols, symbols, strict=True)), scalars)
+            except ValueError as error:
+                raise ArgumentError("E0910", str(error)) from None
+            if len(self._blocks) >= MOST_GRIDS:
+                self._blocks.clear()
+            self._blocks[key] = known
+        return known
 
     def launch(
         self,
@@ -181,19 +205,48 @@ class OnDevice:
         sizes: Sequence[int],
         scalars: Sequence[int | float],
         symbols: tuple[int, ...],
+        device: int = 0,
     ) -> None:
-        named = dict(zip(self.kernel.symbols, symbols, strict=True))
-        blocks = self.compiled.blocks(named, scalars)
+        blocks = self.blocks(symbols, scalars)
         if not blocks:
             return
-        values = arguments(self.compiled, addresses, scalars, symbols)
-        pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
-        made, driver = self.compiled, cuda_driver()
-        shared, stream = made.dynamic_shared, current_stream()
-        launched = driver.cuLaunchKernel(
-            self.function, blocks, 1, 1, made.threads, 1, 1, shared, stream, ctypes.addressof(pointers), 0
-        )
-        checked(launched)
+        words = words_of(self.compiled, addresses, scalars, symbols) if self._has_scalars else (*addresses, *symbols)
+        self.function(device).launch(blocks, words, driver.current_stream(device))
+
+
+def loaded(made: Compiled, device: Device) -> Function:
+    """A kernel on a device. Raises TargetError for one that cannot execute its code."""
+    image = image_for(made, device)
+    handle = driver.load(device, image, made.entry, made.dynamic_shared)
+    return Function(device, handle, made.threads, made.dynamic_shared, len(made.parameters))
+
+
+def image_for(made: Compiled, device: Device) -> bytes:
+    """The cubin where the device executes it, else the PTX, which the driver compiles. Raises TargetError.
+
+    Source: CUDA C++ Programming Guide, "Binary Compatibility", "PTX Compatibility".
+    """
+    from vmc.backends.cuda.target import ARCHES, arch_for
+
+    number, wanted = ARCHES[made.arch].number, 10 * device.major + device.minor
+    is_exact = made.arch[-1].isalpha()
+    if wanted == number or (not is_exact and wanted > number and device.major == number // 10):
+        return made.cubin
+    if not is_exact and wanted > number:
+        return made.ptx.encode() + b"\0"
+    fitting = arch_for(device.major, device.minor)
+    hint = f"; compile for cuda:{fitting.name}" if fitting else ""
+    raise TargetError("E0914", f"{device} does not execute code for {made.arch}{hint}")
+
+
+def words_of(
+    made: Compiled, addresses: Sequence[int], scalars: Sequence[int | float], symbols: Sequence[int]
+) -> list[int]:
+    """The parameters of a launch, in order, as words of eight bytes."""
+    return [
+        int.from_bytes(bytes(value).ljust(8, b"\0"), "little")
+        for value in arguments(made, addresses, scalars, symbols)
+    ]
 
 
 def arguments(
@@ -222,53 +275,12 @@ def machine_value(type: Any, number: int | float) -> int | float:
     return float(number) if dtype.name in ("f32", "f64") else int(dtype.encode(number)[()])
 
 
-def cuda_driver() -> Any:
-    """The driver's bindings, initialized. Raises TargetError where there is no driver or device."""
-    try:
-        from cuda.bindings import driver
-    except ImportError:
-        raise TargetError("E0914", "launching on a GPU needs cuda-bindings: pip install 'vmc[cuda]'") from None
-    try:
-        (status,) = driver.cuInit(0)
-    except RuntimeError as error:
-        raise TargetError("E0914", f"there is no CUDA driver: {error}") from None
-    if int(status):
-        raise TargetError("E0914", f"the CUDA driver finds no device: {status}")
-    return driver
-
-
-def checked(answer: tuple[Any, ...]) -> Any:
-    """The result of a driver call. Raises TargetError."""
-    status, *results = answer
-    if int(status):
-        raise TargetError("E0914", f"the CUDA driver reports {status}")
-    return results[0] if results else None
-
-
-@lru_cache(maxsize=1)
 def device_architecture() -> str:
     """The architecture to compile for on this machine. Raises TargetError."""
     from vmc.backends.cuda.target import arch_for
 
-    driver = cuda_driver()
-    number = current_device()
-    device = checked(driver.cuDeviceGet(number))
-    kinds = driver.CUdevice_attribute
-    major = checked(driver.cuDeviceGetAttribute(kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device))
-    minor = checked(driver.cuDeviceGetAttribute(kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device))
-    arch = arch_for(major, minor)
+    device = driver.device(driver.current_device())
+    arch = arch_for(device.major, device.minor)
     if arch is None:
-        raise TargetError("E0914", f"no code is made for devices of compute capability {major}.{minor}")
+        raise TargetError("E0914", f"no code is made for {device}")
     return arch.name
-
-
-def current_device() -> int:
-    """torch's current device, or the first one."""
-    torch = sys.modules.get("torch")
-    return int(torch.cuda.current_device()) if torch is not None and torch.cuda.is_available() else 0
-
-
-def current_stream() -> int:
-    """torch's current stream, or the default one."""
-    torch = sys.modules.get("torch")
-    return int(torch.cuda.current_stream().cuda_stream) if torch is not None and torch.cuda.is_available() else 0

@@ -23,6 +23,15 @@ def contiguous(parameter: Parameter, found: Operand) -> str:
     return "copy it"
 
 
+def on_device(found: str, wanted: str, elsewhere: str) -> str | None:
+    """How to call a kernel for `wanted`, "cpu" or "cuda", where a tensor is on `found`, "cuda:0"; None for others."""
+    kind = found.partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        return None
+    moved = "pass a copy on the GPU" if wanted == "cuda" else "pass a copy in the CPU's memory"
+    return f"{moved}, or {elsewhere.format(device=kind)}"
+
+
 def converted(parameter: Parameter, found: Operand) -> str | None:
     """How to get an array of the parameter's element type; None for what has no numbers to convert."""
     name, type = parameter.name, parameter.dtype
@@ -43,6 +52,12 @@ def qualified(element: str, library: str) -> str:
     if library == "torch":
         return f"torch.{element}"
     return f"np.{element}" if element.rstrip("0123456789") in ("int", "uint", "float") else f"ml_dtypes.{element}"
+
+
+def labelled(parameter: Parameter) -> str:
+    """How to say in which order bytes are."""
+    label = f'kernel.label("{parameter.name}", data, shape'
+    return f"pass {label}) for what kernel.pack made, {label}, dense=True) for what vmc.pack made"
 
 
 def packed(parameter: Parameter, shape: tuple[int, ...] | None = None) -> str:

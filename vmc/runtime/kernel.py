@@ -35,7 +35,7 @@ class Kernel(Launchable):
         self._tile = tile
         self._variants: dict[frozenset[str], Launcher] = {}
         self._compiling = Lock()
-        if target.partition(":")[0] == "cpu":
+        if target.partition(":")[0] in ("cpu", "cuda"):
             written = [place for place in self._tensors if self.parameters[place].access.writable]
             self._recognizer = Recognizer(self._tensors, written, len(self.parameters))
 

@@ -36,7 +36,8 @@ class Plan:
 
     `masks` are the places of tensors that must be aligned, with the alignment less one; `pairs` the places of two of
     which one is written, with their sizes. `dense` names the tensors that lie as declared where the kernel's code has
-    another storage for them: it needs the variant that takes them so.
+    another storage for them: it needs the variant that takes them so. `device` is the number of the GPU that all
+    tensors lie on; 0 for the CPU's memory.
     """
 
     symbols: tuple[int, ...]
@@ -44,12 +45,17 @@ class Plan:
     masks: tuple[tuple[int, int], ...]
     pairs: tuple[tuple[int, int, int, int], ...]
     dense: frozenset[str]
+    device: int = 0
+
+
+COMPILED = 'compile it with target="{device}"'
 
 
 class Checker:
     """Checks the arguments of calls of one kernel, whose tensors lie in the memory of `device`: "cpu" or "cuda".
 
     `alignment`: what the code wants of every tensor's address, in bytes; 0 for what its element type does.
+    `elsewhere`: how to call the kernel with tensors of another device, `{device}` standing for it.
     """
 
     def __init__(
@@ -59,9 +65,10 @@ class Checker:
         names: Sequence[str],
         device: str = "cpu",
         alignment: int = 0,
+        elsewhere: str = COMPILED,
     ) -> None:
         self.kernel, self.parameters, self.symbols = kernel, tuple(parameters), tuple(names)
-        self.device, self.alignment = device, alignment
+        self.device, self.alignment, self.elsewhere = device, alignment, elsewhere
         self.places = {parameter.name: place for place, parameter in enumerate(self.parameters)}
         self.tensors = tuple(p for p in self.parameters if not p.is_scalar)
         self.ranges = {p.name: (p.dtype.min, p.dtype.max) for p in self.parameters if p.is_scalar}
@@ -121,6 +128,8 @@ class Checker:
             given.append(chosen if found is not None and has_storage(found, chosen) else parameter)
             if found is not None:
                 self.check_tensor(given[-1], found)
+                self.check_order(parameter, chosen, found)
+        device = self.common_device(operands)
         symbols = self.bind(operands, bound)
         sizes: list[int] = []
         masks: list[tuple[int, int]] = []
@@ -140,7 +149,19 @@ class Checker:
         pairs = [(i, j, sizes[i], sizes[j]) for i, j in combinations(range(len(sizes)), 2) if written[i] or written[j]]
         dense = frozenset(p.name for p, chosen in zip(given, stored, strict=True) if p.storage != chosen.storage)
         bound_symbols = tuple(symbols[name] for name in self.symbols)
-        return Plan(bound_symbols, tuple(sizes), tuple(masks), tuple(pairs), dense)
+        return Plan(bound_symbols, tuple(sizes), tuple(masks), tuple(pairs), dense, device)
+
+    def common_device(self, operands: Sequence[Operand | None]) -> int:
+        """The number of the device that all arrays lie on. Raises ArgumentError where they lie on several."""
+        first: tuple[Parameter, str] | None = None
+        for parameter, found in zip(self.parameters, operands, strict=True):
+            if found is None or self.device == "cpu":
+                continue
+            if first is not None and found.device != first[1]:
+                message = f"is on {found.device}, and `{first[0].name}` on {first[1]}"
+                raise self.error("E0909", message, parameter.name, "pass tensors of one device")
+            first = first or (parameter, found.device)
+        return int(first[1].partition(":")[2] or 0) if first is not None else 0
 
     def array(self, parameter: Parameter, value: Any) -> Operand:
         """The array given for a tensor, in the memory that the code is for. Raises ArgumentError."""
@@ -149,8 +170,9 @@ class Checker:
         if found is None:
             raise self.error("E0909", f"expected an array for {parameter}, got {described(value)}", name)
         if found.device.partition(":")[0] != self.device:
-            memory = "arrays in the CPU's memory" if self.device == "cpu" else "torch tensors in the GPU's memory"
-            raise self.error("E0909", f"is on {found.device}; this target takes {memory}", name)
+            memory = "arrays in the CPU's memory" if self.device == "cpu" else "tensors in the GPU's memory"
+            help = hints.on_device(found.device, self.device, self.elsewhere)
+            raise self.error("E0909", f"is on {found.device}; this target takes {memory}", name, help)
         if found.problem is not None:
             raise self.error("E0909", f"cannot be used: {found.problem}", name)
         return found
@@ -184,6 +206,16 @@ class Checker:
         elif found.element not in accepted(type):
             message = f"expected {shown(type)} for {parameter}, got {found}"
             raise self.error("E0909", message, name, hints.converted(parameter, found))
+
+    def check_order(self, parameter: Parameter, chosen: Parameter, found: Operand) -> None:
+        """Whether an array tells in which of two orders it is, that of the declaration and one that the code wants.
+
+        Arrays of whole elements lie as declared; bytes tell by their label. Raises ArgumentError.
+        """
+        if found.packed is not None or not parameter.is_packed or chosen.storage == parameter.storage:
+            return
+        message = "is bytes without a label, and this kernel's code has an order of its own beside the declared one"
+        raise self.error("E0909", message, parameter.name, hints.labelled(parameter))
 
     def read_only(self, parameter: Parameter, found: Operand) -> ArgumentError:
         if getattr(found.keep, "requires_grad", False):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,9 +18,10 @@ import numpy.typing as npt
 
 from vmc.ir.core import Storage
 from vmc.ir.storage import storage_bytes
-from vmc.runtime.launch import Checker, Plan
+from vmc.runtime.launch import COMPILED, Checker, Plan
 from vmc.runtime.operands import Operand, glance, header_at, operand
 from vmc.runtime.packed import Packed, labelled, pack_stored, unpack_stored
+from vmc.runtime.packed_tensors import labelled_tensor
 from vmc.runtime.parameters import Parameter
 from vmc.runtime.recognition import Recognizer
 from vmc.runtime.targets import Launcher, memory_of
@@ -33,7 +35,7 @@ class Launchable(ABC):
     """A kernel with its compile-time parameters bound, and code for a target.
 
     Calling it runs it: `kernel(x, w, y)`, `kernel(x, w=packed, y=y, K=512)`. Arguments are NumPy arrays, torch tensors
-    or anything else with `__dlpack__`, in the CPU's memory and C-contiguous; numbers for scalars. Symbols are bound
+    or anything else with `__dlpack__`, in the target's memory and C-contiguous; numbers for scalars. Symbols are bound
     from the arrays' shapes, or by name where only packed bytes show them.
     """
 
@@ -44,13 +46,14 @@ class Launchable(ABC):
         parameters: Sequence[Parameter],
         symbols: Sequence[str],
         bindings: Mapping[str, str],
+        elsewhere: str = COMPILED,
     ) -> None:
         self.name = name
         self.target = target
         self.parameters = tuple(parameters)
         self.symbols = tuple(symbols)
         self.bindings = dict(bindings)
-        self._checker = Checker(name, self.parameters, self.symbols, *memory_of(target))
+        self._checker = Checker(name, self.parameters, self.symbols, *memory_of(target), elsewhere)
         self._plans: dict[Any, Plan] = {}
         self._tensors = tuple(place for place, p in enumerate(self.parameters) if not p.is_scalar)
         self._scalars = tuple((place, p) for place, p in enumerate(self.parameters) if p.is_scalar)
@@ -98,7 +101,8 @@ class Launchable(ABC):
             if found is not None:
                 known, places = found
                 scalars = self._numbers(args) if self._scalars else ()
-                known.launcher.launch(places, known.plan.sizes, scalars, known.plan.symbols)
+                plan = known.plan
+                known.launcher.launch(places, plan.sizes, scalars, plan.symbols, plan.device)
                 return
         bound = NONE_BOUND
         values: Sequence[Any] = args
@@ -106,7 +110,8 @@ class Launchable(ABC):
             values, bound = self._checker.arrange(args, named)
         plan, addresses, _keep = self._prepare(values, bound)
         self._checker.check_addresses(plan, addresses)
-        self._variant(plan.dense).launch(addresses, plan.sizes, self._numbers(values), plan.symbols)
+        scalars = self._numbers(values)
+        self._variant(plan.dense).launch(addresses, plan.sizes, scalars, plan.symbols, plan.device)
 
     def _numbers(self, values: Sequence[Any]) -> Sequence[int | float]:
         """The scalars among all arguments. Raises ArgumentError."""
@@ -172,20 +177,35 @@ class Launchable(ABC):
         self._check_shape(parameter, array.shape)
         return pack_stored(array, parameter.memory, array.shape)
 
-    def label(self, name: str, data: npt.ArrayLike, shape: int | tuple[int, ...]) -> Packed:
-        """Bytes that `pack` of an equal kernel made for the tensor `name` of `shape`, and that were kept in a file.
+    def label(
+        self, name: str, data: npt.ArrayLike | Any, shape: int | tuple[int, ...], *, dense: bool = False
+    ) -> Packed | Any:
+        """Bytes that `pack` of an equal kernel made for the tensor `name` of `shape`, and that were kept in a file or
+        copied to a GPU; with `dense`, bytes in the order of the declaration, as `vmc.pack` makes them.
 
         They say nothing of their order, so it is on the caller that they were made for the same program, bindings,
-        processor and version of vmc. The memory is shared where it is contiguous. Raises ArgumentError as `pack`;
-        TypeError for data that are not uint8, ValueError for another number of bytes.
+        processor and version of vmc. A tensor of torch gives a labelled tensor on its device, anything else a `Packed`.
+        The memory is shared where it is contiguous. Raises ArgumentError as `pack`; TypeError for data that are not
+        uint8, ValueError for another number of bytes.
         """
         parameter = self._packable(name)
+        if dense:
+            parameter = self.parameter(name)
         extents = self._extents(parameter, shape)
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(data, torch.Tensor):
+            check_bytes(str(data.dtype).removeprefix("torch."))
+            tensor = data.detach().contiguous().reshape(-1)
+            self._check_size(parameter, extents, tensor.numel())
+            return labelled_tensor(tensor, parameter.dtype, extents, parameter.storage, torch)
         array = as_bytes(data).reshape(-1)
-        size = storage_bytes(parameter.memory, extents)
-        if array.size != size:
-            raise ValueError(f"`{name}` of shape {extents} takes {size} bytes, found {array.size}")
+        self._check_size(parameter, extents, array.size)
         return labelled(array, parameter.dtype, extents, parameter.storage)
+
+    def _check_size(self, parameter: Parameter, extents: tuple[int, ...], found: int) -> None:
+        size = storage_bytes(parameter.memory, extents)
+        if found != size:
+            raise ValueError(f"`{parameter.name}` of shape {extents} takes {size} bytes, found {found}")
 
     def unpack(self, name: str, data: npt.ArrayLike, shape: int | tuple[int, ...] | None = None) -> Array:
         """The bit patterns in the bytes of the tensor `name`. What `pack` made knows its shape and its order; bytes
@@ -241,6 +261,11 @@ class Launchable(ABC):
 def as_bytes(data: npt.ArrayLike) -> Array:
     """Contiguous uint8 bytes, without what a `Packed` remembers. Raises TypeError for other elements."""
     array = np.asarray(data)
-    if array.dtype != np.uint8:
-        raise TypeError(f"packed data must be uint8, not {array.dtype}")
+    check_bytes(str(array.dtype))
     return np.ascontiguousarray(array)
+
+
+def check_bytes(element: str) -> None:
+    """Raises TypeError for elements, by the name of their type, that are no bytes."""
+    if element != "uint8":
+        raise TypeError(f"packed data must be uint8, not {element}")

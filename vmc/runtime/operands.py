@@ -16,7 +16,9 @@ import numpy as np
 from vmc.ir.core import Storage
 from vmc.ir.types import DType
 from vmc.runtime.elements import COMMON, THEIRS
+from vmc.runtime.driver import current_stream
 from vmc.runtime.packed import Packed
+from vmc.runtime.packed_tensors import is_labelled
 
 WRITABLE = 0x400
 CONTIGUOUS = 0x1
@@ -80,9 +82,13 @@ def glance(value: Any) -> tuple[Any, int] | None:
     if kind is Packed and value.element is not None:
         return (value.kind, value.shape, value.dtype, value.flags.num), address_of(value)
     torch = sys.modules.get("torch")
-    if torch is not None and kind is torch.Tensor and value.is_cpu and value.layout is torch.strided:
+    if torch is not None and (kind is torch.Tensor or is_labelled(kind)) and value.layout is torch.strided:
+        if not value.is_cpu and not value.is_cuda:
+            return None
         label = (value.dtype, value.shape, value.is_contiguous(), value.requires_grad, value.is_neg())
-        return label, value.data_ptr()
+        if value.is_cuda:
+            label = (*label, value.get_device())
+        return label if kind is torch.Tensor else (*label, value.kind), value.data_ptr()
     return None
 
 
@@ -113,6 +119,9 @@ def from_torch(tensor: Any, torch: Any) -> Operand:
     if strided and (tensor.is_neg() or tensor.is_conj()):
         problem = "it is a lazily negated or conjugated view; resolve it first"
     usable = strided and tensor.device.type in ("cpu", "cuda")
+    packed = None
+    if is_labelled(type(tensor)):
+        packed = (tensor.element, tensor.extents, tensor.storage)
     return Operand(
         address=int(tensor.data_ptr()) if usable else 0,
         element=COMMON.get(name, name),
@@ -122,6 +131,7 @@ def from_torch(tensor: Any, torch: Any) -> Operand:
         writable=not tensor.requires_grad,
         device=str(tensor.device),
         keep=tensor,
+        packed=packed,
         problem=problem,
     )
 
@@ -204,18 +214,22 @@ _CODES = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
 _FLOAT8 = {10: "float8_e4m3fn", 12: "float8_e5m2", 14: "float8_e8m0fnu"}
 _DEVICES = {1: "cpu", 2: "cuda", 3: "cpu", 4: "opencl", 7: "vulkan", 8: "metal", 10: "rocm", 13: "cuda"}
 _READ_ONLY = 1
+LEGACY_STREAM = 1
+"""CUDA's default stream, as Python's array API numbers it where a producer is told who reads next."""
 
 
 def from_dlpack(value: Any) -> Operand:
     """The array in a DLPack capsule. One without a version does not say whether it may be written: it may not."""
-    device, number = (int(part) for part in value.__dlpack_device__())
-    place = _DEVICES.get(device, f"device type {device}")
-    if place != "cpu":
-        return Operand(0, "an array", 1, (), True, False, f"{place}:{number}", value)
+    kind, number = (int(part) for part in value.__dlpack_device__())
+    place = _DEVICES.get(kind, f"device type {kind}")
+    device = place if place == "cpu" else f"{place}:{number}"
+    if place not in ("cpu", "cuda"):
+        return Operand(0, "an array", 1, (), True, False, device, value)
+    wanted = {"stream": current_stream(number) or LEGACY_STREAM} if place == "cuda" else {}
     try:
-        capsule = value.__dlpack__(max_version=(1, 1))
+        capsule = value.__dlpack__(max_version=(1, 1), **wanted)
     except TypeError:
-        capsule = value.__dlpack__()
+        capsule = value.__dlpack__(**wanted)
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
     valid = ctypes.pythonapi.PyCapsule_IsValid
@@ -224,12 +238,12 @@ def from_dlpack(value: Any) -> Operand:
         versioned = _Versioned.from_address(get(capsule, b"dltensor_versioned"))
         if versioned.major != 1:
             problem = f"it speaks DLPack {versioned.major}, and only version 1 is known"
-            return Operand(0, "an array", 1, (), True, False, "cpu", value, problem=problem)
-        return _from_dltensor(versioned.tensor, not versioned.flags & _READ_ONLY, (value, capsule))
-    return _from_dltensor(_Tensor.from_address(get(capsule, b"dltensor")), False, (value, capsule))
+            return Operand(0, "an array", 1, (), True, False, device, value, problem=problem)
+        return _from_dltensor(versioned.tensor, not versioned.flags & _READ_ONLY, device, (value, capsule))
+    return _from_dltensor(_Tensor.from_address(get(capsule, b"dltensor")), False, device, (value, capsule))
 
 
-def _from_dltensor(tensor: _Tensor, writable: bool, keep: Any) -> Operand:
+def _from_dltensor(tensor: _Tensor, writable: bool, device: str, keep: Any) -> Operand:
     shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
     strides = tuple(tensor.strides[i] for i in range(tensor.ndim)) if tensor.strides else None
     kind = tensor.dtype
@@ -243,7 +257,7 @@ def _from_dltensor(tensor: _Tensor, writable: bool, keep: Any) -> Operand:
         shape=shape,
         contiguous=strides is None or is_contiguous(shape, strides),
         writable=writable,
-        device="cpu",
+        device=device,
         keep=keep,
     )
 

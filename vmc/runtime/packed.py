@@ -59,6 +59,17 @@ class Packed(np.ndarray[Any, np.dtype[np.uint8]]):
         memory[:] = np.asarray(self).reshape(-1)
         return labelled(memory.reshape(self.shape), self.element, self.extents, self.storage)
 
+    def torch(self, device: Any = "cpu") -> Any:
+        """The same bytes as a tensor of torch that remembers the same, copied to a device other than the CPU."""
+        import torch
+
+        from vmc.runtime.packed_tensors import labelled_tensor
+
+        if self.element is None:
+            raise TypeError("these bytes remember no type and shape; kernel.label gives them back what pack made")
+        data = torch.from_numpy(np.asarray(self)).to(device)
+        return labelled_tensor(data, self.element, self.extents, self.storage, torch)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return labelled, (np.asarray(self), self.element, self.extents, self.storage)
 

@@ -70,6 +70,7 @@ class OnPtxMachine:
         sizes: Sequence[int],
         scalars: Sequence[int | float],
         symbols: tuple[int, ...],
+        device: int = 0,
     ) -> None:
         from vmc.backends import ptxvm
         from vmc.runtime.targets import memory

@@ -8,6 +8,7 @@ looks at is then written down, for each tensor:
     dtype, flags    an array's dtype object and `ndarray.flags.num`; a tensor's DLDataType
     rank, extents
     mask            the alignment less one
+    device          a tensor's DLDevice
 
 with the pairs of tensors that must not overlap, and their sizes. `vmc.recognize` compares that with arguments and gives
 their addresses. Nothing is taken from an earlier call but what was compared: an argument that was resized, or whose
@@ -33,6 +34,7 @@ import numpy as np
 from vmc.runtime.launch import Plan
 from vmc.runtime.operands import Header, header_at
 from vmc.runtime.packed import Packed
+from vmc.runtime.packed_tensors import is_labelled
 from vmc.runtime.targets import Launcher
 
 MOST_RANK = 8
@@ -143,7 +145,9 @@ exchanged:
 device:
   %tensor.data = load i64, ptr %tensor
   %device.at = getelementptr i8, ptr %tensor, i64 8
-  %device.kind = load i32, ptr %device.at
+  %device.has = load i64, ptr %device.at
+  %device.known.at = getelementptr i64, ptr %entry.at, i64 7
+  %device.known = load i64, ptr %device.known.at
   %tensor.rank.at = getelementptr i8, ptr %tensor, i64 16
   %tensor.rank.32 = load i32, ptr %tensor.rank.at
   %tensor.dtype.at = getelementptr i8, ptr %tensor, i64 20
@@ -156,8 +160,8 @@ device:
   %offset.at = getelementptr i8, ptr %tensor, i64 40
   %offset = load i64, ptr %offset.at
   %tensor.start = add i64 %tensor.data, %offset
-  %on.cpu = icmp eq i32 %device.kind, 1
-  br i1 %on.cpu, label %shape, label %no
+  %same.device = icmp eq i64 %device.has, %device.known
+  br i1 %same.device, label %shape, label %no
 
 shape:
   %address = phi i64 [ %array.data, %array ], [ %tensor.start, %device ]
@@ -388,25 +392,33 @@ class Recognizer:
             value = args[place]
             if type(value) is np.ndarray or type(value) is Packed:
                 entry = [0, id(value.dtype), value.flags.num, value.ndim]
+                device = 0
                 keep.append(value.dtype)
-            elif torch is not None and type(value) is torch.Tensor and (exchange := exchange_function(value.__class__)):
-                entry = [exchange, data_type(value, exchange), 0, value.ndim]
+            elif torch is not None and is_tensor(type(value), torch) and (exchange := exchange_function(type(value))):
+                device, element = exchanged(value, exchange)
+                entry = [exchange, element, 0, value.ndim]
             else:
                 return None
             if value.ndim > MOST_RANK:
                 return None
             extents = [*map(int, value.shape), *[0] * (MOST_RANK - value.ndim)]
-            words += [place, id(type(value)), *entry, masks.get(number, 0), 0, *extents]
+            words += [place, id(type(value)), *entry, masks.get(number, 0), device, *extents]
         words += [word for pair in plan.pairs for word in pair]
         head = [HEAD + len(words), self.arguments, len(self.places), len(plan.pairs)]
-        kinds = tuple((place, args[place].kind) for place in self.places if type(args[place]) is Packed)
+        labelled = [place for place in self.places if type(args[place]) is Packed or is_labelled(type(args[place]))]
+        kinds = tuple((place, args[place].kind) for place in labelled)
         tensors = tuple(place for place in self.places if not isinstance(args[place], np.ndarray))
         written = tuple(place for place in tensors if place in self.written)
         return Known(plan, launcher, (*head, *words), kinds, tensors, written, tuple(keep))
 
 
-def data_type(tensor: Any, exchange: int) -> int:
-    """A tensor's DLDataType as one number of 32 bits."""
+def is_tensor(kind: type, torch: Any) -> bool:
+    """Whether a class is torch's of tensors, or that of labelled ones; another class may be anything."""
+    return kind is torch.Tensor or is_labelled(kind)
+
+
+def exchanged(tensor: Any, exchange: int) -> tuple[int, int]:
+    """A tensor's DLDevice as one number of 64 bits, and its DLDataType as one of 32."""
     words = Words([0] * 6)
     ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.py_object, ctypes.c_void_p)(exchange)(tensor, words.address)
-    return words.memory[2] >> 32
+    return words.memory[1], words.memory[2] >> 32

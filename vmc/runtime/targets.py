@@ -38,7 +38,7 @@ FORCED = "VMC_CPU_LEVEL"
 
 class Launcher(Protocol):
     """A compiled kernel. Tensors are addresses and sizes in bytes, scalars Python numbers, both in parameter order;
-    symbols are in the kernel's order.
+    symbols are in the kernel's order; `device` is the number of the GPU that the tensors lie on.
 
     `storages` tells how each tensor lies in memory, by name: as declared, or as a pass chose.
     """
@@ -52,6 +52,7 @@ class Launcher(Protocol):
         sizes: Sequence[int],
         scalars: Sequence[int | float],
         symbols: tuple[int, ...],
+        device: int = 0,
     ) -> None: ...
 
 
@@ -117,6 +118,7 @@ class Interpreted:
         sizes: Sequence[int],
         scalars: Sequence[int | float],
         symbols: tuple[int, ...],
+        device: int = 0,
     ) -> None:
         from vmc.backends import interp
 
@@ -170,6 +172,7 @@ class Native:
         sizes: Sequence[int],
         scalars: Sequence[int | float],
         symbols: tuple[int, ...],
+        device: int = 0,
     ) -> None:
         try:
             self.executable.launch(addresses, scalars, symbols)

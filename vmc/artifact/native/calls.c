@@ -42,6 +42,12 @@ EXPORTED int vmc_enter(int32_t number, const uint64_t *words, const vmc_where *w
     return wrong ? wrong : run(&vmc_kernels[number], &code, words, where, error);
 }
 
+/* For `vmc.load`: the name of the architecture whose code a GPU gets; NULL where it gets none. */
+EXPORTED const char *vmc_architecture(int32_t number, int32_t device, vmc_error *error) {
+    const struct vmc_image *image;
+    return vmc_choose_image(&vmc_kernels[number], device, &image, error) ? NULL : image->arch;
+}
+
 /* C */
 
 int vmc_call(const struct vmc_kernel *kernel, const vmc_input *tensors, const struct vmc_number *scalars,

@@ -12,6 +12,7 @@
 
 enum { MAJOR = 75, MINOR = 76 };              /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_... */
 enum { MAX_DYNAMIC_SHARED_SIZE_BYTES = 8 };   /* CU_FUNC_ATTRIBUTE_... */
+enum { RELAXED = 2 };                         /* CU_STREAM_CAPTURE_MODE_RELAXED */
 enum { MOST_BLOCKS = 0x7FFFFFFF };            /* of a grid's first dimension */
 
 #define FUNCTIONS(F)                                                                                                   \
@@ -24,6 +25,7 @@ enum { MOST_BLOCKS = 0x7FFFFFFF };            /* of a grid's first dimension */
     F(cuDevicePrimaryCtxRelease_v2, (int))                                                                             \
     F(cuCtxPushCurrent_v2, (void *))                                                                                   \
     F(cuCtxPopCurrent_v2, (void **))                                                                                   \
+    F(cuThreadExchangeStreamCaptureMode, (int *))                                                                      \
     F(cuModuleLoadData, (void **, const void *))                                                                       \
     F(cuModuleUnload, (void *))                                                                                        \
     F(cuModuleGetFunction, (void **, void *, const char *))                                                            \
@@ -146,14 +148,23 @@ int vmc_choose_image(const struct vmc_kernel *kernel, int32_t number, const stru
                     kernel->name, listed, number, device->major, device->minor);
 }
 
-/* Loads an image on the device whose context is current. The lock is held. */
-static int load(const struct vmc_image *image, const struct device *device, struct loaded *made, vmc_error *error) {
+static int load_module(const struct vmc_image *image, struct loaded *made, vmc_error *error) {
     TRY(cuModuleLoadData, &made->module, image->data);
     TRY(cuModuleGetFunction, &made->function, made->module, image->entry);
     if (image->shared) TRY(cuFuncSetAttribute, made->function, MAX_DYNAMIC_SHARED_SIZE_BYTES, image->shared);
+    return VMC_OK;
+}
+
+/* Loads an image on the device whose context is current, also while the caller's thread captures a stream, which would
+   forbid it in the stricter modes. The lock is held. */
+static int load(const struct vmc_image *image, const struct device *device, struct loaded *made, vmc_error *error) {
+    int mode = RELAXED;
+    driver.cuThreadExchangeStreamCaptureMode(&mode);
+    int wrong = load_module(image, made, error);
+    driver.cuThreadExchangeStreamCaptureMode(&mode);
     made->image = image;
     made->device = device;
-    return VMC_OK;
+    return wrong;
 }
 
 static const struct loaded *find(const struct vmc_image *image, const struct device *device) {

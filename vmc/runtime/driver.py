@@ -1,0 +1,214 @@
+"""The CUDA driver, as launches of `vmc.runtime.cuda` need it: devices, modules, kernels.
+
+`libcuda.so.1` is loaded when it is first asked for, and called through ctypes (cuda.h, driver API). Everything happens
+in a device's primary context, which is the one of torch and of the CUDA runtime. Written from the documentation, and
+executed against a recorder of its calls so far, on no GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from vmc.runtime.errors import ExecutionError, TargetError
+
+LIBRARY = "libcuda.so.1"
+MAJOR, MINOR = 75, 76
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..."""
+MAX_DYNAMIC_SHARED = 8
+"""CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES"""
+RELAXED = 2
+"""CU_STREAM_CAPTURE_MODE_RELAXED"""
+ASSERT = 710
+"""CUDA_ERROR_ASSERT"""
+
+INT, POINTER, TEXT = ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p
+FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "cuInit": (INT,),
+    "cuGetErrorName": (INT, POINTER),
+    "cuGetErrorString": (INT, POINTER),
+    "cuDeviceGet": (POINTER, INT),
+    "cuDeviceGetAttribute": (POINTER, INT, INT),
+    "cuDevicePrimaryCtxRetain": (POINTER, INT),
+    "cuCtxPushCurrent_v2": (POINTER,),
+    "cuCtxPopCurrent_v2": (POINTER,),
+    "cuThreadExchangeStreamCaptureMode": (POINTER,),
+    "cuModuleLoadData": (POINTER, TEXT),
+    "cuModuleGetFunction": (POINTER, POINTER, TEXT),
+    "cuFuncSetAttribute": (POINTER, INT, INT),
+    "cuLaunchKernel": (POINTER, *[ctypes.c_uint] * 7, POINTER, POINTER, POINTER),
+}
+
+
+class Driver:
+    """The functions that are used, by their names. Raises TargetError where there is no driver, or no device."""
+
+    def __init__(self) -> None:
+        try:
+            library = ctypes.CDLL(LIBRARY)
+        except OSError as error:
+            raise TargetError("E0914", f"there is no CUDA driver: {error}") from None
+        for name, types in FUNCTIONS.items():
+            try:
+                function = getattr(library, name)
+            except AttributeError:
+                raise TargetError("E0914", f"the CUDA driver is too old: it has no {name}") from None
+            function.argtypes, function.restype = types, INT
+            setattr(self, name, function)
+        self.call("cuInit", 0)
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Calls a function. Raises TargetError for what the driver reports, ExecutionError for a failed assert."""
+        status = getattr(self, name)(*arguments)
+        if status:
+            raise self.failure(name, status)
+
+    def failure(self, name: str, status: int) -> Exception:
+        """The exception for a status. A launch reports what went wrong in kernels before it, too."""
+        if status == ASSERT:
+            return ExecutionError("an assert of a kernel that was launched before failed; its message is on stderr")
+        texts = []
+        for function in ("cuGetErrorName", "cuGetErrorString"):
+            text = ctypes.c_char_p()
+            getattr(self, function)(status, ctypes.byref(text))
+            texts.append((text.value or b"unknown error").decode("utf-8", "replace"))
+        return TargetError("E0914", f"the CUDA driver: {name}: {': '.join(texts)}")
+
+
+@cache
+def driver() -> Driver:
+    """The driver, loaded and initialized. Raises TargetError."""
+    return Driver()
+
+
+@dataclass(frozen=True)
+class Device:
+    """A GPU by its number in CUDA's order, with its compute capability and its primary context."""
+
+    number: int
+    major: int
+    minor: int
+    context: int
+
+    def __str__(self) -> str:
+        return f"device {self.number} (compute capability {self.major}.{self.minor})"
+
+
+@cache
+def device(number: int) -> Device:
+    """A device, whose primary context is retained until the process ends. Raises TargetError."""
+    known = driver()
+    handle, major, minor, context = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(), ctypes.c_void_p()
+    known.call("cuDeviceGet", ctypes.byref(handle), number)
+    known.call("cuDeviceGetAttribute", ctypes.byref(major), MAJOR, handle)
+    known.call("cuDeviceGetAttribute", ctypes.byref(minor), MINOR, handle)
+    known.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), handle)
+    return Device(number, major.value, minor.value, context.value or 0)
+
+
+class Entered:
+    """A `with` block in which a device's context is the calling thread's.
+
+    `relaxed`: in which the thread may also do what a stream capture of its own would forbid, such as loading code.
+    """
+
+    def __init__(self, device: Device, relaxed: bool = False) -> None:
+        self.device, self.relaxed = device, relaxed
+        self.mode = ctypes.c_int(RELAXED)
+
+    def __enter__(self) -> None:
+        driver().call("cuCtxPushCurrent_v2", self.device.context)
+        if self.relaxed:
+            driver().cuThreadExchangeStreamCaptureMode(ctypes.byref(self.mode))  # type: ignore[attr-defined]
+
+    def __exit__(self, *error: object) -> None:
+        if self.relaxed:
+            driver().cuThreadExchangeStreamCaptureMode(ctypes.byref(self.mode))  # type: ignore[attr-defined]
+        driver().cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))  # type: ignore[attr-defined]
+
+
+def load(where: Device, image: bytes, entry: str, shared: int) -> int:
+    """The function of a cubin, or of PTX that ends with a zero byte, loaded on a device for the rest of the process.
+
+    `shared`: bytes of dynamic shared memory that its blocks take. Raises TargetError.
+    """
+    known, module, function = driver(), ctypes.c_void_p(), ctypes.c_void_p()
+    with Entered(where, relaxed=True):
+        known.call("cuModuleLoadData", ctypes.byref(module), image)
+        known.call("cuModuleGetFunction", ctypes.byref(function), module, entry.encode())
+        if shared:
+            known.call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared)
+    return function.value or 0
+
+
+class Arguments:
+    """Memory for the parameters of a launch, eight bytes each, and for their addresses."""
+
+    def __init__(self, count: int) -> None:
+        self.words = (ctypes.c_uint64 * max(1, count))()
+        start = ctypes.addressof(self.words)
+        self.pointers = (ctypes.c_void_p * max(1, count))(*(start + 8 * place for place in range(count)))
+        self.address = ctypes.addressof(self.pointers)
+
+
+class Function:
+    """A kernel on a device: `threads` in a block, `shared` bytes of dynamic shared memory, `count` parameters.
+
+    A launch allocates no device memory and waits for nothing, so that it can be captured into a CUDA graph.
+    """
+
+    def __init__(self, where: Device, handle: int, threads: int, shared: int, count: int) -> None:
+        self.device, self.handle, self.threads, self.shared = where, handle, threads, shared
+        self.count = count
+        self._idle: list[Arguments] = []
+        known = driver()
+        self._push, self._pop = known.cuCtxPushCurrent_v2, known.cuCtxPopCurrent_v2  # type: ignore[attr-defined]
+        self._launch = known.cuLaunchKernel  # type: ignore[attr-defined]
+        self._popped = ctypes.c_void_p()
+        self._popped_at = ctypes.addressof(self._popped)
+
+    def launch(self, blocks: int, words: Sequence[int], stream: int) -> None:
+        """Launches so many blocks, with parameters that were widened to eight bytes. Raises TargetError."""
+        try:
+            arguments = self._idle.pop()
+        except IndexError:
+            arguments = Arguments(self.count)
+        arguments.words[: self.count] = words
+        where, shared = self.device.context, self.shared
+        status, name = self._push(where), "cuCtxPushCurrent"
+        if not status:
+            name = "cuLaunchKernel"
+            status = self._launch(
+                self.handle, blocks, 1, 1, self.threads, 1, 1, shared, stream, arguments.address, None
+            )
+            self._pop(self._popped_at)
+        self._idle.append(arguments)
+        if status:
+            raise driver().failure(name, status)
+
+
+
+
+def torch_in_use() -> Any:
+    """The module torch if it has made use of a GPU, else None."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and torch.cuda.is_initialized() else None
+
+
+def current_device() -> int:
+    """torch's current device, where torch is in use; else the first one."""
+    torch = torch_in_use()
+    return int(torch.cuda.current_device()) if torch is not None else 0
+
+
+def current_stream(number: int) -> int:
+    """torch's current stream of a device, where torch is in use; else the default one."""
+    torch = torch_in_use()
+    if torch is None:
+        return 0
+    quick = getattr(torch._C, "_cuda_getCurrentRawStream", None)  # what torch's own generated code calls
+    return int(quick(number) if quick is not None else torch.cuda.current_stream(number).cuda_stream)
