@@ -7,7 +7,7 @@ from rich.table import Table
 
 from benchmarks.matmul.results import Case, Row
 
-COLUMNS = ("contender", "weights", "in", "µs", "spread", "Gop/s", "GB/s", "of read", "vs peer", "best peer", "error")
+COLUMNS = ("contender", "weights", "in", "µs", "spread", "Gop/s", "GB/s", "of {}", "vs peer", "best peer", "error")
 """`in`: what it computes in. `of read`: part of memory's bandwidth. `vs peer`: the best peer's time over its own."""
 
 WORDS = frozenset({"contender", "weights", "in", "best peer"})
@@ -16,7 +16,7 @@ WORDS = frozenset({"contender", "weights", "in", "best peer"})
 def print_case(case: Case, console: Console) -> None:
     """Rows by width, the fastest first; vmc's in bold."""
     table = Table(title=case.title(), title_justify="left")
-    for column in COLUMNS:
+    for column in columns(case):
         table.add_column(column, justify="left" if column in WORDS else "right", no_wrap=True)
     ordered = sorted(case.rows, key=lambda row: (row.bits, row.median))
     for place, row in enumerate(ordered):
@@ -25,13 +25,20 @@ def print_case(case: Case, console: Console) -> None:
     console.print(table)
 
 
+def columns(case: Case) -> tuple[str, ...]:
+    named = tuple(column.format(case.access) for column in COLUMNS)
+    return (*named, f"vs {case.dense}") if case.dense else named
+
+
 def cells(row: Row, case: Case) -> tuple[str, ...]:
-    """The row's text, in the order of `COLUMNS`."""
+    """The row's text, in the order of `columns`."""
+    times = case.of_dense(row)
+    against_dense = (f"{times:.2f}" if times else "",) if case.dense else ()
     return (
         row.name,
         row.type,
         row.compute,
-        f"{row.median * 1e6:,.0f}",
+        f"{row.median * 1e6:,.0f}" if row.median >= 1e-4 else f"{row.median * 1e6:,.1f}",
         f"{row.spread:.0%}",
         f"{row.operations / 1e9:.1f}",
         f"{row.bandwidth / 1e9:.2f}",
@@ -39,4 +46,5 @@ def cells(row: Row, case: Case) -> tuple[str, ...]:
         f"{row.ratio:.2f}" if row.ratio else "",
         row.against or "",
         f"{row.product_error:.1e}",
+        *against_dense,
     )

@@ -42,16 +42,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """The rows of one shape, one M, cold or hot; `read` is the bandwidth of memory in the same run, bytes a second."""
+    """The rows of one shape, one M, cold or hot; `read` is the bandwidth of memory in the same run, bytes a second.
+
+    `access` says how that was measured, "read" or "copy". `dense` names the row that all are compared with, if any.
+    """
 
     shape: Shape
     m: int
     memory: str
     read: float
     rows: tuple[Row, ...]
+    access: str = "read"
+    dense: str | None = None
 
     def title(self) -> str:
-        return f"{self.shape}, M={self.m}, {self.memory} weights, memory read at {self.read / 1e9:.1f} GB/s"
+        bandwidth = f"{self.access} bandwidth of memory {self.read / 1e9:,.1f} GB/s"
+        return f"{self.shape}, M={self.m}, {self.memory} weights, {bandwidth}"
+
+    def of_dense(self, row: Row) -> float | None:
+        """How many times as long the dense product takes; None where there is none."""
+        found = next((other for other in self.rows if other.name == self.dense), None)
+        return found.median / row.median if found else None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from benchmarks.matmul.results import Case, Row
 NONE = "-"
 NOTE = (
     "Each cell: the time of the fastest peer of that width, or where there is none of the next wider, over vmc's. "
-    "Of read: the bytes of the weights that vmc multiplied in a second at M=1, over what memory gave in the same run."
+    "Of read, of copy: the bytes of the weights that vmc multiplied in a second at M=1, over what memory gave when it was "
+    "read, or copied, in the same run."
 )
 
 
@@ -42,7 +43,8 @@ def summary(shape: Shape, memory: str, cases: Sequence[Case]) -> Summary:
     best = [fastest(case) for case in cases]
     types = dict.fromkeys(type for found in best for type in found)
     lines = [(type, *(against_peers(found.get(type)) for found in best), of_read(type, cases)) for type in types]
-    columns = ("weights", *(f"M={case.m}" for case in cases), "of read, M=1")
+    access = cases[0].access if cases else "read"
+    columns = ("weights", *(f"M={case.m}" for case in cases), f"of {access}, M=1")
     return Summary(f"{shape}, {memory} weights", columns, tuple(lines))
 
 

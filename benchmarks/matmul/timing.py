@@ -38,12 +38,23 @@ class Plan:
     settle: float = 0.03
 
 
+def timed(call: Call) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
 @dataclass(frozen=True)
 class Lane:
-    """One contender's calls, a call for each copy of its weights; `before` is called untimed when its turn comes."""
+    """One contender's calls, a call for each copy of its weights; `before` is called untimed when its turn comes.
+
+    `clock` makes a call and tells the seconds of one product.
+    """
 
     calls: Sequence[Call]
     before: Call = nothing
+    clock: Callable[[Call], float] = timed
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,7 @@ class Turn:
     """A lane, and which of its copies is next."""
 
     def __init__(self, lane: Lane) -> None:
-        self.before = lane.before
+        self.before, self.clock = lane.before, lane.clock
         self.calls = cycle(lane.calls)
 
     def block(self, calls: int, settle: float) -> tuple[float, ...]:
@@ -119,14 +130,7 @@ class Turn:
         time.sleep(settle)
         self.before()
         next(self.calls)()
-        return tuple(timed(next(self.calls)) for _ in range(calls))
-
-
-def timed(call: Call) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+        return tuple(self.clock(next(self.calls)) for _ in range(calls))
 
 
 @contextmanager

@@ -66,9 +66,7 @@ def test_a_label_says_which_order_bytes_are_in(kernel: vmc.Kernel, codes: np.nda
         kernel.label("w", torch.from_numpy(packed.view(np.int8)), (K, N))
 
 
-def test_a_labelled_tensor_is_recognized_and_shares_its_memory(
-    kernel: vmc.Kernel, codes: np.ndarray[Any, Any]
-) -> None:
+def test_a_labelled_tensor_is_recognized_and_shares_its_memory(kernel: vmc.Kernel, codes: np.ndarray[Any, Any]) -> None:
     packed = kernel.pack("w", codes)
     tensor = packed.torch()
     assert tensor.data_ptr() == packed.ctypes.data and repr(tensor) == f"PackedTensor(u3[{K}, {N}] on cpu)"
@@ -82,9 +80,7 @@ def test_a_labelled_tensor_is_recognized_and_shares_its_memory(
     assert (kernel.unpack("w", packed) == codes).all()
 
 
-def test_what_torch_makes_of_a_labelled_tensor_has_no_label(
-    kernel: vmc.Kernel, codes: np.ndarray[Any, Any]
-) -> None:
+def test_what_torch_makes_of_a_labelled_tensor_has_no_label(kernel: vmc.Kernel, codes: np.ndarray[Any, Any]) -> None:
     tensor = kernel.pack("w", codes).torch()
     for made in (tensor.clone(), tensor[:], tensor.to(torch.uint8, copy=True), pickle.loads(pickle.dumps(tensor))):
         assert type(made) is torch.Tensor

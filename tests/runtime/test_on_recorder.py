@@ -131,7 +131,10 @@ refused(vmc.compile(SOURCE), f32(0x1000, 9), f32(0x2000, 9))
     lines = said(recorder, compiled_for(TWICE, "sm_90a") + program)
     here, there = [line for line in lines if line.startswith("ArgumentError")]
     assert "is on cpu; this target takes tensors in the GPU's memory (pass a copy on the GPU, or" in here
-    assert 'is on cuda:0; this target takes arrays in the CPU\'s memory (pass a copy in the CPU\'s memory, or compile it ' in there
+    assert (
+        "is on cuda:0; this target takes arrays in the CPU's memory (pass a copy in the CPU's memory, or compile it "
+        in there
+    )
 
 
 def test_without_a_device_there_are_clear_errors(recorder: Path) -> None:
@@ -186,4 +189,6 @@ refused(lib.twice, f32(0x1000, 100), f32(0x2000, 100))
     assert launch.startswith("launch twice on 1: 4 1 1 blocks") and launch.endswith("stream 0x71: 1000 2000 64")
     other, cpu = [line for line in lines if "Error" in line]
     assert "device 0 gets the library's code for cuda:sm_80, and this is the kernel for cuda:sm_90a" in other
-    assert 'takes arrays in the CPU\'s memory (pass a copy in the CPU\'s memory, or use .on("cuda") of the kernel)' in cpu
+    assert (
+        "takes arrays in the CPU's memory (pass a copy in the CPU's memory, or use .on(\"cuda\") of the kernel)" in cpu
+    )

@@ -86,7 +86,7 @@ def test_tensors_as_declared_are_taken_by_a_variant_that_is_compiled_when_they_c
     expected = (v + 100.0 * vmc.dtype(type).decode(w)).astype(np.float32)
     assert compilations == [set()]
     raw = np.asarray(vmc.pack(v, "u3"))
-    for dense_v in (vmc.pack(v, "u3"), raw, raw.reshape(1, -1), torch.from_numpy(raw)):
+    for dense_v in (vmc.pack(v, "u3"), kernel.label("v", torch.from_numpy(raw), v.shape, dense=True)):
         for dense_w in (stored, vmc.pack(w, type), torch.from_numpy(stored)):
             check(kernel, dense_v, dense_w, expected)
     assert compilations == [set(), {"v", "w"}]

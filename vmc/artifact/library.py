@@ -180,9 +180,9 @@ class Code:
         call = idle.pop() if idle else Call(self._count, CUDA if self._on_gpu else CPU)
         if self._encoders:
             codes = [encode(number) for encode, number in zip(self._encoders, scalars, strict=True)]
-            call.words[: self._count] = (*addresses, *codes, *symbols)
+            call.words[: self._count] = [*addresses, *codes, *symbols]
         else:
-            call.words[: self._count] = (*addresses, *symbols)
+            call.words[: self._count] = [*addresses, *symbols]
         where = call.where
         if self._on_gpu:
             self._check(device)

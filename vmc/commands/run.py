@@ -113,6 +113,7 @@ def arguments(
         if array is not None:
             read[parameter.name] = arrays.as_argument(parameter, array)
     symbols = symbols_of(kernel, read, sizes)
+    read = {name: labelled(kernel, kernel.parameter(name), array, symbols) for name, array in read.items()}
     rng = np.random.default_rng(seed)
     values = {}
     for parameter in kernel.stored:
@@ -121,6 +122,18 @@ def arguments(
         else:
             values[parameter.name] = make(kernel, parameter, given.get(parameter.name), symbols, rng)
     return values, symbols
+
+
+def labelled(kernel: Kernel, parameter: Parameter, array: Any, symbols: Mapping[str, int]) -> Any:
+    """Bytes of a file that are packed already with a label: they are in the declared order. Other arrays as they are."""
+    is_labelled = isinstance(array, Packed) or kernel.storages[parameter.name] == parameter.storage
+    known = all(name in symbols for dim in parameter.dims or () for name in names(dim))
+    if is_labelled or not parameter.is_packed or not known:
+        return array
+    with contextlib.suppress(TypeError, ValueError, ZeroDivisionError):  # which the launch tells with more words
+        shape = tuple(evaluate(dim, symbols) for dim in parameter.dims or ())
+        return kernel.label(parameter.name, array, shape, dense=True)
+    return array
 
 
 def symbols_of(kernel: Kernel, read: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:

@@ -244,8 +244,7 @@ def words_of(
 ) -> list[int]:
     """The parameters of a launch, in order, as words of eight bytes."""
     return [
-        int.from_bytes(bytes(value).ljust(8, b"\0"), "little")
-        for value in arguments(made, addresses, scalars, symbols)
+        int.from_bytes(bytes(value).ljust(8, b"\0"), "little") for value in arguments(made, addresses, scalars, symbols)
     ]
 
 

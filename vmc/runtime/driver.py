@@ -177,7 +177,7 @@ class Function:
             arguments = self._idle.pop()
         except IndexError:
             arguments = Arguments(self.count)
-        arguments.words[: self.count] = words
+        arguments.words[: self.count] = [*words]
         where, shared = self.device.context, self.shared
         status, name = self._push(where), "cuCtxPushCurrent"
         if not status:
@@ -189,8 +189,6 @@ class Function:
         self._idle.append(arguments)
         if status:
             raise driver().failure(name, status)
-
-
 
 
 def torch_in_use() -> Any:

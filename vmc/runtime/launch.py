@@ -128,7 +128,6 @@ class Checker:
             given.append(chosen if found is not None and has_storage(found, chosen) else parameter)
             if found is not None:
                 self.check_tensor(given[-1], found)
-                self.check_order(parameter, chosen, found)
         device = self.common_device(operands)
         symbols = self.bind(operands, bound)
         sizes: list[int] = []
@@ -146,6 +145,9 @@ class Checker:
             elif not bytewise and parameter.dtype.width > 8:
                 masks.append((len(written), parameter.dtype.width // 8 - 1))
             written.append(parameter.access.writable)
+        for parameter, chosen, found in zip(self.parameters, stored, operands, strict=True):
+            if found is not None:
+                self.check_order(parameter, chosen, found)
         pairs = [(i, j, sizes[i], sizes[j]) for i, j in combinations(range(len(sizes)), 2) if written[i] or written[j]]
         dense = frozenset(p.name for p, chosen in zip(given, stored, strict=True) if p.storage != chosen.storage)
         bound_symbols = tuple(symbols[name] for name in self.symbols)
@@ -166,7 +168,7 @@ class Checker:
     def array(self, parameter: Parameter, value: Any) -> Operand:
         """The array given for a tensor, in the memory that the code is for. Raises ArgumentError."""
         name = parameter.name
-        found = value if isinstance(value, Operand) else operand(value)
+        found = value if isinstance(value, Operand) else operand(value, self.device)
         if found is None:
             raise self.error("E0909", f"expected an array for {parameter}, got {described(value)}", name)
         if found.device.partition(":")[0] != self.device:

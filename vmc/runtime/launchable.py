@@ -149,7 +149,7 @@ class Launchable(ABC):
         found: list[Operand] = []
         seen = list(values)
         for place in self._tensors:
-            array = operand(values[place])
+            array = operand(values[place], self._checker.device)
             if array is not None:
                 seen[place] = array
                 found.append(array)
@@ -254,7 +254,7 @@ class Launchable(ABC):
 
         Raises ArgumentError for an array of another rank.
         """
-        found = operand(value)
+        found = operand(value, self._checker.device)
         return None if found is None else self._checker.known_shape(parameter, found)
 
 

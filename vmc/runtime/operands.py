@@ -15,8 +15,8 @@ import numpy as np
 
 from vmc.ir.core import Storage
 from vmc.ir.types import DType
-from vmc.runtime.elements import COMMON, THEIRS
 from vmc.runtime.driver import current_stream
+from vmc.runtime.elements import COMMON, THEIRS
 from vmc.runtime.packed import Packed
 from vmc.runtime.packed_tensors import is_labelled
 
@@ -61,15 +61,17 @@ class Operand:
         return f"{THEIRS.get(self.element, self.element)}[{', '.join(map(str, self.shape))}]"
 
 
-def operand(value: Any) -> Operand | None:
-    """The array behind `value`, or None if it is none."""
+def operand(value: Any, memory: str = "cpu") -> Operand | None:
+    """The array behind `value`, or None if it is none. `memory`, "cpu" or "cuda", is where arrays are looked into that
+    must be asked for it by DLPack.
+    """
     if isinstance(value, np.ndarray):
         return from_numpy(value)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return from_torch(value, torch)
     if hasattr(value, "__dlpack__"):
-        return from_dlpack(value)
+        return from_dlpack(value, memory)
     return None
 
 
@@ -218,12 +220,14 @@ LEGACY_STREAM = 1
 """CUDA's default stream, as Python's array API numbers it where a producer is told who reads next."""
 
 
-def from_dlpack(value: Any) -> Operand:
-    """The array in a DLPack capsule. One without a version does not say whether it may be written: it may not."""
+def from_dlpack(value: Any, memory: str) -> Operand:
+    """The array in a DLPack capsule. One without a version does not say whether it may be written: it may not. Of one
+    that is neither in the CPU's memory nor in `memory` it is told where it is.
+    """
     kind, number = (int(part) for part in value.__dlpack_device__())
     place = _DEVICES.get(kind, f"device type {kind}")
     device = place if place == "cpu" else f"{place}:{number}"
-    if place not in ("cpu", "cuda"):
+    if place not in ("cpu", memory):
         return Operand(0, "an array", 1, (), True, False, device, value)
     wanted = {"stream": current_stream(number) or LEGACY_STREAM} if place == "cuda" else {}
     try:

@@ -40,7 +40,7 @@ def packed_tensor_class(torch: Any) -> Any:
         def __reduce_ex__(self, protocol: Any) -> Any:
             return self.as_subclass(torch.Tensor).__reduce_ex__(protocol)
 
-        def __repr__(self) -> str:  # type: ignore[override]
+        def __repr__(self) -> str:
             shape = ", ".join(map(str, self.extents))
             return f"PackedTensor({self.element.name}[{shape}] on {self.device})"
 
@@ -52,9 +52,7 @@ def is_labelled(kind: type) -> bool:
     return getattr(kind, "is_packed_tensor", False) is True
 
 
-def labelled_tensor(
-    data: Any, element: DType, extents: tuple[int, ...], storage: Storage | None, torch: Any
-) -> Any:
+def labelled_tensor(data: Any, element: DType, extents: tuple[int, ...], storage: Storage | None, torch: Any) -> Any:
     """The bytes of a uint8 tensor, which needs no gradient, as a packed one; shares the memory."""
     made = torch.Tensor._make_subclass(packed_tensor_class(torch), data)
     made.element, made.extents, made.storage = element, extents, storage

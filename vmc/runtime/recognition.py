@@ -394,7 +394,9 @@ class Recognizer:
                 entry = [0, id(value.dtype), value.flags.num, value.ndim]
                 device = 0
                 keep.append(value.dtype)
-            elif torch is not None and is_tensor(type(value), torch) and (exchange := exchange_function(type(value))):
+            elif (
+                torch is not None and is_tensor(type(value), torch) and (exchange := exchange_function(value.__class__))
+            ):
                 device, element = exchanged(value, exchange)
                 entry = [exchange, element, 0, value.ndim]
             else:
