@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from benchmarks.matmul.vmc_kernels import code_values
 
 SIZES = ((1, 512, 256), (17, 1000, 1003), (16, 4096, 128), (1023, 640, 264))
 """M, K and N: a row, sizes that are no multiple of any tile, many steps of few columns, many rows."""
+QUICK_SIZES = ((1, 256, 64), (17, 200, 75))
 GUARD = 3
 F16_STEP = 2.0**-10
 BF16_STEP = 2.0**-7
@@ -96,11 +98,19 @@ class Memory:
 
 
 def check(
-    kit: Kit, device: Device, seed: int, sizes: Sequence[tuple[int, int, int]] = SIZES
+    kit: Kit,
+    device: Device,
+    seed: int,
+    sizes: Sequence[tuple[int, int, int]] = SIZES,
+    only: Sequence[str] = ("*",),
 ) -> Iterator[Failure | str]:
-    """Checks every kernel of a kit; yields the failures, and the name of each kernel that had none."""
+    """Checks the kernels of a kit whose contenders' names match a pattern; yields the failures, and the name of each
+    kernel that had none.
+    """
     sources = {source.name: source for source in SOURCES}
     for name, type in kit.pairs():
+        if not any(fnmatch(f"vmc {name} {type}", pattern) for pattern in only):
+            continue
         source, kernels = sources[name], [b for b in kit.contents.kernels if (b.source, b.type) == (name, type)]
         wrong: dict[str, Failure] = {}
         for number, size in enumerate(sizes):

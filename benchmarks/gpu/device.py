@@ -1,8 +1,8 @@
 """Where products run: a GPU through torch, or, in a dry run, the CPU in its place.
 
 A dry run goes the same way through the same code, but for three things, which are all in this file: memory is the
-CPU's, kernels are those that the kit has for the CPU, and times are those of the wall clock. It shows that the benchmark
-works, and says nothing of speed.
+CPU's, kernels are those that the kit has for the CPU, and times are those of the wall clock. It shows that the
+benchmark works, and says nothing of speed.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Contents:
-    """What `kit.json` tells. `cpu` is the target of the code for processors that a dry run executes, if there is any."""
+    """What `kit.json` tells. `cpu` is the target of the code for processors, if any, which a dry run executes."""
 
     architectures: tuple[str, ...]
     cpu: str | None

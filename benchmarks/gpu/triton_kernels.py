@@ -1,13 +1,12 @@
 """Triton: a product with integers of 1, 2, 4 and 8 bits, written for this benchmark as its tutorials write products.
 
 Codes of consecutive rows share a word of 32 bits; a step of the sum unpacks them, scales them in f16, and multiplies by
-`tl.dot`. Triton's own tuner chooses among the tiles of `TILES` at the first call of each shape.
+`tl.dot` (`triton_product.py`). Triton's own tuner chooses the tiles at the first call of each shape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from benchmarks.gpu.device import INSTALL, Device
@@ -18,66 +17,12 @@ from benchmarks.matmul.contender import Contender, library
 
 HOW = "pip install triton (torch for CUDA brings it)"
 BITS = (1, 2, 4, 8)
-TILES = tuple(
-    (bm, bn, bk, warps, stages)
-    for bm, bn, bk, warps in (
-        (16, 32, 128, 4),
-        (16, 64, 128, 4),
-        (16, 128, 128, 4),
-        (32, 64, 64, 4),
-        (64, 64, 64, 4),
-        (64, 128, 64, 4),
-        (128, 128, 64, 8),
-        (128, 256, 32, 8),
-    )
-    for stages in (3, 5)
-)
-"""Rows, columns, steps, warps and stages. A step is a part of a group of 128."""
 
 
-@cache
 def kernel() -> Any:
     """The tuned kernel. Raises Missing."""
-    triton, tl = library("triton", HOW), library("triton.language", HOW)
-    globals()["tl"] = tl  # Triton compiles the function's text, which finds names among the module's
-    configs = [
-        triton.Config({"BM": bm, "BN": bn, "BK": bk}, num_warps=warps, num_stages=stages)
-        for bm, bn, bk, warps, stages in TILES
-    ]
-    return triton.autotune(configs=configs, key=["rows", "n", "k", "BITS"])(triton.jit(multiply))
-
-
-def multiply(  # type: ignore[no-untyped-def]
-    x,
-    w,
-    s,
-    y,
-    rows,
-    m,
-    n,
-    k,
-    BITS: "tl.constexpr",
-    GROUP: "tl.constexpr",
-    BM: "tl.constexpr",
-    BN: "tl.constexpr",
-    BK: "tl.constexpr",
-):
-    EACH: tl.constexpr = 32 // BITS  # noqa: F821 - Triton's language, see `kernel`
-    over = tl.cdiv(n, BN)  # noqa: F821
-    i = tl.program_id(0) // over * BM + tl.arange(0, BM)  # noqa: F821
-    j = tl.program_id(0) % over * BN + tl.arange(0, BN)  # noqa: F821
-    step = tl.arange(0, BK)  # noqa: F821
-    sums = tl.zeros((BM, BN), dtype=tl.float32)  # noqa: F821
-    for start in range(0, k, BK):
-        at = start + step
-        a = tl.load(x + i[:, None] * k + at[None, :], mask=(i[:, None] < m) & (at[None, :] < k), other=0.0)  # noqa: F821
-        inside = (at[:, None] < k) & (j[None, :] < n)
-        words = tl.load(w + at[:, None] // EACH * n + j[None, :], mask=inside, other=0)  # noqa: F821
-        codes = (words >> (at[:, None] % EACH * BITS)) & ((1 << BITS) - 1)
-        scale = tl.load(s + start // GROUP * n + j, mask=j < n, other=0.0)  # noqa: F821
-        b = (codes - (1 << (BITS - 1))).to(tl.float16) * scale[None, :]  # noqa: F821
-        sums = tl.dot(a, b, sums)  # noqa: F821
-    tl.store(y + i[:, None] * n + j[None, :], sums.to(tl.float16), mask=(i[:, None] < m) & (j[None, :] < n))  # noqa: F821
+    library("triton", HOW)
+    return library("benchmarks.gpu.triton_product", HOW).product
 
 
 def contenders(device: Device) -> list[Contender]:

@@ -12,7 +12,10 @@ from benchmarks.matmul.contender import library
 from benchmarks.matmul.results import Case
 
 INSTALL = "pip install matplotlib"
-MARKS = {"vmc": "*", "ggml": "o", "onnxruntime": "s", "openvino": "^", "torch": "D"}
+MARKS = {
+    **{"vmc": "*", "ggml": "o", "onnxruntime": "s", "openvino": "^", "torch": "D"},
+    **{"cublas": "D", "humming": "o", "marlin": "s", "triton": "^", "tilus": "v"},
+}
 WIDTH, HEIGHT = 5.0, 4.0
 
 

@@ -15,8 +15,8 @@ from benchmarks.matmul.results import Case, Row
 NONE = "-"
 NOTE = (
     "Each cell: the time of the fastest peer of that width, or where there is none of the next wider, over vmc's. "
-    "Of read, of copy: the bytes of the weights that vmc multiplied in a second at M=1, over what memory gave when it was "
-    "read, or copied, in the same run."
+    "Of read, of copy: the bytes of the weights that vmc multiplied in a second at M=1, over what memory gave when it "
+    "was read, or copied, in the same run."
 )
 
 

@@ -125,7 +125,7 @@ def arguments(
 
 
 def labelled(kernel: Kernel, parameter: Parameter, array: Any, symbols: Mapping[str, int]) -> Any:
-    """Bytes of a file that are packed already with a label: they are in the declared order. Other arrays as they are."""
+    """Bytes of a file that are packed already, labelled as in the declared order. Other arrays as they are."""
     is_labelled = isinstance(array, Packed) or kernel.storages[parameter.name] == parameter.storage
     known = all(name in symbols for dim in parameter.dims or () for name in names(dim))
     if is_labelled or not parameter.is_packed or not known:

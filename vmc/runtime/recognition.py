@@ -394,9 +394,7 @@ class Recognizer:
                 entry = [0, id(value.dtype), value.flags.num, value.ndim]
                 device = 0
                 keep.append(value.dtype)
-            elif (
-                torch is not None and is_tensor(type(value), torch) and (exchange := exchange_function(value.__class__))
-            ):
+            elif is_tensor(type(value), torch) and (exchange := exchange_function(value.__class__)):
                 device, element = exchanged(value, exchange)
                 entry = [exchange, element, 0, value.ndim]
             else:
@@ -416,7 +414,7 @@ class Recognizer:
 
 def is_tensor(kind: type, torch: Any) -> bool:
     """Whether a class is torch's of tensors, or that of labelled ones; another class may be anything."""
-    return kind is torch.Tensor or is_labelled(kind)
+    return torch is not None and (kind is torch.Tensor or is_labelled(kind))
 
 
 def exchanged(tensor: Any, exchange: int) -> tuple[int, int]:
