@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from timing import seconds
 
 from hamming.distances import WAYS, Symbols, by_comparing, estimate
 
@@ -71,16 +72,6 @@ def drawn(n: int, m: int, alphabet: int) -> tuple[Symbols, Symbols]:
     """A random text and pattern."""
     rng = np.random.default_rng(n + m + alphabet)
     return rng.integers(0, alphabet, n).astype(np.uint16), rng.integers(0, alphabet, m).astype(np.uint16)
-
-
-def seconds(call: Callable[..., object], *arguments: object) -> float:
-    """The least of three calls' times."""
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        call(*arguments)
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 if __name__ == "__main__":

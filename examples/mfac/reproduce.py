@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from timing import seconds
 
 from mfac.inverse import Array, Dynamic, Static
 from mfac.pruning import DAMP, Examples, by_loss, gradients, judge, magnitude, train
@@ -107,16 +108,6 @@ def random_examples() -> Examples:
     label = rng.integers(0, 3, 200).astype(np.int32)
     points = rng.standard_normal((200, 8)) + 1.5 * np.eye(3, 8)[label]
     return Examples(np.hstack([points, np.ones((200, 1))]).astype(np.float32), label, 3)
-
-
-def seconds(call: Callable[..., object], *arguments: object) -> float:
-    """The least of three calls' times."""
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        call(*arguments)
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 if __name__ == "__main__":

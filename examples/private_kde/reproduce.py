@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from timing import seconds
 
 from private_kde.estimators import F64, Distances, Floats, GaussianKernel, classify, exact
 
@@ -88,17 +89,6 @@ def classes(n: int, quick: bool) -> None:
         private = [GaussianKernel(x, epsilon, 2 * seed, width=2.0) for seed, x in enumerate(data)]
         chosen = classify(np.stack([each.query(y) for each in private]), sizes)
         print(f"  epsilon {epsilon:5.2f}  {np.mean(chosen == label):.1%} right")
-
-
-def seconds(call: Callable[..., object], *arguments: object) -> float:
-    """The least of three calls' times."""
-    call(*arguments)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        call(*arguments)
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from timing import seconds
 
 from tensor_attention.attend import Array, Polynomials, exact
 
@@ -85,17 +86,6 @@ def low_rank(way: Polynomials, tensors: Sequence[Array]) -> Array:
 
 def distance(way: Polynomials, tensors: Sequence[Array]) -> float:
     return float(abs(low_rank(way, tensors) - exact(*tensors)).max())
-
-
-def seconds(call: Callable[..., object], *arguments: object) -> float:
-    """The least of three calls' times."""
-    call(*arguments)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        call(*arguments)
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ def test_stages_targets_and_settings_that_do_not_exist_are_diagnosed(vmc: Run, f
     for words, code, text in (
         (["--stage", "ams"], "E0917", "did you mean `asm`?"),
         (["--stage", "asm", "--target", "interp"], "E0917", "unknown stage `asm`"),
+        (["--stage", "ptx"], "E0917", "`--target cuda:sm_90a --stage ptx`"),
+        (["--stage", "llvm", "--target", "cuda:sm_80"], "E0917", "`--target cpu --stage llvm`"),
         (["--target", "gpu"], "E0904", "unknown target `gpu`"),
         (["--target", "cpu:foo"], "E0904", "besides `cpu` there are cpu:x86-64,"),
         (["--target", "cpu:foo", "--stage", "asm"], "E0904", "unknown target `cpu:foo`"),
@@ -44,6 +46,13 @@ def test_stages_targets_and_settings_that_do_not_exist_are_diagnosed(vmc: Run, f
         (["--set", "T=u44"], "E0211", "did you mean"),
         (["--set", "T=u4", "--set", "N=1.5"], "E0907", "the symbol `N` takes an integer, and got 1.5"),
         (["--set", "T=u4", "--set", "N=u4"], "E0907", "the symbol `N` takes an integer, and got u4"),
+        (
+            ["--set", "T=u4", "--set", "B=word"],
+            "E0705",
+            "`B` takes an integer, as its default is, and got the word `word`",
+        ),
+        (["--set", "T=u4", "--set", "N=word"], "E0907", "the symbol `N` takes an integer, and got the word `word`"),
+        (["--set", "T=u4", "--set", "TT=word"], "E0906", "no compile-time parameter or symbol `TT`"),
         ([], "E0706", "--set T="),
     ):
         outcome = vmc("show", "copy.vmc", *words)

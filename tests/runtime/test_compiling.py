@@ -22,6 +22,15 @@ def test_a_program_is_text_or_a_path(tmp_path: Path) -> None:
         vmc.compile(tmp_path / "missing.vmc")
 
 
+def test_a_program_of_one_line_is_text() -> None:
+    kernel = vmc.compile("fast kernel twice(x: f32[4], y: out f32[4]): y[:] = x[:] * 2.0")
+    y = np.zeros(4, np.float32)
+    kernel(np.ones(4, np.float32), y)
+    assert (y == 2).all()
+    with pytest.raises(vmc.CompileError, match="nope"):
+        vmc.compile("kernel k[N = 4](y: out f32[N]): y[:] = nope")
+
+
 def test_a_binding_is_a_type_or_its_name_or_any_integer() -> None:
     for binding in ("u3", vmc.dtype("u3")):
         assert vmc.compile(programs.COPY, T=binding, B=np.int64(8)).bindings == {"T": "u3", "B": "8"}

@@ -65,6 +65,13 @@ def test_layouts_are_read_from_text() -> None:
     assert vmc.layout("local(2,1).spatial(8,4).local(1,2)").shape == (16, 8)
 
 
+@pytest.mark.parametrize("codes", [np.full(64, 99), np.full(64, 0.5), np.full(64, "a")])
+def test_codes_that_are_none_are_argument_errors(codes: np.ndarray) -> None:
+    kernel = vmc.compile(programs.COPY, T="u3")
+    with pytest.raises(vmc.ArgumentError, match=r"argument `x`: expected x: u3\[N\]: codes of u3"):
+        kernel.pack("x", codes)
+
+
 def test_unpack_wants_a_type_and_a_shape_for_plain_bytes() -> None:
     data = np.zeros(3, np.uint8)
     with pytest.raises(TypeError, match="type and the shape"):

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     names = stage_names(args.target)
     if args.stage is not None and args.stage not in names:
-        raise fail("E0917", str(UnknownStageError(args.stage, names)))
+        raise fail("E0917", str(UnknownStageError(args.stage, names)), elsewhere(args.stage))
     kernel = compile_program(args)
     try:
         text = kernel.ir(args.stage)
@@ -61,6 +61,16 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(text, end="" if text.endswith("\n") else "\n")
     return 0
+
+
+def elsewhere(stage: str) -> str | None:
+    """The targets of another kind that have a stage, as help."""
+    from vmc.runtime.stages import stage_names
+
+    for target in ("cpu", "cuda:sm_90a"):
+        if stage in stage_names(target):
+            return f"it is a stage of other targets: `--target {target} --stage {stage}`"
+    return None
 
 
 def is_library(program: str) -> bool:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from vmc.ir.types import DType
     from vmc.lang.elaborate.kernels import Binding, Elaborated
     from vmc.lang.elaborate.modules import Module
+    from vmc.lang.syntax import Kernel
 
 __all__ = ["CompileError", "check_source", "compile_kernel"]
 
@@ -73,18 +74,17 @@ def compile_kernel(
         raise CompileError(problems, source)
     assert kernel is not None
     el = Elaborator()
-    result = elaborate_kernel(el, module.kernels[kernel], module.scope, resolve(module, bindings, source))
+    node = module.kernels[kernel]
+    result = elaborate_kernel(el, node, module.scope, resolve(module, node, bindings, source))
     if result is None:
         raise CompileError(el.diagnostics, source)
     return result
 
 
 def resolve(
-    module: Module, bindings: Mapping[str, DType | int | float | bool | str], source: str
+    module: Module, node: Kernel, bindings: Mapping[str, DType | int | float | bool | str], source: str
 ) -> dict[str, Binding]:
     """Bindings with types and formats for their names. Raises CompileError for an unknown one."""
-    from vmc.diagnostics import error, suggest
-    from vmc.ir.types import ALL_DTYPES
     from vmc.lang.elaborate.modules import qualified
     from vmc.lang.elaborate.values import FormatRef, TypeRef
 
@@ -99,9 +99,25 @@ def resolve(
             case FormatRef(format):
                 resolved[name] = format
             case _:
-                close = suggest(value, [t.name for t in ALL_DTYPES])
-                help = f"did you mean `{close}`?" if close else None
-                raise CompileError(
-                    [error("E0211", f"unknown type `{value}` for `{name}`", module.start, help=help)], source
-                )
+                mistake = unknown_binding(module, node, name, value)
+                if mistake is not None:
+                    raise CompileError([mistake], source)
     return resolved
+
+
+def unknown_binding(module: Module, node: Kernel, name: str, value: str) -> Diagnostic | None:
+    """The error for a word that names no type, given for a compile-time parameter or a symbol; None for other names."""
+    from vmc.diagnostics import error, suggest
+    from vmc.ir.types import ALL_DTYPES
+    from vmc.lang.elaborate.statics import expected_of
+    from vmc.lang.queries import extent_names
+
+    param = next((param for param in node.static_params if param.name == name), None)
+    if param is None:
+        message = f"the symbol `{name}` takes an integer, and got the word `{value}`"
+        return error("E0907", message, module.start) if name in extent_names(node) else None
+    if "type" not in expected_of(param):
+        return error("E0705", f"`{name}` takes {expected_of(param)}, and got the word `{value}`", param.span)
+    close = suggest(value, [t.name for t in ALL_DTYPES])
+    help = f"did you mean `{close}`?" if close else None
+    return error("E0211", f"unknown type `{value}` for `{name}`", param.span, help=help)

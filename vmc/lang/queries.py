@@ -65,7 +65,7 @@ def static_values(
         raise CompileError(problems, source)
     node, el = module.kernels[kernel], Elaborator()
     with el.reporting(node.name_span):
-        return dict(bind_static_params(el, node, Scope(module.scope), resolve(module, bindings, source)))
+        return dict(bind_static_params(el, node, Scope(module.scope), resolve(module, node, bindings, source)))
     raise CompileError(el.diagnostics, source)
 
 

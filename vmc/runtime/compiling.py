@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vmc.runtime.targets import check_target
 
 Bindings = Mapping[str, DType | int | float | bool | str]
 TEXT = "<text>"
+STARTS_KERNEL = re.compile(r"\s*(fast\s+)?kernel\s+\w+\s*[\[(]")
 
 
 def compile(
@@ -56,8 +58,8 @@ def elaborate(source: str, file: str, kernel: str | None, target: str, bindings:
 
 
 def source_of(source_or_path: str | Path) -> tuple[str, str]:
-    """The program's text and the name of its file."""
-    if isinstance(source_or_path, str) and "\n" in source_or_path:
+    """The program's text and the name of its file. A text has several lines, or begins as a kernel does."""
+    if isinstance(source_or_path, str) and ("\n" in source_or_path or STARTS_KERNEL.match(source_or_path)):
         return source_or_path, TEXT
     path = Path(source_or_path)
     return path.read_text(encoding="utf-8"), str(source_or_path)

@@ -169,13 +169,15 @@ class Launchable(ABC):
         """Bit patterns, in the shape of the tensor `name`, as the bytes that this kernel reads fastest for it.
 
         `codes` are integers below 2**bits, or an array whose dtype is the parameter's type. Raises ArgumentError for a
-        scalar, a block format, or a shape of another rank or with another fixed extent; TypeError or ValueError for
-        codes that are none.
+        scalar, a block format, a shape of another rank or with another fixed extent, and codes that are none.
         """
         parameter = self._packable(name)
         array = np.asarray(codes)
         self._check_shape(parameter, array.shape)
-        return pack_stored(array, parameter.memory, array.shape)
+        try:
+            return pack_stored(array, parameter.memory, array.shape)
+        except (TypeError, ValueError) as error:
+            raise self._checker.error("E0909", f"expected {parameter}: {error}", name) from None
 
     def label(
         self, name: str, data: npt.ArrayLike | Any, shape: int | tuple[int, ...], *, dense: bool = False

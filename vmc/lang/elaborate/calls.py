@@ -15,7 +15,7 @@ from vmc.lang import syntax
 from vmc.lang.elaborate.arguments import Arguments, bind
 from vmc.lang.elaborate.elaborator import Elaborator
 from vmc.lang.elaborate.errors import Reject
-from vmc.lang.elaborate.expressions import evaluate
+from vmc.lang.elaborate.expressions import evaluate, evaluate_all
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.statics import check_kind
 from vmc.lang.elaborate.types import numeric_type
@@ -166,8 +166,9 @@ def bind_static(el: Elaborator, function: syntax.Function, node: syntax.Call, sc
 def bind_parameters(el: Elaborator, function: syntax.Function, node: syntax.Call, scope: Scope, inner: Scope) -> None:
     """Run-time parameters of a function, checked against their declared types."""
     args = bind(el, function.name, tuple(p.name for p in function.params), node, scope)
-    things = [(param, args.thing(param.name), args.span(param.name)) for param in function.params]
-    for param, thing, span in things:
+    things = evaluate_all(el, [args.expr(param.name) for param in function.params], scope)
+    for param, thing in zip(function.params, things, strict=True):
+        span = args.span(param.name)
         if param.type is not None:
             thing = conform(el, thing, param.type, inner, span)
         inner.names[param.name] = thing

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vmc.ir.core import TileType
 from vmc.ir.span import Span
 from vmc.lang import syntax
 from vmc.lang.elaborate import formats, operators
 from vmc.lang.elaborate.elaborator import Elaborator
-from vmc.lang.elaborate.errors import Reject
+from vmc.lang.elaborate.errors import AlreadyReported, Reject
 from vmc.lang.elaborate.scope import Scope
 from vmc.lang.elaborate.values import (
     Const,
@@ -39,9 +41,11 @@ def evaluate(el: Elaborator, expr: syntax.Expr, scope: Scope) -> Thing:
         case syntax.Unary(op, operand):
             return operators.unary(el, op, evaluate(el, operand, scope), expr.span)
         case syntax.Binary(op, left, right):
-            return operators.binary(el, op, evaluate(el, left, scope), evaluate(el, right, scope), expr.span)
+            first, second = evaluate_all(el, (left, right), scope)
+            return operators.binary(el, op, first, second, expr.span)
         case syntax.Compare(op, left, right):
-            return operators.compare(el, op, evaluate(el, left, scope), evaluate(el, right, scope), expr.span)
+            first, second = evaluate_all(el, (left, right), scope)
+            return operators.compare(el, op, first, second, expr.span)
         case syntax.BoolOp(op, left, right):
             return boolean_operation(el, op, left, right, scope, expr.span)
         case syntax.Not(operand):
@@ -55,12 +59,33 @@ def evaluate(el: Elaborator, expr: syntax.Expr, scope: Scope) -> Thing:
         case syntax.Index():
             return index(el, expr, scope)
         case syntax.ListExpr(items):
-            return ListRef(tuple(evaluate(el, item, scope) for item in items))
+            return ListRef(tuple(evaluate_all(el, items, scope)))
         case syntax.ScopedAlloc():
             from vmc.lang.elaborate.calls import scoped_alloc
 
             return scoped_alloc(el, expr, scope)
     raise AssertionError(f"no such expression: {expr!r}")
+
+
+def evaluate_all(el: Elaborator, exprs: Sequence[syntax.Expr], scope: Scope) -> list[Thing]:
+    """What several expressions stand for. The mistakes of all are reported. Raises Reject or AlreadyReported."""
+    things: list[Thing] = []
+    failures: list[Reject] = []
+    spoiled = False
+    for expr in exprs:
+        try:
+            things.append(evaluate(el, expr, scope))
+        except Reject as reject:
+            failures.append(reject)
+        except AlreadyReported:
+            spoiled = True
+    for failure in failures[: None if spoiled else -1]:
+        el.report(failure.diagnostic)
+    if spoiled:
+        raise AlreadyReported
+    if failures:
+        raise failures[-1]
+    return things
 
 
 def lookup(el: Elaborator, name: str, scope: Scope, span: Span) -> Thing:
@@ -127,7 +152,7 @@ def conditional(el: Elaborator, expr: syntax.Conditional, scope: Scope) -> Thing
     condition = evaluate(el, expr.condition, scope)
     if isinstance(condition, Const) and isinstance(condition.value, bool):
         return evaluate(el, expr.if_true if condition.value else expr.if_false, scope)
-    chosen, other = evaluate(el, expr.if_true, scope), evaluate(el, expr.if_false, scope)
+    chosen, other = evaluate_all(el, (expr.if_true, expr.if_false), scope)
     return operators.select(el, condition, chosen, other, expr.span)
 
 

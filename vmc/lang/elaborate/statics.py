@@ -25,11 +25,19 @@ def check_kind(param: syntax.StaticParam, thing: Thing, span: Span, code: str = 
     """Raises Reject where an argument, or with E0704 a default, is not of the parameter's kind."""
     if param.kind is not None and param.kind not in TYPE_KINDS and param.kind not in VALUE_KINDS:
         raise unknown_kind(param)
-    whole = param.kind is None and isinstance(param.default, syntax.Int)
-    if not fits(param.kind, thing) or (whole and not is_whole(thing)):
-        expected = VALUE_KINDS.get(param.kind or "const") or f"a numeric type of the kind `{param.kind}`"
-        expected = "an integer, as its default is" if whole else expected
-        raise Reject(code, f"`{param.name}` takes {expected}, and got {thing.describe()}", span)
+    if not fits(param.kind, thing) or (has_whole_default(param) and not is_whole(thing)):
+        raise Reject(code, f"`{param.name}` takes {expected_of(param)}, and got {thing.describe()}", span)
+
+
+def has_whole_default(param: syntax.StaticParam) -> bool:
+    return param.kind is None and isinstance(param.default, syntax.Int)
+
+
+def expected_of(param: syntax.StaticParam) -> str:
+    """What a parameter takes, in words."""
+    if has_whole_default(param):
+        return "an integer, as its default is"
+    return VALUE_KINDS.get(param.kind or "const") or f"a numeric type of the kind `{param.kind}`"
 
 
 def is_whole(thing: Thing) -> bool:

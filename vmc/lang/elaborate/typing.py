@@ -84,10 +84,14 @@ def code_of_text(type: DType, digits: str) -> int:
 
 
 def default_type(value: int | float | bool) -> DType:
-    """The type of a compile-time number that meets nothing: u1, i64 (as every index) or f32."""
+    """The type of a compile-time number that meets nothing: u1, i64 (as every index), f32, or f64 where f32 would make
+    it 0 or infinite.
+    """
     if isinstance(value, bool):
         return U1
-    return I64 if isinstance(value, int) else F32
+    if isinstance(value, int):
+        return I64
+    return F32 if math.isinf(value) or math.isnan(value) or 2.0**-150 < abs(value) < 2.0**128 or not value else F64
 
 
 def broadcast_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
