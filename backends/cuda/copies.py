@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from vmc.backends.cuda import bulk
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.memory import Memory, pieces, view
 from vmc.backends.cuda.registers import expression, plus, quotient, remainder, times
@@ -29,7 +30,10 @@ def lower_copy_async(e: Emitter, op: Op) -> None:
     """By cp.async where the copy is of such a kind."""
     target, source = (e.values[operand] for operand in op.operands[:2])
     if is_of_blocks(op, target, source):
-        copy_blocks(e, op, target, source)
+        if e.arrivals is not None and bulk.is_bulk(op):
+            bulk.copy_bulk(e, op, target, source, lambda: copy_blocks(e, op, target, source))
+        else:
+            copy_blocks(e, op, target, source)
     elif is_of_rows(op, target, source):
         copy_rows(e, op, target, source)
     else:
@@ -38,10 +42,14 @@ def lower_copy_async(e: Emitter, op: Op) -> None:
 
 def lower_commit(e: Emitter, op: Op) -> None:
     e.call("vmc_commit_group")
+    if e.arrivals is not None:
+        bulk.close_group(e)
 
 
 def lower_wait(e: Emitter, op: Op) -> None:
     e.call(f"vmc_wait_group_{min(op.attrs['pending'], MOST_PENDING)}")
+    if e.arrivals is not None:
+        bulk.wait_groups(e, op.attrs["pending"])
 
 
 def starts_of(e: Emitter, op: Op, source: Memory) -> tuple[list[Expr], list[Expr]]:

@@ -17,7 +17,7 @@ from typing import Any
 from vmc.backends.cuda.lines import MARK
 from vmc.backends.cuda.registers import Registers, element_layout, expression
 from vmc.backends.cuda.tir import I32, I64, Expr, Stmt, binary, conjunction, const, container, tirx
-from vmc.ir.core import TileType, Value
+from vmc.ir.core import Op, TileType, Value
 from vmc.ir.dims import Dim, DimOp, Sym
 from vmc.ir.multiples import Multiples
 from vmc.ir.span import UNKNOWN, Span
@@ -51,6 +51,7 @@ class Emitter:
 
     `lines`: mark statements with the lines of the source that they come from (`lines.py`), files numbered in `files`.
     `shows_writes`: barriers show what threads wrote to shared memory to instructions that read it asynchronously.
+    `counts_copies`: there are bulk copies, counted by `arrivals` (`bulk.py`).
     """
 
     def __init__(self, threads: int, lines: bool = False) -> None:
@@ -66,6 +67,9 @@ class Emitter:
         self.arenas: list[tuple[Any, int]] = []
         self.texts: dict[str, str] = {}
         self.shows_writes = False
+        self.counts_copies = False
+        self.under_way: dict[Value, Callable[[], None]] = {}
+        self.arrivals: Any = None
         self.views: dict[tuple[Any, str], Any] = {}
         self.names = 0
         self.span: Span = UNKNOWN
@@ -149,6 +153,19 @@ class Emitter:
             made = tirx().decl_buffer((1 << 30,), kind, name=self.fresh("m"), scope=scope, layout=None)
             self.views[pointer, kind] = made
         return self.views[pointer, kind]
+
+    # What is under way
+
+    def start(self, value: Value, wait: Callable[[], None]) -> None:
+        """A value is there only after `wait`, which is emitted before the first operation that may need it."""
+        self.under_way[value] = wait
+
+    def finish(self, op: Op | None = None) -> None:
+        """Waits for what an operation takes, or for everything where it has regions, or where there is none."""
+        everything = op is None or op.regions
+        needed = [value for value in self.under_way if everything or (op is not None and value in op.operands)]
+        for value in needed:
+            self.under_way.pop(value)()
 
     # Registers
 

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from vmc.backends.cuda.arith import code_kind
+from vmc.backends.cuda.bulk import uses_bulk
 from vmc.backends.cuda.emitter import Emitter, Scalar, sequence
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.lines import with_lines
@@ -56,7 +57,7 @@ def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
     counting(kernel)
     e = Emitter(kernel.threads, lines)
     e.multiples = Multiples(kernel.body)
-    e.shows_writes = uses_warpgroups(kernel)
+    e.shows_writes, e.counts_copies = uses_warpgroups(kernel), uses_bulk(kernel, arch)
     symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}
     e.symbols = symbols
     parameters = [declare(e, param) for param in kernel.params]

@@ -79,6 +79,7 @@ def lower(e: Emitter, op: Op) -> None:
     """Emits one operation. Raises UnsupportedError, with its place in the source."""
     if op.name not in LOWERINGS:
         raise UnsupportedError(f"the operation {op.name} has no code for NVIDIA GPUs", op.span)
+    e.finish(op)
     e.mark(op.span)
     try:
         LOWERINGS[op.name](e, op)

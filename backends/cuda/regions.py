@@ -23,6 +23,7 @@ def lower_region(e: Emitter, region: Region) -> None:
 
     for op in region.ops[:-1]:
         lower(e, op)
+    e.finish()
 
 
 def home(e: Emitter, value: Value) -> Any:

@@ -7,6 +7,7 @@ from math import prod
 
 from vmc.backends.cuda.access import Slice, load_tile, store_tile
 from vmc.backends.cuda.arith import constant
+from vmc.backends.cuda.bulk import arena_bytes, start_counting
 from vmc.backends.cuda.emitter import Emitter, Tile
 from vmc.backends.cuda.memory import Memory
 from vmc.backends.cuda.registers import Registers
@@ -27,12 +28,15 @@ def lower_alloc(e: Emitter, op: Op) -> None:
     """The arena, which planning left as the only allocation; beyond 48 KiB it is asked for at the launch."""
     type = op.result.tensor
     size = storage_bytes(type, extents(type, {}))
+    counters, size = arena_bytes(size) if e.counts_copies else (0, size)
     scope = "shared" if size <= STATIC_SHARED else "shared.dyn"
     name, alignment = e.fresh("shared"), SWIZZLED if e.shows_writes else WIDEST
     made = tirx().decl_buffer((size,), "uint8", name=name, scope=scope, data_alignment=alignment, layout=None)
     e.head.append(tirx().AllocBuffer(made))
     e.arenas.append((made, size))
     e.define(op.result, Memory(type, tirx().buffer_data(made), 0, tuple(const(n, I32) for n in extents(type, {}))))
+    if e.counts_copies:
+        e.arrivals = start_counting(e, made, counters)
 
 
 def plain(type: TensorType) -> TensorType:

@@ -1,8 +1,8 @@
 """Matrix products by wgmma: the factor in registers times a factor in shared memory, which a descriptor names.
 
-PTX ISA, "Asynchronous Warpgroup Level Matrix Instructions". A product of the IR is finished when the next operation
-begins; inside, the tensor cores work on one step of K while the next one is decoded. The instruction's result is the
-transpose of the IR's: its 64 rows are columns of C, in strips of 16 for each warp.
+PTX ISA, "Asynchronous Warpgroup Level Matrix Instructions". The tensor cores work on one step of K while the next one
+is decoded, and on the last ones until an operation takes the product. The instruction's result is the transpose of the
+IR's: its 64 rows are columns of C, in strips of 16 for each warp.
 """
 
 from __future__ import annotations
@@ -65,9 +65,13 @@ def lower_dot_shared(e: Emitter, op: Op) -> None:
             parts = [e.get(held, number) for number in range(IN_REGISTERS)]
             e.call(e.text(name, code.text(fresh and k == 0)), target, *parts, matrix)
     e.call(e.text(COMMIT, inline("int", COMMIT, "", f"{volatile('wgmma.commit_group.sync.aligned;')} return 0;")))
-    for target in sums:
-        e.call(e.text(code.wait, code.waiting()), target)
     e.define(op.result, made)
+
+    def wait() -> None:
+        for target in sums:
+            e.call(e.text(code.wait, code.waiting()), target)
+
+    e.start(op.result, wait)
 
 
 def in_panels(op: Op, memory: Memory) -> bool:

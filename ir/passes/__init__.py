@@ -15,12 +15,13 @@ from vmc.ir.passes.fold import fold
 from vmc.ir.passes.gpu.barriers import barriers
 from vmc.ir.passes.gpu.decoding import decoding
 from vmc.ir.passes.gpu.exchange import exchange
+from vmc.ir.passes.gpu.factors import placing
 from vmc.ir.passes.gpu.layouts import layouts
 from vmc.ir.passes.gpu.matrix import fragments, is_matrix
 from vmc.ir.passes.gpu.pipelining import pipelining
 from vmc.ir.passes.gpu.planning import planning
 from vmc.ir.passes.gpu.sharing import sharing
-from vmc.ir.passes.gpu.warpgroups import choosing, placing
+from vmc.ir.passes.gpu.warpgroups import choosing
 from vmc.ir.passes.gpu.weights import weights
 from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist

@@ -1,7 +1,6 @@
-"""Products by matrix instructions of warpgroups (wgmma): which are, by cost, and where their first factor lies.
+"""Products by matrix instructions of warpgroups (wgmma): which are, by cost, and how their first factor lies.
 
-    dot %a, %b, %c            -->   dot_warpgroup %a, %b, %c            (`choosing`, before weights are laid out)
-    %a = load ring, %slot     -->   dot_shared ring, %slot, %b, %c      (`placing`, once there are rings)
+    dot %a, %b, %c     -->     dot_warpgroup %a, %b, %c
 
 The cost of a step is that of the busiest part of the machine: tensor cores, shared memory, decoding; device memory has
 the same work either way. Per clock, a multiprocessor of an H100 makes 4096 multiply-adds of f16, reads 128 bytes of
@@ -14,11 +13,9 @@ fewer than 64 rows of the result as for 64. The cycles of the wait at the end of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import ceil, prod
 
-from vmc.ir.builder import Builder, make_op
-from vmc.ir.core import Access, Kernel, Module, Note, Op, Region, Space, Storage, TensorType, TileType, Value, walk
+from vmc.ir.core import Kernel, Module, Note, Op, Storage, TileType, Value, walk
 from vmc.ir.layout import BIT, Digit, Layout
 from vmc.ir.passes.gpu.decoding import decoder_for
 from vmc.ir.passes.gpu.matrix import WARPS, Product, product_of, warpgroup_product
@@ -113,7 +110,7 @@ def told(product: Product, by_group: int, by_warp: int) -> str:
 
 choosing = Pass("warpgroups", choose_warpgroups)
 
-# ---- the first factor ------------------------------------------------------------------------------------------------
+# ---- how the first factor lies ---------------------------------------------------------------------------------------
 
 
 def panel(depth: int) -> int | None:
@@ -141,58 +138,3 @@ def panels(factor: tuple[int, ...], stages: bool = False) -> Storage:
     exchanged = (line // LINE).bit_length() - 1
     layout = layout.swizzled(LINE.bit_length() - 1, exchanged, LINES.bit_length() - 1)
     return Storage(shape, layout, rows * depth * 16)
-
-
-def place_factors(module: Module) -> Module:
-    """Needs: rings, where loops have stages. Guarantees: the first factor of every `dot_warpgroup` lies in shared
-    memory, in panels, and the product is a `dot_shared`. Idempotent. Keeps: everything else.
-    """
-    return each_kernel(module, placed)
-
-
-def placed(kernel: Kernel) -> Kernel:
-    if not any(op.name == "dot_warpgroup" for op in walk(kernel.body)):
-        return kernel
-
-    def region(old: Region) -> Region:
-        ops: list[Op] = []
-        for op in old.ops:
-            if op.name == "dot_warpgroup":
-                ops += in_shared_memory(op, ops)
-            else:
-                ops.append(replace(op, regions=tuple(map(region, op.regions))) if op.regions else op)
-        return Region(old.args, tuple(ops))
-
-    return kernel.with_body(region(kernel.body))
-
-
-def in_shared_memory(op: Op, before: Sequence[Op]) -> list[Op]:
-    """The product, on a stage where its factor comes from one that still holds it, else on a copy of the factor."""
-    source = stage_of(op.operands[0], before)
-    build = Builder(op.span)
-    if source is None:
-        a = op.operands[0].tile
-        type = TensorType(a.dtype, a.shape, Access.INOUT, Space.SHARED, panels(a.shape))
-        memory, zeros, sizes = build("alloc", type=type), [build.index(0)] * 2, a.shape
-        build.many("store", memory, op.operands[0], *zeros, sizes=sizes, steps=(1, 1), inbounds=(True, True))
-        operands: Sequence[Value] = (memory, *zeros)
-    else:
-        operands, sizes = source.operands, source.attrs["sizes"]
-    made = make_op("dot_shared", (*operands, *op.operands[1:]), {"sizes": sizes}, (), op.span)
-    build.append(replace(made, results=op.results))
-    return build.ops
-
-
-def stage_of(factor: Value, before: Sequence[Op]) -> Op | None:
-    """The load of a stage in panels that made a factor, with nothing since that writes memory."""
-    for op in reversed(before):
-        if factor in op.results:
-            wanted = panels(factor.tile.shape, stages=True)
-            shared = op.name == "load" and op.operands[0].tensor.space is Space.SHARED
-            return op if shared and op.operands[0].tensor.storage == wanted else None
-        if not op.definition.pure or op.regions:
-            return None
-    return None
-
-
-placing = Pass("factors", place_factors)

@@ -39,6 +39,16 @@ def test_a_product_is_within_rounding_without_bank_conflicts(name: str) -> None:
     assert found.bank_conflicts == 0
 
 
+def test_whole_blocks_are_copied_in_bulk_and_edges_are_not() -> None:
+    """Of 64 x 64 codes of 4 bits, four columns of blocks of 512 bytes; a slice past the edge goes by chunks."""
+    bulk = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
+    assert multiplied("u4", "f16", 64, 128, 64)[1].instructions[bulk] == 2 * 4
+    error, found = multiplied("u4", "f16", 64, 200, 64)
+    assert error <= 1 and found.instructions[bulk] == 4 * 4  # 200 rows are 4 blocks of 64
+    error, found = multiplied("u4", "f16", 64, 128, 80)
+    assert error <= 1 and found.instructions[bulk] == 2 * 4  # the second 64 columns are not all there
+
+
 def test_sizes_that_no_tile_divides_are_guarded() -> None:
     assert multiplied("u5", "f16", 70, 203, 71)[0] <= 1
 
@@ -77,6 +87,7 @@ kernel squares(x: f16[M, 64], w: f16[64, 64], y: out f32[M, 64]):
 
 # ---- planted faults: the code that is right, with one thing taken out or changed -------------------------------------
 
+EXPECTED = r"(mbarrier\.expect_tx[^;]*,) (%r\d+);"
 FAULTS = {
     "no wait for the product": (r"wgmma\.wait_group\.sync\.aligned 0;", "", ptxvm.AsyncProductError),
     "a wait for one product too few": (r"(wgmma\.wait_group\.sync\.aligned) 0;", r"\1 1;", ptxvm.AsyncProductError),
@@ -84,14 +95,27 @@ FAULTS = {
     "no fence of proxies": (r"fence\.proxy\.async\.shared::cta;", "", ptxvm.RaceError),
     "no wait for copies": (r"cp\.async\.wait_group \d;", "", ptxvm.AsyncCopyError),
     "no barrier": (r"bar\.sync\s+0;", "", ptxvm.RaceError),
+    "no wait for bulk copies": (r"(mbarrier\.try_wait[^;]*;) selp\.u32 (%r\d+), 1, 0, q;", r"\1 mov.u32 \2, 1;", None),
+    "the other phase": (r"(mbarrier\.try_wait\.parity[^;]*,) (%r\d+);", r"xor.b32 \2, \2, 1; \1 \2;", None),
+    "too many bytes": (EXPECTED, r"add.s32 \2, \2, 16; \1 \2; sub.s32 \2, \2, 16;", ptxvm.BarrierError),
+    "too few bytes": (EXPECTED, r"sub.s32 \2, \2, 16; \1 \2; add.s32 \2, \2, 16;", ptxvm.BarrierError),
+    "nothing announced": (r"mbarrier\.expect_tx[^;]*;", "", (ptxvm.BarrierError, ptxvm.AsyncCopyError)),
+    "no arrival": (r"mbarrier\.arrive[^;]*;", "", ptxvm.BarrierError),
+    "a bulk copy to the next block's place": (r"(cp\.async\.bulk[^\[]*\[%r\d+)\]", r"\1+16]", None),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(fault: str) -> None:
     pattern, instead, expected = FAULTS[fault]
-    with pytest.raises(expected):
-        with_fault(lambda ptx: re.sub(pattern, instead, ptx))
+
+    def changed(ptx: str) -> str:
+        text, count = re.subn(pattern, instead, ptx)
+        assert count
+        return text
+
+    with pytest.raises(expected or ptxvm.ExecutionError):
+        with_fault(changed)
 
 
 def test_a_wrong_swizzle_or_stride_of_the_descriptor_gives_another_result() -> None:
