@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from vmc.backends.cuda.binary import FAST, LINES, STRICT
+from vmc.backends.cuda.compilers import compile_cuda
 from vmc.backends.cuda.kernel import MOST_BLOCKS, counting, cuda_source, parameter_kind, prim_func
-from vmc.backends.cuda.nvrtc import FAST, LINES, STRICT, compile_cuda
 from vmc.backends.cuda.target import ARCHES, STATIC_SHARED
 from vmc.ir.core import Kernel, Note, TensorType, Value
 from vmc.ir.span import Span

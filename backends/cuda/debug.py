@@ -13,11 +13,16 @@ from vmc.ir.layout.layout import row_strides
 from vmc.ir.span import Span
 from vmc.ir.types import DType
 
+GENERATED = "kernel.cu"
+"""The name of generated code in lines of PTX."""
+
 C_TYPES = {U32: "uint", U64: "unsigned long long"}
 
 
 def lower_assert(e: Emitter, op: Op) -> None:
-    """The first thread that finds the condition false prints the message and stops the launch."""
+    """A thread that finds the condition false has the driver print the message, and ends the process's work on the
+    GPU with CUDA_ERROR_ASSERT, as CUDA's own `assert` does.
+    """
     name = failure(e, op.attrs["message"], op.span)
     condition = op.operands[0]
     held = e.values[condition]
@@ -33,9 +38,11 @@ def lower_assert(e: Emitter, op: Op) -> None:
 def failure(e: Emitter, message: str, span: Span) -> str:
     """A device function that reports an error of the program."""
     name = e.fresh("vmc_fail")
-    place = f"{span}: " if span.line else ""
-    text = c_string(f"error: {place}{message}\n")
-    e.texts[name] = f'static __device__ __noinline__ void {name}() {{ printf("%s", {text}); asm volatile("trap;"); }}\n'
+    words = f"{c_string(message)}, {c_string(span.file)}, {span.line}u, {c_string(e.name)}"
+    text = f"static __device__ __noinline__ void {name}() {{ __assertfail({words}, 1); }}\n"
+    if e.lines and span.line:
+        text = f"#line {span.line} {c_string(span.file)}\n{text}#line 1 {c_string(GENERATED)}\n"
+    e.texts[name] = text
     return name
 
 

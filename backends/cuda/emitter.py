@@ -50,11 +50,13 @@ class Emitter:
     """Builds the body of one kernel. `memories` and `values` say what stands for the values of the IR.
 
     `lines`: mark statements with the lines of the source that they come from (`lines.py`), files numbered in `files`.
+    `name` is the kernel's.
     `shows_writes`: barriers show what threads wrote to shared memory to instructions that read it asynchronously.
     `counts_copies`: there are bulk copies, counted by `arrivals` (`bulk.py`).
     """
 
-    def __init__(self, threads: int, lines: bool = False) -> None:
+    def __init__(self, threads: int, lines: bool = False, name: str = "") -> None:
+        self.name = name
         self.threads = threads
         self.lines = lines
         self.files: list[str] = []

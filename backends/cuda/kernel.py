@@ -55,7 +55,7 @@ def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
     Raises UnsupportedError for what the target cannot execute.
     """
     counting(kernel)
-    e = Emitter(kernel.threads, lines)
+    e = Emitter(kernel.threads, lines, kernel.name)
     e.multiples = Multiples(kernel.body)
     e.shows_writes, e.counts_copies = uses_warpgroups(kernel), uses_bulk(kernel, arch)
     symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}

@@ -1,29 +1,16 @@
-"""NVRTC: from CUDA C to PTX and cubin, without a GPU, driver or toolkit.
-
-No fast mathematics: IEEE division and square roots, subnormal numbers kept, products and sums fused in `fast` kernels
-only.
-"""
+"""NVRTC: from CUDA C to PTX and cubin, without a GPU, driver or toolkit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import ctypes
+import time
 from typing import Any
 
+from vmc.backends.cuda.binary import Binary, too_long
 from vmc.backends.cuda.errors import ToolchainError
 
-STRICT = ("-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
-FAST = ("-fmad=true", *STRICT[1:])
-"""For `fast` kernels: a product and the sum that takes it may be rounded once."""
-LINES = "-lineinfo"
 HOW = "pip install 'vmc[cuda]'"
-
-
-@dataclass(frozen=True)
-class Binary:
-    """What NVRTC makes for one architecture."""
-
-    ptx: str
-    cubin: bytes
 
 
 def nvrtc() -> Any:
@@ -54,8 +41,8 @@ def version() -> tuple[int, int]:
     return major, minor
 
 
-def compile_cuda(source: str, arch: str, options: tuple[str, ...] = STRICT) -> Binary:
-    """PTX and cubin of CUDA C for one architecture, `sm_90a`. Raises ToolchainError with NVRTC's messages."""
+def compile_cuda(source: str, arch: str, options: tuple[str, ...], seconds: float) -> Binary:
+    """PTX and cubin of CUDA C for one architecture, in no more time than that. Raises ToolchainError."""
     bindings = nvrtc()
     try:
         program = checked(bindings.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], []))
@@ -63,13 +50,33 @@ def compile_cuda(source: str, arch: str, options: tuple[str, ...] = STRICT) -> B
         raise ToolchainError(f"NVRTC does not load: {error}; {HOW}") from error
     flags = [f"--gpu-architecture={arch}".encode(), *(option.encode() for option in options)]
     try:
+        deadline = Deadline(seconds)
+        with contextlib.suppress(RuntimeError):  # an NVRTC before 12.8 has no such function, and takes its time
+            checked(bindings.nvrtcSetFlowCallback(program, deadline.address, 0))
         (status,) = bindings.nvrtcCompileProgram(program, len(flags), flags)
+        if int(status) and deadline.is_over:
+            raise too_long(source, arch, seconds)
         if int(status):
             raise ToolchainError(f"NVRTC refuses generated code for {arch}:\n{log(bindings, program)}")
         ptx = fetched(bindings, program, "PTX").rstrip(b"\0").decode()
         return Binary(ptx, fetched(bindings, program, "CUBIN"))
     finally:
         bindings.nvrtcDestroyProgram(program)
+
+
+class Deadline:
+    """What NVRTC asks while it compiles, whether to stop (`nvrtcSetFlowCallback`): after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+        self.is_over = False
+        self._function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(self.ask)
+        self.address = ctypes.cast(self._function, ctypes.c_void_p).value
+
+    def ask(self, payload: int | None, nothing: int | None) -> int:
+        """1 to stop, and then always 1."""
+        self.is_over = self.is_over or time.monotonic() > self.end
+        return int(self.is_over)
 
 
 def log(bindings: Any, program: Any) -> str:

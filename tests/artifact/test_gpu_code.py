@@ -156,6 +156,8 @@ def test_what_the_driver_refuses_is_an_error(place: Path) -> None:
     assert lines[1] == "5 the CUDA driver: cuDeviceGet: CUDA_ERROR_INVALID_DEVICE: invalid device ordinal"
     lines = said(place, [str(place / "main"), "0", "64"], "9.0", RECORDER_REFUSES="1")
     assert lines[2].startswith("5 the CUDA driver: cuModuleLoadData: CUDA_ERROR_INVALID_IMAGE")
+    lines = said(place, [str(place / "main"), "0", "64"], "9.0", RECORDER_LAUNCH_FAILS="710")
+    assert lines[4] == "2 an assert of a kernel that was launched before failed; its message is on stderr"
     lines = said(place, [str(place / "main"), "99", str(1 << 60)], "9.0")
     assert lines[0] == "4 there is no device 99"
     lines = said(place, [str(place / "main"), "0", str(1 << 36), "7"], "9.0")

@@ -89,8 +89,11 @@ def test_tensors_are_read_before_the_grid_by_every_block() -> None:
 
 def test_a_failed_assertion_is_an_execution_error() -> None:
     kernel = vmc.compile(BOUNDED, target="ptx-vm:sm_80")
-    with pytest.raises(vmc.ExecutionError, match="trap"):
+    with pytest.raises(
+        vmc.ExecutionError, match="too many numbers: an assertion fails in thread 0 of block 0"
+    ) as failure:
         kernel(np.zeros(41, np.float32), np.zeros(41, np.float32))
+    assert failure.value.span.line == 4
 
 
 def test_a_grid_that_depends_on_a_tensor_is_refused() -> None:

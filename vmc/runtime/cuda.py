@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +77,8 @@ def compiled(kernel: Kernel, target: str, dense: frozenset[str] = frozenset(), l
     arch, directory = architecture(target), cache_directory()
     if directory is None:
         return fresh(kernel, arch, dense, lines)
-    disk, key = DiskCache(directory), key_of(dependencies(kernel, arch, dense, lines))
+    with blamed():
+        disk, key = DiskCache(directory), key_of(dependencies(kernel, arch, dense, lines))
     entry = disk.load(key)
     if entry is not None:
         with contextlib.suppress(KeyError, TypeError, ValueError, IRError):
@@ -98,25 +98,18 @@ def fresh(kernel: Kernel, arch: str, dense: frozenset[str], lines: bool) -> Comp
 
 def dependencies(kernel: Kernel, arch: str, dense: frozenset[str], lines: bool) -> dict[str, Any]:
     """All that compiled code depends on. The IR is the one before the passes, which the fingerprint stands for."""
+    from vmc.backends.cuda.compilers import identity, installed
     from vmc.ir.text import print_kernel
     from vmc.runtime.fingerprint import code_fingerprint
 
     return {
         "code": code_fingerprint(),
-        "packages": [installed(name) for name in ("apache-tvm", "cuda-bindings", "nvidia-cuda-nvrtc")],
+        "packages": [installed("apache-tvm"), *identity()],
         "arch": arch,
         "lines": lines,
         "ir": print_kernel(kernel, locations=True),
         "dense": sorted(dense),
     }
-
-
-def installed(package: str) -> str:
-    """The version of a package, "" where it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def stage_text(kernel: Kernel, target: str, stage: str) -> str:

@@ -86,7 +86,9 @@ class OnPtxMachine:
         try:
             self.report = self.module.launch(made.entry, *extents, values, made.dynamic_shared, names=names)
         except ptxvm.ExecutionError as error:
-            raise ExecutionError(message_of(error), span_of(error.location, self.spans)) from None
+            span = span_of(error.location, self.spans)
+            failed = failed_assert(self.kernel.body, span) if isinstance(error, ptxvm.TrapError) else ""
+            raise ExecutionError(failed + message_of(error), span) from None
         except ptxvm.UnsupportedError as error:
             raise TargetError("E0915", f"the PTX machine does not execute this: {error}") from None
         for tensor, address, size in zip(tensors, addresses, sizes, strict=True):
@@ -139,6 +141,17 @@ def spans_of(region: Region) -> list[Span]:
     """The places that the operations of a region come from."""
     inner = [span for op in region.ops for nested in op.regions for span in spans_of(nested)]
     return [op.span for op in region.ops if op.span.line] + inner
+
+
+def failed_assert(region: Region, span: Span) -> str:
+    """`message: ` of the assert at a place, "" where there is none."""
+    for op in region.ops:
+        if op.name == "assert" and op.span == span:
+            return f"{op.attrs['message']}: "
+        for nested in op.regions:
+            if found := failed_assert(nested, span):
+                return found
+    return ""
 
 
 def span_of(location: Location, spans: Sequence[Span]) -> Span:

@@ -59,7 +59,7 @@ def test_the_machine_code_is_readable() -> None:
 
 
 def test_refused_code_is_reported_with_the_compiler_s_words() -> None:
-    from vmc.backends.cuda.nvrtc import compile_cuda
+    from vmc.backends.cuda.compilers import compile_cuda
 
     with pytest.raises(cuda.ToolchainError, match='identifier "nonsense" is undefined'):
         compile_cuda('extern "C" __global__ void k() { nonsense(); }', "sm_80")

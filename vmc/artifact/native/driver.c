@@ -12,6 +12,7 @@
 
 enum { MAJOR = 75, MINOR = 76 };              /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_... */
 enum { MAX_DYNAMIC_SHARED_SIZE_BYTES = 8 };   /* CU_FUNC_ATTRIBUTE_... */
+enum { ASSERT = 710 };                        /* CUDA_ERROR_ASSERT */
 enum { RELAXED = 2 };                         /* CU_STREAM_CAPTURE_MODE_RELAXED */
 enum { MOST_BLOCKS = 0x7FFFFFFF };            /* of a grid's first dimension */
 
@@ -60,8 +61,11 @@ static struct device devices[DEVICES];
 static _Atomic int in_use[DEVICES];
 static struct loaded *_Atomic all;
 
+/* A launch reports what went wrong in kernels before it, too. */
 static int report(vmc_error *error, const char *function, int status) {
     const char *name = NULL, *text = NULL;
+    if (status == ASSERT)
+        return vmc_fail(error, VMC_EXECUTION, "an assert of a kernel that was launched before failed; its message is on stderr");
     driver.cuGetErrorName(status, &name);
     driver.cuGetErrorString(status, &text);
     return vmc_fail(error, VMC_DRIVER, "the CUDA driver: %s: %s: %s", function, name ? name : "unknown error",

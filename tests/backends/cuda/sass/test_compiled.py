@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("cuda.bindings")
 
+from vmc.backends.cuda.compilers import compile_cuda
 from vmc.backends.cuda.disassembly import sass, tool
-from vmc.backends.cuda.nvrtc import compile_cuda
 from vmc.backends.cuda.sass import Kind, Resources, parse, report, resources
 from vmc.backends.cuda.sass.resources import usage
 
