@@ -14,22 +14,23 @@ many rows, times the same elements of a row of a, which are one word of memory s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from llvmlite import ir
 
-from vmc.backends.cpu import casts, matrices
+from vmc.backends.cpu import casts, matrices, strips
 from vmc.backends.cpu.elements import I64
 from vmc.backends.cpu.emitter import Emitter, can_vector, natural
 from vmc.backends.cpu.instructions import Instruction, Line, instruction_for, line
+from vmc.backends.cpu.strips import Strip
 from vmc.backends.cpu.tiles import Buffer, Tensor, Tile, chain, moved_sources
 from vmc.backends.cpu.vectors import Atom, Place, Spot, spot
 from vmc.ir.core import Op
 from vmc.ir.types import DType
 
 NEAREST = casts.Mode("nearest_even", None)
-MOST_ROWS = {16: 4, 32: 4, 64: 16}
+MOST_ROWS = {16: 4, 32: 4, 64: 8}
 """Rows of a block, by bytes of a vector. AVX-512 multiplies by a word of memory; else each row takes a register of its
 own, and blocks are better about as many vectors wide as rows high.
 """
@@ -196,6 +197,8 @@ class Nest:
     root: Tile
     buffer: Buffer
     wanted: ir.Value | None
+    strips: dict[Tile, Strip] = field(default_factory=dict)
+    """Of right factors that are decoded in memory while a strip of columns is worked on."""
 
     @property
     def products(self) -> list[Product]:
@@ -206,17 +209,23 @@ class Nest:
         enough.
         """
         e, step = self.e, matrices.step_for(self)
-        if step is None:
-            self.by_vectors()
-        elif self.wanted is None or e.guarded:
-            matrices.Tiles(self, step).run()
-        else:
-            few = e.b.icmp_signed("<=", self.wanted, e.index(FEW_ROWS))
-            with e.b.if_else(few) as (then, otherwise):
-                with then, e.fresh_memo():
-                    self.in_blocks(e.index(0), FEW_ROWS)
-                with otherwise, e.fresh_memo():
-                    matrices.Tiles(self, step).run()
+        many = matrices.Tiles(self, step).run if step is not None else self.by_vectors
+        if self.wanted is None or e.guarded or (step is None and not self.has_strips):
+            many()
+            return
+        few = e.b.icmp_signed("<=", self.wanted, e.index(FEW_ROWS))
+        with e.b.if_else(few) as (then, otherwise):
+            with then, e.fresh_memo():
+                self.in_blocks(e.index(0), FEW_ROWS)
+            with otherwise, e.fresh_memo():
+                many()
+
+    @property
+    def has_strips(self) -> bool:
+        """Whether high blocks read the right factors from strips."""
+        high = self.rows_at_once(MOST_ROWS[self.e.machine.vector_bytes])
+        product = self.products[0]
+        return product.instruction.depth > 1 and product.shape[0] >= strips.BLOCKS * high and not self.e.guarded
 
     def by_vectors(self) -> None:
         """As many rows as there are in high blocks, then those left over in low ones of more columns at a time."""
@@ -236,7 +245,7 @@ class Nest:
                     parts.append(Rows(row, end, height))
                 row = end
         if parts:
-            self.columns(parts, self.vectors_beside(rows))
+            self.columns(parts, self.vectors_beside(rows), self.has_strips and least > 0)
         return row
 
     def stop(self, row: ir.Value, height: int) -> ir.Value:
@@ -250,9 +259,9 @@ class Nest:
             left = e.add(left, e.index(height // 4 if m % height == 0 else 0))
         return e.add(row, e.sub(left, e.divmod(left, height)[1]))
 
-    def columns(self, parts: Sequence[Rows], most: int) -> None:
+    def columns(self, parts: Sequence[Rows], most: int, decoded: bool) -> None:
         """Some rows of all columns, at most so many vectors of them at once. Columns outermost, so that a strip of b
-        stays near; the widest vectors first, then what is left over.
+        stays near, which may be decoded in memory; the widest vectors first, then what is left over.
         """
         e, n, column = self.e, self.products[0].shape[1], 0
         for lanes in self.widths():
@@ -261,11 +270,21 @@ class Nest:
                 count = (n - column) // span
                 if count:
                     strip = partial(self.strip, parts, lanes, vectors)
+                    self.strips = self.new_strips(lanes, vectors) if decoded else {}
                     e.each(e.index(column), e.index(column + count * span), strip, span)
                     column += count * span
+        self.strips = {}
+
+    def new_strips(self, lanes: int, vectors: int) -> dict[Tile, Strip]:
+        """Memory for so many vectors of columns of each right factor that has to be decoded."""
+        depth = self.products[0].instruction.depth
+        factors = dict.fromkeys(product.b for product in self.products if product.b.buffer is None)
+        return {b: strips.strip_of(self.e, b, Atom(depth, lanes), vectors) for b in factors}
 
     def strip(self, parts: Sequence[Rows], lanes: int, vectors: int, column: ir.Value) -> None:
         """The blocks of some vectors of columns."""
+        for b, strip in self.strips.items():
+            strips.decode(self.e, b, spot(column), strip)
         for rows in parts:
             block = partial(Block, column=spot(column), rows=rows.height, lanes=lanes, vectors=vectors)
             self.e.each(rows.low, rows.high, lambda row: self.block(block(row)), rows.height)  # noqa: B023
@@ -382,10 +401,7 @@ class Nest:
             instruction, start = product.instruction, first + number * len(parts)
             short: dict[int, ir.Value] = {}
             for inner in steps:
-                right = [
-                    e.vector(product.b, (inner, block.column_spot(vector)), Atom(instruction.depth, block.lanes))
-                    for vector in range(block.vectors)
-                ]
+                right = [self.right(product, block, inner, vector) for vector in range(block.vectors)]
                 for at, (row, vector) in enumerate(parts, start):
                     left = instruction.left(e, lines[product.a, row], inner, block.lanes)
                     if instruction.short is None:
@@ -396,6 +412,14 @@ class Nest:
             for at, total in short.items():
                 assert instruction.short is not None
                 sums[at] = instruction.short.widen(e, sums[at], total)
+
+    def right(self, product: Product, block: Block, inner: Spot, vector: int) -> ir.Value:
+        """What a step along k multiplies by in one vector of columns."""
+        strip = self.strips.get(product.b)
+        if strip is not None:
+            return strip.vector(self.e, inner, vector)
+        atom = Atom(product.instruction.depth, block.lanes)
+        return self.e.vector(product.b, (inner, block.column_spot(vector)), atom)
 
 
 @dataclass(frozen=True)
