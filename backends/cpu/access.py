@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 
 from vmc.backends.cpu import address, atoms, planes, rows
-from vmc.backends.cpu.elements import I1, I32, constant, element_size
+from vmc.backends.cpu.elements import I1, constant, element_size
 from vmc.backends.cpu.emitter import LINE, Emitter
 from vmc.backends.cpu.tiles import Buffer, Index, Origin, Tensor, Tile
 from vmc.ir.core import Access, Op, Value
@@ -283,14 +283,8 @@ def lower_prefetch(e: Emitter, op: Op) -> tuple[()]:
     for row in np.ndindex(*outer):
         for column in range(0, last, step):
             place = tuple(e.add(start, e.index(int(at))) for start, at in zip(starts, (*row, column), strict=True))
-            hint(e, address.plain_address(e, tensor, place))
+            e.prefetch(address.plain_address(e, tensor, place))
     return ()
-
-
-def hint(e: Emitter, pointer: ir.Value) -> None:
-    """Says that a cache line is read soon, and read only."""
-    read, near, data = (ir.Constant(I32, number) for number in (0, 3, 1))
-    e.call("llvm.prefetch.p0", ir.VoidType(), pointer, read, near, data)
 
 
 # Tensors

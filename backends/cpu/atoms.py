@@ -45,7 +45,8 @@ def load_blocks(e: Emitter, slice: Slice, op: Op) -> Tile | None:
         counts.append(blocks)
         whole.append(e.b.icmp_signed(">=", number, e.index(0)))
         whole.append(e.b.icmp_signed("<=", e.add(number, e.index(count // size)), blocks))
-    blocks = Blocks(tensor, (first[0], first[1]), (counts[0], counts[1]), int(str(op.attrs["fill"])))
+    turn = slice.shape[0] // storage.block[0] * storage.pitch // 8 if storage.dimensions[-1] == 0 else 0
+    blocks = Blocks(tensor, (first[0], first[1]), (counts[0], counts[1]), int(str(op.attrs["fill"])), turn)
     condition = whole[0]
     for each in whole[1:]:
         condition = e.b.and_(condition, each)

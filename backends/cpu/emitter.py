@@ -287,6 +287,11 @@ class Emitter:
         """A store to memory of a scope."""
         self.tagged(scope, self.b.store(value, pointer, align=align))
 
+    def prefetch(self, pointer: ir.Value) -> None:
+        """Says that a cache line is read soon, and read only."""
+        read, near, data = (ir.Constant(I32, number) for number in (0, 3, 1))
+        self.call("llvm.prefetch.p0", ir.VoidType(), pointer, read, near, data)
+
     def tagged(self, scope: Scope | None, access: ir.Instruction) -> ir.Instruction:
         """An access marked with what it may overlap; without a scope it may overlap anything that escapes."""
         if scope is not None:
