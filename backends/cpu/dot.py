@@ -224,8 +224,9 @@ class Nest:
     def has_strips(self) -> bool:
         """Whether high blocks read the right factors from strips."""
         high = self.rows_at_once(MOST_ROWS[self.e.machine.vector_bytes])
-        product = self.products[0]
-        return product.instruction.depth > 1 and product.shape[0] >= strips.BLOCKS * high and not self.e.guarded
+        depth, (m, _, _) = self.products[0].instruction.depth, self.products[0].shape
+        some = any(strips.pays(product.b, depth) for product in self.products)
+        return some and m >= strips.BLOCKS * high and not self.e.guarded
 
     def by_vectors(self) -> None:
         """As many rows as there are in high blocks, then those left over in low ones of more columns at a time."""
@@ -278,7 +279,7 @@ class Nest:
     def new_strips(self, lanes: int, vectors: int) -> dict[Tile, Strip]:
         """Memory for so many vectors of columns of each right factor that has to be decoded."""
         depth = self.products[0].instruction.depth
-        factors = dict.fromkeys(product.b for product in self.products if product.b.buffer is None)
+        factors = dict.fromkeys(product.b for product in self.products if strips.pays(product.b, depth))
         return {b: strips.strip_of(self.e, b, Atom(depth, lanes), vectors) for b in factors}
 
     def strip(self, parts: Sequence[Rows], lanes: int, vectors: int, column: ir.Value) -> None:

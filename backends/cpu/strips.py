@@ -14,8 +14,8 @@ from llvmlite import ir
 
 from vmc.backends.cpu.elements import I8, element_size, element_type, step_to
 from vmc.backends.cpu.emitter import Emitter
-from vmc.backends.cpu.tiles import Buffer, Tile
-from vmc.backends.cpu.vectors import Atom, Spot, spot
+from vmc.backends.cpu.tiles import Buffer, Tile, chain
+from vmc.backends.cpu.vectors import ROWS, Atom, Spot, spot
 
 BLOCKS = 4
 """Blocks of rows from which on it pays."""
@@ -45,6 +45,14 @@ class Strip:
         """One of the atoms from row `inner` on."""
         type = ir.VectorType(self.element, self.atom.size)
         return e.load(self.memory.scope, self.address(e, inner, vector), type, self.bytes)
+
+
+def pays(b: Tile, depth: int) -> bool:
+    """Whether a factor's atoms take more to decode than a load each."""
+    if b.buffer is not None or depth == 1:
+        return False
+    loaded = [part.dtype.width for part in chain(b) if part.origin is not None]
+    return not loaded or max(loaded) < 8 or depth < ROWS
 
 
 def strip_of(e: Emitter, b: Tile, atom: Atom, vectors: int) -> Strip:
