@@ -25,7 +25,7 @@ from vmc.ir.passes.gpu.warpgroups import choosing
 from vmc.ir.passes.gpu.weights import weights
 from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
-from vmc.ir.passes.integers import exact_integers, integers
+from vmc.ir.passes.integers import exact_integers, few_digits, integers
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
@@ -126,7 +126,8 @@ def pipeline(
     family, _, arch = target.partition(":")
     if family == "cuda":
         return cuda_pipeline(dense, arch in HAS_WARPGROUPS)
-    select = (halving(whole_tiles=True), integers, halves) if features & MULTIPLIES_BF16 else (integers,)
+    digits = integers if features & SUMS_FOUR_PRODUCTS else few_digits
+    select = (halving(whole_tiles=True), digits, halves) if features & MULTIPLIES_BF16 else (digits,)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)
     late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
     short = () if features & SUMS_FOUR_PRODUCTS else (short_sums,)

@@ -24,6 +24,7 @@ from vmc.ir.passes.rewrite import Rewriter, each_kernel
 from vmc.ir.types import DType
 
 LARGEST_SUM = (1 << 31) - 1
+FEW_ROWS = 16
 LARGEST_SCALE = 96
 """2**-96 and 2**96 times any sum are normal numbers of f32."""
 
@@ -41,15 +42,23 @@ def select_integers(module: Module) -> Module:
     return each_kernel(module, select_in)
 
 
+def select_few_digits(module: Module) -> Module:
+    """As `integers`, with digits for left factors of at most `FEW_ROWS` rows: for processors without an instruction
+    that sums products of bytes in 32 bits. With more rows, each weight is converted once for many multiply-adds.
+    """
+    return each_kernel(module, lambda kernel: select_in(kernel, FEW_ROWS))
+
+
 def select_exact_integers(module: Module) -> Module:
     """As `integers`, without the licence of `fast`: for targets that multiply floats faster than digits of them."""
-    return each_kernel(module, lambda kernel: select_in(kernel, digits_too=False))
+    return each_kernel(module, lambda kernel: select_in(kernel, 0))
 
 
-def select_in(kernel: Kernel, digits_too: bool = True) -> Kernel:
+def select_in(kernel: Kernel, most_rows: int | None = None) -> Kernel:
+    """`most_rows`: of the left factors that may become digits in `fast` kernels; None for any number."""
     if not any(op.name == "dot" for op in walk(kernel.body)):
         return kernel
-    selector = _Selector(kernel.fast and digits_too)
+    selector = _Selector(most_rows if kernel.fast else 0)
     selected = selector.kernel(kernel)
     return selected.noted(*selector.notes) if selector.notes else selected
 
@@ -87,9 +96,9 @@ class Proof:
 class _Selector(Rewriter):
     """Gathers facts in program order, and rewrites the products that they allow to."""
 
-    def __init__(self, fast: bool) -> None:
+    def __init__(self, most_rows: int | None) -> None:
         super().__init__(lambda op, _: self.visit_op(op))
-        self.fast = fast
+        self.most_rows = most_rows
         self.facts = Facts(self.producer)
         self.emission = Emission(self, self.facts)
         self.notes: list[Note] = []
@@ -137,7 +146,8 @@ class _Selector(Rewriter):
     def product_of_digits(self, op: Op, right: Unsigned) -> Sequence[Value] | None:
         a, _, start = op.operands
         proof = Proof(a.tile.shape[1], Exact(0, -digits.LARGEST_DIGIT, digits.LARGEST_DIGIT - 1), right)
-        if not self.fast or op.result.tile.dtype != F32 or right.bytes > 1 or not proof.holds:
+        few = self.most_rows is None or a.tile.shape[0] <= self.most_rows
+        if not few or op.result.tile.dtype != F32 or right.bytes > 1 or not proof.holds:
             return None
         planes = self.emission.unsigned_bytes(right)
         self.notes.append(Note("integers", digits_text(op, proof), op.span))
@@ -182,4 +192,5 @@ def sums_text(type: DType, proof: Proof) -> str:
 
 
 integers = Pass("integers", select_integers)
+few_digits = Pass("integers", select_few_digits)
 exact_integers = Pass("integers", select_exact_integers)

@@ -13,6 +13,7 @@ from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Kernel, Module, TileType, walk
 from vmc.ir.passes import integers, run
 from vmc.ir.passes.evaluator import ConstantEvaluator
+from vmc.ir.passes.integers import few_digits
 from vmc.ir.types import DType, dtype
 
 K, N = 40, 24
@@ -148,3 +149,9 @@ def test_weights_of_no_number_or_of_two_bytes_are_not_multiplied_by_digits(type:
 
 def test_what_is_an_integer_already_needs_no_digits_in_a_fast_kernel() -> None:
     assert factors(rewritten(product(dtype("u4"), "i8"))) == ["i8 u8"]
+
+
+def test_many_rows_stay_floats_where_no_instruction_sums_four_products() -> None:
+    few, many = (product(dtype("u4"), extents=(rows, K)) for rows in (16, 64))
+    assert factors(run(Module((few,)), (few_digits,)).kernels[0]) == ["i8 u8"] * 3
+    assert factors(run(Module((many,)), (few_digits,)).kernels[0]) == ["f32 f32"]
