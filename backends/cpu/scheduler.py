@@ -11,8 +11,9 @@ Blocks are divided into a region of consecutive blocks for each thread. A thread
 same one from launch to launch, so that it finds in its caches what it left there; then from the others'. A launch is
 over when no chunk is left and no helper is inside: nobody waits for a helper that sleeps or wakes late.
 
-The pool is a few variables in this code's memory. `epoch` counts launches; helpers watch it for a moment and then sleep
-on it (futex(2)). `gate` says who may touch the launch that `job` names: its upper half is the number of helpers that
+The pool is a few variables in this code's memory. `epoch` counts launches; helpers watch it for a moment, then between
+offers of the processor to others (sched_yield(2)), and then sleep on it (futex(2)). The middle part is for launches that
+follow each other: a sleeping helper's processor may be asleep, too, and of a virtual machine takes up to milliseconds. `gate` says who may touch the launch that `job` names: its upper half is the number of helpers that
 may still enter, the lower one, without the top bit, that of helpers inside; both change in one atomic step. Closing the
 gate takes the upper half away; then the caller watches the lower half for a moment and sleeps on it, having set the top
 bit for the last helper to wake it. `owner` is held by the thread whose launch it is; a launch that finds it held runs
@@ -32,10 +33,12 @@ from vmc.backends.cpu.record import COUNTERS, LINE, WORDS
 SERIAL_WORK = 3 << 17  # element operations, 30 to 50 microseconds, below which waking threads saves nothing
 PIECES = 8  # that a thread's region is taken in, so that a thread that is held up leaves its share to the others,
 LAST_PIECES = 32  # and finer ones for the last quarter, so that all end together
-SPINS = 500  # pauses, together 10 to 25 microseconds, before a thread sleeps: what waking it costs
+SPINS = 500  # pauses, together 7 to 25 microseconds, that a thread watches for what it waits for
+YIELDS = 3000  # offers of the processor to others, half a millisecond to one, before a helper sleeps: what waking it costs
 
 FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
-"""The number of the system call futex of Linux on 64-bit machines."""
+YIELD = {"x86_64": 24, "aarch64": 124, "riscv64": 124}
+"""The numbers of the system calls futex and sched_yield of Linux on 64-bit machines."""
 
 PAUSE = {
     "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"),
@@ -232,19 +235,24 @@ wait:
   br label %watch
 
 watch:
-  %turn = phi i32 [ 0, %wait ], [ %turn.next, %pause ]
+  %turn = phi i32 [ 0, %wait ], [ %turn.next, %pause ], [ %turn.next, %yield ]
   %epoch = load atomic i32, ptr @epoch acquire, align 4
   %same = icmp eq i32 %epoch, %known
   br i1 %same, label %patient, label %enter
 
 patient:
   %turn.next = add i32 %turn, 1
-  %tired = icmp ugt i32 %turn.next, $SPINS
-  br i1 %tired, label %sleep, label %pause
+  %polite = icmp ugt i32 %turn.next, $SPINS
+  br i1 %polite, label %yield, label %pause
 
 pause:
   $pause
   br label %watch
+
+yield:
+  call i64 (i64, ...) @syscall(i64 $YIELD)
+  %tired = icmp ugt i32 %turn.next, $WATCHES
+  br i1 %tired, label %sleep, label %watch
 
 sleep:
   atomicrmw add ptr @sleepers, i32 1 seq_cst
@@ -361,7 +369,9 @@ def text_for(processor: str, team: bool = True) -> str:
         "COUNTERS": str(COUNTERS),
         "LINE": str(LINE),
         "SPINS": str(SPINS),
+        "WATCHES": str(SPINS + YIELDS),
         "FUTEX": str(FUTEX[processor]) if team else "",
+        "YIELD": str(YIELD[processor]) if team else "",
         "WAIT": "128",
         "WAKE": "129",
         "pause": pause,

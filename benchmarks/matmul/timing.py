@@ -1,7 +1,8 @@
 """Interleaved timing: every contender in turn, round after round, so that drift of the machine meets all alike.
 
-A *block* is one contender's turn: a pause in which the threads of the one before stop spinning, one call that is not
-timed, and a few that are. Cold, each call takes the next copy of the weights; hot, all take the same one.
+A *block* is one contender's turn: a pause in which the threads of the one before stop spinning, calls that are not
+timed, until the processors are awake again, and a few that are. Cold, each timed call takes the next copy of the weights,
+and those before take one that is never timed; hot, all take the same one.
 
 Cold means: between two calls with one copy, all contenders together have read at least the wanted number of bytes.
 `copies_for` gives the number of copies for that.
@@ -28,7 +29,8 @@ def nothing() -> None: ...
 @dataclass(frozen=True)
 class Plan:
     """`rounds` at most, and no more once a contender was timed for `budget` seconds; a block's timed calls are at most
-    `calls` and take about `block` seconds; `settle` seconds of pause come before each.
+    `calls` and take about `block` seconds; `settle` seconds of pause and `warm` of untimed calls come before each. A
+    processor of a virtual machine that was idle takes milliseconds to get to work.
     """
 
     rounds: int = 20
@@ -36,6 +38,7 @@ class Plan:
     budget: float = 4.0
     block: float = 0.05
     settle: float = 0.03
+    warm: float = 0.01
 
 
 def timed(call: Call) -> float:
@@ -100,12 +103,12 @@ def measure(lanes: Mapping[str, Lane], plan: Plan, seed: int = 0) -> dict[str, T
     order = random.Random(seed)
     turns = {name: Turn(lane) for name, lane in lanes.items()}
     with undisturbed():
-        counts = {name: calls_of_block(turns[name].block(1, 0.0)[0], plan) for name in lanes}
+        counts = {name: calls_of_block(turns[name].block(1, 0.0, 0.0)[0], plan) for name in lanes}
         found: dict[str, list[tuple[float, ...]]] = {name: [] for name in lanes}
         for number in range(plan.rounds):
             names = [name for name in lanes if number < FEWEST_ROUNDS or spent(found[name]) < plan.budget]
             for name in order.sample(names, len(names)):
-                found[name].append(turns[name].block(counts[name], plan.settle))
+                found[name].append(turns[name].block(counts[name], plan.settle, plan.warm))
     return {name: Timing(tuple(rounds)) for name, rounds in found.items()}
 
 
@@ -123,13 +126,16 @@ class Turn:
 
     def __init__(self, lane: Lane) -> None:
         self.before, self.clock = lane.before, lane.clock
-        self.calls = cycle(lane.calls)
+        self.warming, *others = lane.calls
+        self.calls = cycle(others or lane.calls)
 
-    def block(self, calls: int, settle: float) -> tuple[float, ...]:
+    def block(self, calls: int, settle: float, warm: float) -> tuple[float, ...]:
         """The seconds of each timed call."""
         time.sleep(settle)
         self.before()
-        next(self.calls)()
+        spent = timed(self.warming)
+        while spent < warm:
+            spent += timed(self.warming)
         return tuple(self.clock(next(self.calls)) for _ in range(calls))
 
 
