@@ -20,7 +20,7 @@ from vmc.ir.core import Storage
 
 COLUMNS = 16
 """The most columns of an atom, which narrower ones divide."""
-AHEAD = 2048
+AHEAD = 3072
 """How many bytes ahead codes are asked for, at least: what memory gives a core in the time that it takes to answer."""
 
 
