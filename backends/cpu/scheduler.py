@@ -12,9 +12,10 @@ same one from launch to launch, so that it finds in its caches what it left ther
 over when no chunk is left and no helper is inside: nobody waits for a helper that sleeps or wakes late.
 
 The pool is a few variables in this code's memory. `epoch` counts launches; helpers watch it for a moment, then between
-offers of the processor to others (sched_yield(2)), and then sleep on it (futex(2)). The middle part is for launches that
-follow each other: a sleeping helper's processor may be asleep, too, and of a virtual machine takes up to milliseconds. `gate` says who may touch the launch that `job` names: its upper half is the number of helpers that
-may still enter, the lower one, without the top bit, that of helpers inside; both change in one atomic step. Closing the
+offers of the processor to others (sched_yield(2)), and then sleep on it (futex(2)). The middle part is for launches
+that follow each other: a sleeping helper's processor may be asleep, too, and of a virtual machine takes up to
+milliseconds. `gate` says who may touch the launch that `job` names: its upper half is the number of helpers that may
+still enter, the lower one, without the top bit, that of helpers inside; both change in one atomic step. Closing the
 gate takes the upper half away; then the caller watches the lower half for a moment and sleeps on it, having set the top
 bit for the last helper to wake it. `owner` is held by the thread whose launch it is; a launch that finds it held runs
 on its own thread alone.
@@ -34,7 +35,7 @@ SERIAL_WORK = 3 << 17  # element operations, 30 to 50 microseconds, below which 
 PIECES = 8  # that a thread's region is taken in, so that a thread that is held up leaves its share to the others,
 LAST_PIECES = 32  # and finer ones for the last quarter, so that all end together
 SPINS = 500  # pauses, together 7 to 25 microseconds, that a thread watches for what it waits for
-YIELDS = 3000  # offers of the processor to others, half a millisecond to one, before a helper sleeps: what waking it costs
+YIELDS = 3000  # offers of the processor to others, about a millisecond, before a helper sleeps: what waking it costs
 
 FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
 YIELD = {"x86_64": 24, "aarch64": 124, "riscv64": 124}

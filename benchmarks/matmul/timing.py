@@ -1,8 +1,8 @@
 """Interleaved timing: every contender in turn, round after round, so that drift of the machine meets all alike.
 
 A *block* is one contender's turn: a pause in which the threads of the one before stop spinning, calls that are not
-timed, until the processors are awake again, and a few that are. Cold, each timed call takes the next copy of the weights,
-and those before take one that is never timed; hot, all take the same one.
+timed, until the processors are awake again, and a few that are. Cold, each timed call takes the next copy of the
+weights, and those before take one that is never timed; hot, all take the same one.
 
 Cold means: between two calls with one copy, all contenders together have read at least the wanted number of bytes.
 `copies_for` gives the number of copies for that.
