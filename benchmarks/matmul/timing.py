@@ -93,9 +93,10 @@ def ratio(timing: Timing, other: Timing) -> float:
 def copies_for(bytes_each: Sequence[int], cold_bytes: int, plan: Plan) -> int:
     """Copies of every contender's weights: a block's calls see different ones, and a copy comes back cold.
 
-    With n copies of everything, what is read between two uses of one of them is all n times all weights.
+    With n copies that are timed of everything, what is read between two uses of one of them is all n times all weights.
+    One more is for the calls that are not timed.
     """
-    return max(plan.calls + 1, -(-cold_bytes // max(1, sum(bytes_each))))
+    return 1 + max(plan.calls, -(-cold_bytes // max(1, sum(bytes_each))))
 
 
 def measure(lanes: Mapping[str, Lane], plan: Plan, seed: int = 0) -> dict[str, Timing]:

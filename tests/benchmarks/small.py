@@ -11,7 +11,7 @@ from benchmarks.matmul.problem import Array, Shape, Weights
 from benchmarks.matmul.timing import Plan
 
 SHAPE = Shape(256, 128, 32)
-QUICK = Plan(rounds=3, calls=2, budget=0.01, block=0.001, settle=0.0)
+QUICK = Plan(rounds=3, calls=2, budget=0.01, block=0.001, settle=0.0, warm=0.0)
 
 
 class Exact:
