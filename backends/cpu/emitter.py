@@ -480,10 +480,12 @@ class Emitter:
         """Writes a tile to a buffer."""
         if tile.buffer is buffer:
             return
-        from vmc.backends.cpu import dot, filling
+        from vmc.backends.cpu import dot, filling, transposing
 
         if any(True for _ in dot.products_in(tile)):
             dot.drive(self, buffer, tile)
+        elif transposing.fits(self, tile):
+            transposing.fill(self, buffer, tile)
         elif filling.is_better_in_atoms(tile):
             filling.fill(self, buffer, tile)
         else:

@@ -110,7 +110,8 @@ def lower_transpose(e: Emitter, op: Op) -> tuple[Tile]:
     def at(index: Index) -> ir.Value:
         return e.at(source, tuple(index[place] for place in places))
 
-    return (moved(source, Tile(source.dtype, op.result.tile.shape, at)),)
+    tile = Tile(source.dtype, op.result.tile.shape, at, transposed=source if permutation == (1, 0) else None)
+    return (moved(source, tile),)
 
 
 def lower_reshape(e: Emitter, op: Op) -> tuple[Tile]:

@@ -51,7 +51,8 @@ class Tile:
     `operands` are the tiles whose elements i an element i is computed from, `inputs` the others that a recipe reads.
     `lanes` is the recipe for an atom of elements at once (`vectors`); `whole`, where there is one, says at run time
     whether the recipe for lanes needs no guard. `product` is what a matrix product is, until it has a buffer. Places
-    whose rows differ by multiples of `period` are decoded alike.
+    whose rows differ by multiples of `period` are decoded alike. `transposed` is the tile of two axes that one is the
+    transpose of.
     """
 
     dtype: DType
@@ -69,6 +70,7 @@ class Tile:
     whole: ir.Value | None = None
     product: object = None
     period: int = 1
+    transposed: Tile | None = None
 
     @property
     def size(self) -> int:
