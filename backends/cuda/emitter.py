@@ -163,8 +163,9 @@ class Emitter:
         self.under_way[value] = wait
 
     def finish(self, op: Op | None = None) -> None:
-        """Waits for what an operation takes, or for everything where it has regions, or where there is none."""
-        everything = op is None or op.regions
+        """Waits for what an operation takes; for everything where it has regions, where there is none, and at barriers,
+        behind which the memory that is read meanwhile may be another's."""
+        everything = op is None or op.regions or op.name == "barrier"
         needed = [value for value in self.under_way if everything or (op is not None and value in op.operands)]
         for value in needed:
             self.under_way.pop(value)()

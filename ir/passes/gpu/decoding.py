@@ -51,14 +51,17 @@ def decoded(kernel: Kernel) -> Kernel:
 
 
 def matched(op: Op, source: Value, table: Table) -> tuple[Value, Table]:
-    """The table in the type of the first factor, where that has all its values, so that instructions take both."""
+    """The table in the type of the first factor, where that has all its values and a decoder makes them, so that
+    instructions take both."""
     wanted = op.operands[0].tile.dtype
     if wanted == table.dtype or wanted.name not in ("f16", "bf16") or not table.dtype.is_float:
         return source, table
     values = table.dtype.decode(table.array())
     codes = wanted.encode(values)
     same = np.array_equal(wanted.decode(codes), values, equal_nan=True)
-    return source, Table.of(wanted, codes) if same else table
+    if not same or decoder_for(source.tile.dtype, wanted, codes) is None:
+        return source, table
+    return source, Table.of(wanted, codes)
 
 
 def product_of_types(op: Op, b: DType) -> bool:

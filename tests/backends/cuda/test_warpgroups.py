@@ -10,7 +10,7 @@ pytest.importorskip("tvm")
 pytest.importorskip("cuda.bindings")
 
 import vmc
-from tests.backends.cuda.test_matmul import ARRAYS, FLOATS, INTEGERS, QUICK, ROUNDING, SOURCE, problem
+from tests.backends.cuda.test_matmul import ARRAYS, FLOATS, INTEGERS, QUICK, ROUNDING, SOURCE, difference, problem
 from vmc.backends import ptxvm
 from vmc.backends.cuda.disassembly import sass, tool
 from vmc.backends.cuda.sass import Kind, parse, report, resources
@@ -83,6 +83,75 @@ kernel squares(x: f16[M, 64], w: f16[64, 64], y: out f32[M, 64]):
     kernel(x, w, y)
     assert np.array_equal(y, x.astype(np.float32) ** 2 @ w.astype(np.float32))
     assert any(opcode.startswith(MMA) for opcode in kernel._launcher.report.instructions)
+
+
+FORMS = {
+    "two products of one factor": """
+fast kernel k(x: f16[M, 64], w: u4[64, 64], v: i8[64, 128], y: out f32[M, 64], z: out f32[M, 128]):
+    for i in grid(cdiv(M, 64)):
+        a = x[i*64 : +64, 0 : +64]
+        p = a @ f16(w[0 : +64, 0 : +64])
+        q = a @ f16(v[0 : +64, 0 : +128])
+        y[i*64 : +64, 0 : +64] = p
+        z[i*64 : +64, 0 : +128] = q
+""",
+    "a product of a product": """
+fast kernel k(x: f16[M, 64], w: u4[64, 64], v: i8[64, 64], y: out f32[M, 64], z: out f32[M, 64]):
+    for i in grid(cdiv(M, 64)):
+        p = x[i*64 : +64, 0 : +64] @ f16(w[0 : +64, 0 : +64])
+        q = f16(p * 0.125) @ f16(v[0 : +64, 0 : +64])
+        y[i*64 : +64, 0 : +64] = p
+        z[i*64 : +64, 0 : +64] = q + p
+""",
+    "products under a condition in a loop": """
+fast kernel k(x: f16[M, 256], w: u4[256, 64], v: i8[64, 64], y: out f32[M, 64], z: out f32[M, 64]):
+    for i in grid(cdiv(M, 64)):
+        acc = zeros(f32[64, 64])
+        other = zeros(f32[64, 64])
+        for k in range(0, 256, 64) pipelined(2):
+            p = x[i*64 : +64, k : +64] @ f16(w[k : +64, 0 : +64])
+            if k >= 128:
+                acc += p * 2.0
+                other += x[i*64 : +64, k : +64] @ f16(v[0 : +64, 0 : +64])
+            else:
+                acc += p
+        y[i*64 : +64, 0 : +64] = acc
+        z[i*64 : +64, 0 : +64] = other
+""",
+    "sums that stay where they are": """
+fast kernel k(x: f16[M, 192], w: u4[192, 64], v: i8[1, 1], y: out f32[M, 64], z: out f32[1, 1]):
+    for i in grid(cdiv(M, 64)):
+        acc = zeros(f32[64, 64])
+        for k in range(0, 192, 64) pipelined(2):
+            acc += x[i*64 : +64, k : +64] @ f16(w[k : +64, 0 : +64])
+        y[i*64 : +64, 0 : +64] = acc
+        if i == 0:
+            z[0, 0] = f32(v[0, 0])
+""",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_products_agree_with_the_reference_machine(form: str) -> None:
+    """All numbers are small integers over 8 at most, so that sums are exact. What a product reads stays as it is until
+    it has been waited for, also where the memory is another tensor's next."""
+    found = []
+    for target in (TARGET, "interp"):
+        kernel, rng = vmc.compile(FORMS[form], target=target), np.random.default_rng(1)
+        given: dict[str, Any] = {}
+        for param in kernel._tile.params:
+            shape = tuple(extent if isinstance(extent, int) else 70 for extent in param.tensor.shape)
+            given[param.name] = np.zeros(shape, np.float32)
+            if param.name == "x":
+                given["x"] = rng.integers(-3, 4, shape).astype(np.float16)
+            elif param.name in "wv":
+                given[param.name] = kernel.pack(param.name, rng.integers(0, 16, shape, dtype=np.uint8))
+        kernel(*given.values())
+        found.append([given["y"], given["z"]])
+        if target == TARGET:
+            assert any(opcode.startswith(MMA) for opcode in kernel._launcher.report.instructions)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 # ---- planted faults: the code that is right, with one thing taken out or changed -------------------------------------
@@ -165,3 +234,8 @@ def test_the_machine_code_multiplies_while_it_decodes(name: str, bindings: dict[
     last = max(number for number, line in enumerate(lines) if "HGMMA" in line)
     assert sum("HGMMA" in line for line in lines) == k // 16
     assert [number for number, line in enumerate(lines) if "DEPBAR" in line] == [last + 1]
+
+
+def test_weights_that_no_decoder_makes_in_the_activations_type_are_multiplied_all_the_same() -> None:
+    """f7e6m0 has a decoder to f16 and none to bf16, and all of what f16 makes of it is bf16."""
+    assert difference("f7e6m0", "bf16", 7, 128, 24, BM=16) <= 1
