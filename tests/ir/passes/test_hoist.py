@@ -62,7 +62,7 @@ def test_the_activations_of_a_product_are_quantized_once_for_a_row_of_blocks() -
     assert [operand.name for operand in once.operands] == ["mi"]
     moved, loop = named_in(once), named_in(next(op for op in named(kernel, "for") if op.results))
     assert {"div", "abs", "max", "reduce"} <= moved
-    assert loop == {"load", "cast", "add", "mul", "floordiv", "broadcast", "dot_short", "yield"}
+    assert loop == {"load", "cast", "fma", "mul", "floordiv", "broadcast", "dot_short", "yield"}
     shapes = {str(result.tensor.dtype.name): tuple(map(str, result.tensor.shape)) for result in once.results}
     column = ("cdiv(K, 128)", "16", "1")
     assert shapes == {"i8": ("16", "(cdiv(K, 128) * 128)"), "i32": column, "f32": column}
