@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd, prod
 
@@ -113,9 +114,10 @@ def pack_table(fragment: Layout, storage: Layout) -> dict[str, Array]:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why a view is not legal."""
+    """Why a view is not legal, with a place that only one of the two layouts has, "" where none was looked for."""
 
     reason: str
+    example: str = ""
 
     def __str__(self) -> str:
         return self.reason
@@ -125,13 +127,45 @@ def view_compatible(a: Layout, b: Layout) -> Mismatch | None:
     """None where a tile in layout `a` can be read in layout `b` without moving a bit: same lanes, same bits a lane."""
     for axis in sorted({*a.axes, *b.axes} - {BIT}):
         if a.cosize(axis) != b.cosize(axis):
-            return Mismatch(f"one has {a.cosize(axis)} of the axis {axis}, the other {b.cosize(axis)}")
+            reason = f"one has {a.cosize(axis)} of the axis {axis}, the other {b.cosize(axis)}"
+            return Mismatch(reason, lone_place(a, b))
     if a.cosize(BIT) != b.cosize(BIT):
-        return Mismatch(f"one holds {a.cosize(BIT)} bits a lane, the other {b.cosize(BIT)}")
+        reason = f"one holds {a.cosize(BIT)} bits a lane, the other {b.cosize(BIT)}"
+        return Mismatch(reason, lone_place(a, b))
     if is_bijective(a) and is_bijective(b):
         return None
     held, wanted = (np.unique(np.concatenate([code.reshape(-1) for code in coded(layout)])) for layout in (a, b))
-    return None if np.array_equal(held, wanted) else Mismatch("one leaves places empty that the other fills")
+    if np.array_equal(held, wanted):
+        return None
+    return Mismatch("one leaves places empty that the other fills", lone_place(a, b))
+
+
+def lone_place(a: Layout, b: Layout) -> str:
+    """In words, a place that `b` fills and `a` leaves empty, or else the other way round; "" where there is none, or it
+    would take long to find.
+    """
+    if a.replicas or b.replicas or max(prod(a.domain), prod(b.domain)) > ENUMERABLE:
+        return ""
+    axes = [*sorted({*a.axes, *b.axes} - {BIT}), BIT]
+    lines = [coordinates(layout, axes) for layout in (a, b)]
+    extents = tuple(np.maximum(*(line.max(axis=1) for line in lines)) + 1)
+    codes = [np.ravel_multi_index(tuple(line), extents) for line in lines]
+    for here, other, layout, whose, whom in ((1, 0, b, "the view", "the tile"), (0, 1, a, "the tile", "the view")):
+        lone = np.setdiff1d(codes[here], codes[other])
+        if lone.size:
+            place = dict(zip(axes, map(int, np.unravel_index(lone[0], extents)), strict=True))
+            number = int(np.flatnonzero(codes[here] == lone[0])[0]) // max(1, layout.element_bits)
+            index = ", ".join(map(str, map(int, np.unravel_index(number, layout.shape))))
+            named = " of ".join(f"{axis} {place[axis]}" for axis in reversed(axes))
+            return f"{named} is part of element [{index}] of {whose}, and of nothing in {whom}"
+    return ""
+
+
+def coordinates(layout: Layout, axes: Sequence[str]) -> Array:
+    """The coordinates of every element, or bit, row-major: int64[axes, elements]; 0 on axes that a layout lacks."""
+    found = layout.apply_all()
+    nothing = np.zeros(prod(layout.domain), np.int64)
+    return np.stack([found[axis].reshape(-1) if axis in found else nothing for axis in axes])
 
 
 # ---- accesses --------------------------------------------------------------------------------------------------------

@@ -171,3 +171,16 @@ def test_sectors_count_the_32_byte_pieces_touched() -> None:
 def test_a_view_is_legal_where_lanes_and_bits_a_lane_agree(a: Layout, b: Layout, reason: str | None) -> None:
     found = view_compatible(a, b)
     assert (found is None) if reason is None else (found is not None and reason in str(found))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "example"),
+    [
+        (spatial(4).local(2), spatial(8), "lane 4 is part of element [4] of the view, and of nothing in the tile"),
+        (spatial(8), spatial(4).local(2), "bit 32 of lane 0 is part of element [1] of the view, and of nothing in the"),
+        (spatial(2, 4), spatial(1, 4), "lane 4 is part of element [1, 0] of the tile, and of nothing in the view"),
+    ],
+)
+def test_a_view_that_is_not_legal_has_a_place_that_only_one_layout_fills(a: Layout, b: Layout, example: str) -> None:
+    found = view_compatible(a.with_bits(32), b.with_bits(32))
+    assert found is not None and example in found.example

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from vmc.diagnostics import Note
 from vmc.ir.core import IRError
 from vmc.ir.layout import BIT, Layout, view_compatible
+from vmc.ir.span import Span
 from vmc.ir.types import dtype
 from vmc.lang.elaborate.arguments import Arguments
 from vmc.lang.elaborate.builtins.definition import Builtin
@@ -114,33 +118,51 @@ def view(el: Elaborator, args: Arguments) -> Thing:
         layout = check_layout(
             evaluate_layout(el, args.expr("layout"), args.scope), shape, type.dtype, args.span("layout")
         )
-    check_view(tile, type.dtype.width, layout, args)
+    check_view(el, tile, type.dtype.width, layout, args)
     build = el.at(args.call_span)
     return Tile(build("view", tile.value, dtype=type.dtype, shape=shape, layout=layout))
 
 
-def check_view(tile: Tile, width: int, layout: Layout | None, args: Arguments) -> None:
-    """Raises Reject for a view that would move bits between lanes."""
+def check_view(el: Elaborator, tile: Tile, width: int, layout: Layout | None, args: Arguments) -> None:
+    """Raises Reject for a view that would move bits between lanes, with a bit that would, and where the tile's layout
+    comes from.
+    """
     before = tile.type.layout
+    mismatch, example = "", ""
+    help = "`layout=` names the layout to read the bits in"
     if layout is None:
-        moves = before is not None and not whole_in_lanes(before, width)
-        mismatch = "the tile is spread over lanes, and this view would move bits between them" if moves else None
+        example = "" if before is None else torn(before, tile.type.shape, width)
+        mismatch = "the tile is spread over lanes, and this view would move bits between them" if example else ""
     elif before is None:
         mismatch = "the tile has no layout: pin one with an annotation or `relayout`"
-    else:
-        found = view_compatible(before, layout)
-        mismatch = f"the layouts do not hold the same bits: {found}" if found else None
+    elif found := view_compatible(before, layout):
+        mismatch, example = f"the layouts do not hold the same bits: {found}", found.example
+        help = "`relayout` moves them, at its cost"
     if mismatch:
-        raise Reject("E0402", mismatch, args.call_span, help="`layout=` names the layout to read the bits in")
+        notes = [Note(pinned, "the tile's layout comes from here")] if (pinned := origin(el, tile)) else []
+        notes += [Note(None, f"for example, {example}")] if example else []
+        raise Reject("E0402", mismatch, args.call_span, help=help, notes=notes)
 
 
-def whole_in_lanes(layout: Layout, width: int) -> bool:
-    """Whether every run of `width` bits of a row lies side by side in one lane."""
-    for axis, places in layout.apply_all().items():
+def origin(el: Elaborator, tile: Tile) -> Span | None:
+    """Where a tile of the block that is being built was given its layout; None where that was elsewhere."""
+    return next((op.span for op in el.build.ops if op.name == "relayout" and tile.value in op.results), None)
+
+
+def torn(layout: Layout, shape: Sequence[int], width: int) -> str:
+    """In words, a run of `width` bits of a row that does not lie side by side in one lane; "" where all do."""
+    each = max(1, layout.element_bits)
+    for axis, places in sorted(layout.apply_all().items(), key=lambda each: each[0] == BIT):
         runs = places.reshape(-1, width)
-        if (runs - runs[:, :1] != (np.arange(width) if axis == BIT else 0)).any():
-            return False
-    return True
+        wrong = runs - runs[:, :1] != (np.arange(width) if axis == BIT else 0)
+        if wrong.any():
+            run, bit = (int(place[0]) for place in np.nonzero(wrong))
+            first, other = (
+                ", ".join(map(str, map(int, np.unravel_index((run * width + at) // each, shape)))) for at in (0, bit)
+            )
+            there, here = runs[run, bit], runs[run, 0]
+            return f"one element would be made of [{first}], at {axis} {here}, and [{other}], at {axis} {there}"
+    return ""
 
 
 def relayout(el: Elaborator, args: Arguments) -> Thing:
