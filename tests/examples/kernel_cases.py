@@ -177,7 +177,7 @@ CASES = [
         quick("divergence", "R=4 BV=32 M=6 V=27"),
         case("descend", "B=64 N=100", y=unit, x=unit, v=positive, weight=2.0, most=1.0, **ADAM),
         case("random_start", "B=64 N=100", seed=5),
-        case("moments", "BM=16 BK=16 M=20 K=21"),
+        case("moments", "BM=16 BK=16 M=20 K=21", h=dominant),
         case("inverse_factor", "K=16", damp=0.01, h=dominant),
         case("gptq", "T=u3 R=4 K=16 N=6", scale=positive, u=dominant),
         case("walk", "M=2 N=9", x=unit),
