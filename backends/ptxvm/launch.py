@@ -13,6 +13,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -242,9 +243,9 @@ class _Launch:
             self.space.memory.tracker.first = self.space.first
         if not scheduler.run(TURN if self.waits else self.max_steps + 1):
             return False
-        left = cohort.copies.outstanding()
+        left = unfinished(cohort)
         if left is not None and not warnings:
-            instruction = self.compiled.instructions[left.number]
+            instruction = self.compiled.instructions[left]
             warnings.append(f"{instruction.location}: nobody waits for {instruction}")
         return True
 
@@ -306,6 +307,14 @@ class _Launch:
             result[f"%nclusterid.{axis}"] = result[f"%nctaid.{axis}"]
             result[f"%cluster_nctaid.{axis}"] = one
         return result
+
+
+def unfinished(m: Cohort) -> int | None:
+    """The number of an instruction that blocks at their end have not waited for: a copy, or a wgmma."""
+    batch = m.copies.outstanding()
+    bulk = (copy.number for barrier in m.mbarriers.objects.values() for copy in barrier.copies)
+    products = (flight.number for flight in m.warpgroups.flights) if m.warpgroups is not None else ()
+    return batch.number if batch is not None else next(chain(bulk, products), None)
 
 
 def module_buffers(tree: Tree) -> list[Buffer]:

@@ -91,6 +91,13 @@ def test_bulk_copies_that_are_not_waited_for_and_wrong_byte_counts_are_found() -
         launch(BULK.replace("[%p+128], 128", "[%p+192], 128"), out, source)
 
 
+def test_a_bulk_copy_that_nobody_waits_for_is_told() -> None:
+    out, source = np.zeros(64, np.uint32), np.arange(64, dtype=np.uint32)
+    text = without_wait(BULK).replace("ld.shared.u32 %r0, [%r1];", "mov.u32 %r0, 0;")
+    (warning,) = launch(text, ptxvm.Unset(out), source).warnings
+    assert "nobody waits for cp.async.bulk" in warning
+
+
 def test_copies_of_threads_arrive_when_they_are_waited_for() -> None:
     body = (
         INIT.replace("COUNT", "64") + "ld.param.u64 %p, [p1]; mul.wide.u32 %o, %t, 4; add.s64 %p, %p, %o;" + SHARED

@@ -6,6 +6,7 @@ A kernel here copies its matrices to shared memory word by word, as the test has
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -315,6 +316,16 @@ def test_results_before_the_wait_are_found() -> None:
         assert "st.global" in caught.value.text and caught.value.other is not None
     with pytest.raises(ptxvm.AsyncProductError):
         run(READY, ONE + WAIT)  # nothing was committed, so nothing is waited for
+
+
+def test_a_product_or_a_bulk_copy_that_nobody_waits_for_is_told() -> None:
+    text = program(16, ONE + COMMIT, 0, 1, before=READY, start=0)
+    text = re.sub(r"st\.global\.u32[^;]*;", "", text)
+    a, b = factors("f16", 16)
+    memory = np.concatenate([np.zeros(8192, np.uint8), stored(b, 1, False)])
+    arguments = [memory, in_registers(a), np.zeros((THREADS, 8), np.uint32)]
+    report = ptxvm.parse(text).launch("k", (1,), (THREADS,), arguments)
+    assert len(report.warnings) == 1 and "nobody waits for wgmma.mma_async" in report.warnings[0]
 
 
 def test_a_register_of_a_that_is_written_too_early_is_found() -> None:
