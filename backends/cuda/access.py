@@ -8,16 +8,21 @@ each under its own condition.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import Any
+
+import numpy as np
 
 from vmc.backends.cuda.arith import code_kind, constant, from_code, to_code
 from vmc.backends.cuda.emitter import Emitter, Scalar, Tile
 from vmc.backends.cuda.memory import Memory, add, flat_index, mul, read, shifted, view, write
+from vmc.backends.cuda.places import base, first_bits, led, stage_bits, staged
 from vmc.backends.cuda.registers import contiguous, expression, plus, times
+from vmc.backends.cuda.scaled import known_number
 from vmc.backends.cuda.tir import I32, U32, Expr, binary, cast, const, tirx
 from vmc.ir.core import Op, Value
+from vmc.ir.passes.gpu.spread import holdings
 
 WIDEST = 128
 WORD = 32
@@ -27,7 +32,8 @@ WORD = 32
 class Slice:
     """A slice of a memory: where it starts, and how its elements lie; `claims` are the dimensions known inside.
 
-    `multiples`: what each start is known to be a multiple of, 0 for a start of 0.
+    `multiples`: what each start is known to be a multiple of, 0 for a start of 0; `known`: the starts that are known;
+    `values`: the starts in the IR.
     """
 
     memory: Memory
@@ -36,6 +42,8 @@ class Slice:
     steps: tuple[int, ...]
     claims: tuple[bool, ...]
     multiples: tuple[int, ...] = ()
+    known: tuple[int | None, ...] = ()
+    values: tuple[Value, ...] = ()
 
     def index(self, place: Sequence[Expr | int]) -> list[Expr]:
         """The tensor's index of an element of the tile."""
@@ -66,7 +74,8 @@ def slice_of(e: Emitter, op: Op, memory: Memory, starts: Sequence[Value]) -> Sli
     attrs = op.attrs
     lines = tuple(cast(e.scalar(start), memory.index_kind) for start in starts)
     multiples = tuple(e.multiple_of(start) for start in starts)
-    return Slice(memory, lines, attrs["sizes"], attrs["steps"], attrs["inbounds"], multiples)
+    known = tuple(known_number(e, start) for start in starts)
+    return Slice(memory, lines, attrs["sizes"], attrs["steps"], attrs["inbounds"], multiples, known, tuple(starts))
 
 
 def lower_load(e: Emitter, op: Op) -> None:
@@ -94,6 +103,9 @@ def load_scalar(e: Emitter, part: Slice, fill: Expr, result: Value) -> Scalar:
 
 def load_tile(e: Emitter, part: Slice, made: Tile, fill: Expr) -> None:
     run = run_length(part, made)
+    if is_whole_runs(part, made, run):
+        load_runs(e, part, made, run)
+        return
 
     def unit(number: Expr) -> None:
         first = plus(times(number, run), 0) if run > 1 else number
@@ -130,6 +142,50 @@ def load_elements(e: Emitter, part: Slice, made: Tile, first: Expr | int, run: i
             e.put(made.buffer, slot, read(e, part.memory, index))
 
     e.each(run, element, "k")
+
+
+def is_whole_runs(part: Slice, made: Tile, run: int) -> bool:
+    """Whether a tile is loaded from shared memory in runs of whole words, which lie alike in all threads."""
+    memory, bits = part.memory, run * part.memory.width
+    if (
+        not memory.is_shared
+        or memory.type.storage is not None
+        or bits not in (32, 64, 128)
+        or memory.bit_offset % bits
+        or not all(part.claims)
+    ):
+        return False
+    if any(step != 1 for step in part.steps) or made.registers.holder(const(0, I32), single=False):
+        return False
+    first = 1 if part.sizes[0] is None and len(part.sizes) > 1 else 0
+    stages = not first or stage_bits(memory) % bits == 0
+    return stages and all(start == 0 for start in part.known[first:]) and None not in part.sizes[first:]
+
+
+def load_runs(e: Emitter, part: Slice, made: Tile, run: int) -> None:
+    """Runs whose places differ by constants are loaded from one base."""
+    memory, dtype = part.memory, part.memory.type.dtype
+    words = run * memory.width // WORD
+    stage, starts = staged(e, memory, part.sizes, part.values)
+    held = holdings(made.registers.layout, e.threads)[:, ::run]
+    index = [np.zeros_like(held)] * (stage is not None) + list(np.unravel_index(held, made.registers.layout.shape))
+    table = first_bits(memory, index) // 8
+    inner, bases = replace(part, starts=tuple(starts)), dict[int, Expr]()
+    for first_slot, (leader, distance) in zip(range(0, made.registers.slots, run), led(table), strict=True):
+        if leader not in bases:
+
+            def place(slot: int = leader * run) -> Expr:
+                byte = mul(flat_index(memory, inner.index(made.registers.index(slot))), const(memory.width // 8, I32))
+                return shifted(memory, byte, memory.bit_offset // 8)
+
+            own = base(e, memory, table[:, leader], place)
+            bases[leader] = own if stage is None else add(own, cast(stage, U32))
+        buffer = e.buffer(U32, words, "w")
+        to = [tirx().address_of(e.get(buffer, word)) for word in range(words)]
+        e.call(f"vmc_load_shared{words}", *to, add(bases[leader], const(distance, U32)))
+        for part_of_run in range(run):
+            code = cut(e, buffer, WORD, part_of_run * memory.width, memory.width, code_kind(dtype))
+            e.put(made.buffer, first_slot + part_of_run, from_code(dtype, code))
 
 
 def run_length(part: Slice, made: Tile) -> int:

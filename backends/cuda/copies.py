@@ -1,27 +1,36 @@
 """Asynchronous copies of 16 bytes from device to shared memory, by cp.async, and the waits for them.
 
-Rows of a dense tensor are copied so where their starts are multiples of 16 bytes, which is known at run time, else one
-element after the other; blocks of a stored tensor whole, to the places of the same blocks. What lies outside is filled
-with zeros by copying less. Every other copy is made at once, by registers.
+Rows of a dense tensor are copied so where their starts are multiples of 16 bytes, which is known from the conditions
+around the copy or tested at run time, else one element after the other; blocks of a stored tensor whole, to the places
+of the same blocks. What lies outside is filled with zeros by copying less. Every other copy is made at once, by
+registers.
+
+Both are lines of chunks that lie side by side. Threads stand side by side along a line, at least eight of them, and
+then along lines; what a thread copies further on in its lines is a constant away from its first chunk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from vmc.backends.cuda import bulk
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.memory import Memory, pieces, view
+from vmc.backends.cuda.places import Array, address, base, first_bits, led, shape_of, staged
 from vmc.backends.cuda.registers import expression, plus, quotient, remainder, times
+from vmc.backends.cuda.scaled import Factor, address_of_sum, known_number
 from vmc.backends.cuda.shared import lower_copy_async as copy_at_once
-from vmc.backends.cuda.tir import I32, I64, Expr, binary, cast, const, select, tirx
-from vmc.ir.core import Op, Storage
+from vmc.backends.cuda.tir import I32, I64, U32, U64, Expr, binary, cast, const, select, tirx
+from vmc.ir.core import Op, Storage, Value
 from vmc.ir.layout import Layout, contiguous_bits
-from vmc.ir.passes.gpu.pipelining import is_ring
 
 CHUNK = 128
 BYTES = CHUNK // 8
+NEIGHBOURS = 8
+"""Chunks that make 128 bytes, what device memory gives at once."""
 MOST_PENDING = 7
 """Groups that a wait may leave: one that leaves fewer waits for more than it has to."""
 
@@ -29,12 +38,12 @@ MOST_PENDING = 7
 def lower_copy_async(e: Emitter, op: Op) -> None:
     """By cp.async where the copy is of such a kind."""
     target, source = (e.values[operand] for operand in op.operands[:2])
-    if is_of_blocks(op, target, source):
+    if is_of_blocks(e, op, target, source):
         if e.arrivals is not None and bulk.is_bulk(op):
             bulk.copy_bulk(e, op, target, source, lambda: copy_blocks(e, op, target, source))
         else:
             copy_blocks(e, op, target, source)
-    elif is_of_rows(op, target, source):
+    elif is_of_rows(e, op, target, source):
         copy_rows(e, op, target, source)
     else:
         copy_at_once(e, op)
@@ -52,37 +61,173 @@ def lower_wait(e: Emitter, op: Op) -> None:
         bulk.wait_groups(e, op.attrs["pending"])
 
 
-def starts_of(e: Emitter, op: Op, source: Memory) -> tuple[list[Expr], list[Expr]]:
-    """Where the slices of source and target begin."""
-    rank = len(source.type.shape)
-    scalars = [e.scalar(value) for value in op.operands[2:]]
-    return [cast(x, I64) for x in scalars[:rank]], [cast(x, I32) for x in scalars[rank:]]
+# ---- lines of chunks -------------------------------------------------------------------------------------------------
 
 
-def copy_chunk(e: Emitter, target: Memory, at: Expr, source: Memory, place: Expr, size: Expr, name: str) -> None:
-    """16 bytes to a byte of the target, `size` of them from a byte of the source, the rest zeros."""
-    to = tirx().address_of(e.get(view(e, target, "uint8"), at))
-    start = tirx().address_of(e.get(view(e, source, "uint8"), place))
-    e.call(name, to, start, size)
+@dataclass(frozen=True)
+class Lines:
+    """`rows` lines of `columns` chunks each, places in bytes. In the source they start `before` bytes and products of
+    scalars behind its first, and are a pitch apart. `stage` is where the target begins, `places` and `place` where each
+    chunk lies in it, by row and column, as numbers (None where they are not known) and as an expression. `rows_left`,
+    `columns_left`: how many there are in the source, None if all.
+    """
+
+    rows: int
+    columns: int
+    start: Sequence[tuple[Value, Factor]]
+    before: Factor
+    pitch: Factor
+    stage: Expr
+    places: Array | None
+    place: Callable[[Expr | int, Expr | int], Expr]
+    rows_left: Expr | None
+    columns_left: Expr | None
 
 
-def chunks_each(e: Emitter, count: int) -> tuple[int, bool]:
-    """How many chunks every thread copies, and whether all threads copy the last one."""
-    return -(-count // e.threads), count % e.threads == 0
+@dataclass(frozen=True)
+class Deal:
+    """How threads share lines: `wide` of them stand along a line, `high` along lines. Piece number n of a thread is
+    `row(n)`, `column(n)`; a piece that some threads do not have is theirs `below` a number only.
+    """
+
+    rows: int
+    columns: int
+    threads: int
+    wide: int
+
+    @property
+    def high(self) -> int:
+        return self.threads // self.wide if self.wide else 0
+
+    @property
+    def count(self) -> int:
+        """The pieces of a thread."""
+        return -(-self.rows * self.columns // self.threads)
+
+    @property
+    def below(self) -> int | None:
+        """The number of all pieces, where the last one of a thread may not be among them."""
+        total = self.rows * self.columns
+        return None if total % self.threads == 0 else total
+
+    def at(self, piece: int, thread: Expr | int) -> tuple[Expr | int, Expr | int]:
+        """The row and the column of a piece."""
+        if not self.wide:
+            number = plus(thread, piece * self.threads)
+            return quotient(number, self.columns), remainder(number, self.columns)
+        across = self.columns // self.wide
+        down, along = divmod(piece, across)
+        row = plus(quotient(thread, self.wide), down * self.high)
+        return row, plus(remainder(thread, self.wide), along * self.wide)
+
+    def numbers(self) -> Array:
+        """The number of each chunk, by thread and piece; the last one for those that there are not."""
+        last = self.rows * self.columns - 1
+        pieces = [[self.at(piece, thread) for piece in range(self.count)] for thread in range(self.threads)]
+        return np.array([[min(row * self.columns + column, last) for row, column in line] for line in pieces])
+
+
+def dealt(rows: int, columns: int, threads: int) -> Deal:
+    """The lines dealt out so that every thread copies as many chunks of as few lines as it can; one by one where lines
+    and threads do not fit.
+    """
+    widths = [1 << bit for bit in range(threads.bit_length())]
+    wide = [n for n in widths if n >= NEIGHBOURS] + [n for n in reversed(widths) if n < NEIGHBOURS]
+    fits = (n for n in wide if columns % n == 0 and threads % n == 0 and rows % (threads // n) == 0)
+    return Deal(rows, columns, threads, next(fits, 0))
+
+
+def copy_lines(e: Emitter, lines: Lines, target: Memory, source: Memory, name: str, width: int = 0) -> None:
+    """All chunks by the function `name`, which takes an address in shared memory, one in device memory, and how many of
+    the 16 bytes there are; the rest are zeros. With `width`, that of elements, `columns_left` counts elements.
+    """
+    deal = dealt(lines.rows, lines.columns, e.threads)
+    numbers = deal.numbers()
+    table = None if lines.places is None else lines.places.reshape(-1)[numbers]
+    leaders = [(piece, 0) for piece in range(deal.count)] if table is None else led(table)
+    bases: dict[int, Expr] = {}
+    starts: dict[str, Expr] = {}
+    along = deal.at(0, e.thread)[1]
+    for piece in range(deal.count):
+        row, column = deal.at(piece, e.thread)
+        leader, distance = leaders[piece]
+        if leader not in bases:
+
+            def place(piece: int = leader) -> Expr:
+                return lines.place(*deal.at(piece, e.thread))
+
+            own = address(e, target, place()) if table is None else base(e, target, table[:, leader], place)
+            bases[leader] = e.let(binary("Add", own, cast(lines.stage, U32)), U32, "to")
+        moved = column_distance(deal, piece)
+        if moved is None or str(row) not in starts:
+
+            def own(row: Expr | int = row, first: Expr | int = column if moved is None else along) -> Expr:
+                before = binary("Add", lines.before(), binary("Mul", cast(expression(row), I64), lines.pitch()))
+                return binary("Add", before, cast(expression(times(first, BYTES)), I64))
+
+            starts[str(row)] = address_of_sum(e, view(e, source, "uint8"), lines.start, own)
+        start = starts[str(row)]
+        if moved:
+            start = binary("Add", start, const(moved, U64))
+        size = found_bytes(lines, row, column, width)
+        with e.when([] if deal.below is None else [piece_exists(e, deal, piece)]):
+            to = binary("Add", bases[leader], const(distance, U32))
+            e.call(name, to, start, size)
+
+
+def column_distance(deal: Deal, piece: int) -> int | None:
+    """The bytes from a thread's first chunk in a line to that of a piece; None where they differ by thread."""
+    return piece % (deal.columns // deal.wide) * deal.wide * BYTES if deal.wide else None
+
+
+def piece_exists(e: Emitter, deal: Deal, piece: int) -> Expr:
+    return binary("LT", expression(plus(e.thread, piece * deal.threads)), const(deal.below or 0, I32))
+
+
+def found_bytes(lines: Lines, row: Expr | int, column: Expr | int, width: int) -> Expr:
+    """How many bytes of a chunk there are in the source."""
+    size: Expr = const(BYTES, I32)
+    inside = []
+    if lines.rows_left is not None:
+        inside.append(binary("LT", expression(row), lines.rows_left))
+    if lines.columns_left is not None and not width:
+        inside.append(binary("LT", expression(column), lines.columns_left))
+    elif lines.columns_left is not None:
+        behind = binary("Sub", lines.columns_left, expression(times(column, CHUNK // width)))
+        size = tirx().Max(const(0, I32), tirx().Min(binary("Mul", behind, const(width // 8, I32)), size))
+    for condition in inside:
+        size = select(condition, size, const(0, I32))
+    return size
+
+
+def left_of(e: Emitter, extent: Expr, start: Expr, most: int) -> Expr:
+    """How many of `most` there are from a start on."""
+    left = binary("Sub", extent, start)
+    return e.let(cast(tirx().Max(const(0, I64), tirx().Min(left, const(most, I64))), I32), I32, "left")
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
-def is_of_rows(op: Op, target: Memory, source: Memory) -> bool:
+def is_of_rows(e: Emitter, op: Op, target: Memory, source: Memory) -> bool:
     """Whether the slices are of whole chunks along the last dimension, the target's in aligned places."""
     attrs = op.attrs
     sizes, width = attrs["sizes"], source.width
     if source.type.storage is not None or attrs["fill"] or source.bit_offset or width not in (8, 16, 32):
         return False
-    if len(sizes) != 2 or sizes[1] is None or any(step != 1 for step in attrs["steps"]) or sizes[1] * width % CHUNK:
+    if len(sizes) not in (1, 2) or sizes[-1] is None or any(step != 1 for step in attrs["steps"]):
         return False
-    return target.bit_offset % CHUNK == 0 and (is_dense(target) or aligned(target.type.storage, width))
+    if sizes[-1] * width % CHUNK or target.bit_offset % CHUNK:
+        return False
+    if len(target.type.shape) > 1 + len(sizes) or not starts_aligned(e, op, target, width):
+        return False
+    return is_dense(target) or aligned(target.type.storage, width)
+
+
+def starts_aligned(e: Emitter, op: Op, target: Memory, width: int) -> bool:
+    """Whether the target's slice starts at a chunk."""
+    last = op.operands[-1]
+    return op.attrs["target_sizes"][-1] is not None and e.multiple_of(last) % (CHUNK // width) == 0
 
 
 def is_dense(memory: Memory) -> bool:
@@ -100,165 +245,144 @@ def aligned(storage: Storage | None, width: int) -> bool:
 
 def copy_rows(e: Emitter, op: Op, target: Memory, source: Memory) -> None:
     """Where everything is a multiple of 16 bytes, chunks lie inside or outside as a whole."""
-    alone = op.attrs["sizes"][0] is None
-    rows, columns = op.attrs["sizes"][0] or 1, op.attrs["sizes"][1]
+    rank = len(source.type.shape)
+    sizes, claims, extent = op.attrs["sizes"], op.attrs["inbounds"], source.extents
     each, bytes = CHUNK // source.width, source.width // 8
-    starts, places = starts_of(e, op, source)
-    extent, claims = source.extents, op.attrs["inbounds"]
-    count, complete = chunks_each(e, rows * columns // each)
-    rest = binary("BitwiseAnd", binary("BitwiseOr", extent[1], starts[1]), const(each - 1, I64))
-    along = e.let(binary("Mul", starts[1], const(bytes, I64)), I64, "along")
-    near, far = const(0, I64), const(columns, I64)
-    left = binary("Sub", extent[1], starts[1])
-    left = e.let(cast(tirx().Max(near, tirx().Min(left, far)), I32), I32, "left")
-    stage = e.let(stage_start(target, places), I32, "stage")
+    starts = [cast(e.scalar(value), I64) for value in op.operands[2 : 2 + rank]]
+    rows = (sizes[0] or 1) if rank == 2 else 1
 
-    def chunks(name: str, whole: bool) -> None:
-        def chunk(number: Expr) -> None:
-            piece = plus(times(number, e.threads), e.thread) if count > 1 else e.thread
-            row, column = quotient(piece, columns // each), times(remainder(piece, columns // each), each)
-            line = binary("Add", starts[0], cast(expression(row), I64))
-            own = binary("Mul", line, binary("Mul", extent[1], const(bytes, I64)))
-            own = e.let(binary("Add", own, cast(expression(times(column, bytes)), I64)), I64, "own")
-            inside = [] if claims[0] else [binary("LT", line, extent[0])]
-            size: Expr = const(BYTES, I32)
-            if whole and not claims[1]:
-                inside.append(binary("LT", expression(column), left))
-            elif not claims[1]:
-                found = binary("Mul", binary("Sub", left, expression(column)), const(bytes, I32))
-                size = tirx().Max(const(0, I32), tirx().Min(found, size))
-            for condition in inside:
-                size = select(condition, size, const(0, I32))
-            moved = [expression(column)] if alone else [expression(row), expression(column)]
-            at = e.let(in_stage(target, places, moved), I32, "to")
-            with e.when([] if complete else [binary("LT", expression(piece), const(rows * columns // each, I32))]):
-                copy_chunk(e, target, binary("Add", stage, at), source, binary("Add", own, along), size, name)
+    def row_bytes() -> Expr:
+        return binary("Mul", extent[-1], const(bytes, I64))
 
-        e.each(count, chunk, "c")
+    start: list[tuple[Value, Factor]] = [(op.operands[1 + rank], lambda: const(bytes, I64))]
+    rows_left = None
+    if rank == 2:
+        start.append((op.operands[2], row_bytes))
+        rows_left = None if claims[0] else left_of(e, extent[0], starts[0], rows)
+    left = None if claims[-1] else left_of(e, extent[-1], starts[-1], sizes[-1])
+    stage, places, place = in_target(e, op, target, rows, sizes[-1] // each, each)
 
+    def copy(name: str, whole: bool) -> None:
+        columns_left = left
+        if left is not None and whole:
+            columns_left = e.let(left >> const(each.bit_length() - 1, I32), I32, "left")
+        lines = Lines(
+            rows,
+            sizes[-1] // each,
+            start,
+            lambda: const(0, I64),
+            row_bytes,
+            stage,
+            places,
+            place,
+            rows_left,
+            columns_left,
+        )
+        copy_lines(e, lines, target, source, name, 0 if whole else source.width)
+
+    known = e.extent_multiple(source.type.shape[-1]) % each == 0 or (rank == 1 and claims[0])
+    known = known and e.multiple_of(op.operands[1 + rank]) % each == 0
+    rest = binary("BitwiseAnd", binary("BitwiseOr", extent[-1], starts[-1]), const(each - 1, I64))
     e.choose(
-        [binary("EQ", rest, const(0, I64))],
-        lambda: chunks("vmc_copy16", True),
-        lambda: chunks(f"vmc_copy16_by_{source.width}", False),
+        [] if known else [binary("EQ", rest, const(0, I64))],
+        lambda: copy("vmc_copy16", True),
+        lambda: copy(f"vmc_copy16_by_{source.width}", False),
     )
 
 
-def stage_start(memory: Memory, places: Sequence[Expr]) -> Expr:
-    """The byte at which the stage begins that the leading index chooses; of other tensors, 0."""
-    if not is_ring(memory.type):
-        return const(0, I32)
-    return binary("Mul", places[0], const(stage_bytes(memory), I32))
+def in_target(
+    e: Emitter, op: Op, target: Memory, rows: int, columns: int, each: int
+) -> tuple[Expr, Array | None, Callable[[Expr | int, Expr | int], Expr]]:
+    """The start of the stage that the leading index chooses, and the places of chunks from there on."""
+    rank = len(op.operands[1].tensor.shape)
+    values = op.operands[2 + rank :]
+    stage, starts = staged(e, target, op.attrs["target_sizes"], values)
+    one_row = sum(size is not None for size in op.attrs["target_sizes"]) == 1
 
+    def place(row: Expr | int, column: Expr | int) -> Expr:
+        moved = [expression(times(column, each))] if one_row else [expression(row), expression(times(column, each))]
+        return in_stage(target, starts, moved)
 
-def stage_bytes(memory: Memory) -> int:
-    """The bytes of one stage of a ring."""
-    storage = memory.type.storage
-    assert storage is not None
-    extents = [int(extent) for extent in memory.type.shape[1:] if isinstance(extent, int)]
-    blocks = prod(extent // block for extent, block in zip(extents, storage.block[1:], strict=True))
-    return blocks * storage.pitch // 8
+    first = 0 if stage is None else 1
+    stage = const(0, I32) if stage is None else stage
+    if any(known_number(e, value) != 0 for value in values[first:]):
+        return stage, None, place
+    row, column = np.meshgrid(np.arange(rows), np.arange(columns) * each, indexing="ij")
+    lines = [column] if one_row else [row, column]
+    index = [np.zeros_like(column)] * (len(starts) - len(lines)) + lines
+    return stage, first_bits(target, index) // 8, place
 
 
 def in_stage(memory: Memory, places: Sequence[Expr], by: Sequence[Expr]) -> Expr:
-    """The byte of an element, `by` further on in the last dimensions; in a ring, counted from the stage's first."""
+    """The byte of an element, `by` further on in the last dimensions."""
     first = len(places) - len(by)
     lines = [binary("Add", place, moved) for place, moved in zip(places[first:], by, strict=True)]
-    leading = list(places[:first])
-    if is_ring(memory.type):
-        leading[0] = const(0, I32)
-    return pieces(memory, [*leading, *lines])[0][0] >> const(3, I32)
+    return pieces(memory, [*places[:first], *lines])[0][0] >> const(3, I32)
 
 
 # ---- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def is_of_blocks(op: Op, target: Memory, source: Memory) -> bool:
-    """Whether the slices are whole blocks of storages that differ in leading dimensions of one only."""
+def is_of_blocks(e: Emitter, op: Op, target: Memory, source: Memory) -> bool:
+    """Whether the slices are whole blocks of storages of two dimensions, the target's with one of stages in front."""
     a, b = source.type.storage, target.type.storage
-    if a is None or b is None or op.attrs["fill"] or None in op.attrs["sizes"]:
+    if a is None or b is None or op.attrs["fill"] or None in op.attrs["sizes"] or len(a.block) != 2:
         return False
     extra = len(b.block) - len(a.block)
     same = b.block == (1,) * extra + a.block and b.pitch == a.pitch and b.shuffle == a.shuffle
-    same = same and b.layout.reshape(*a.block) == a.layout
-    whole = all(size % block == 0 for size, block in zip(op.attrs["sizes"], a.block, strict=True))
-    return extra >= 0 and same and whole and a.pitch % CHUNK == 0 and all(step == 1 for step in op.attrs["steps"])
+    same = (
+        same
+        and b.layout.reshape(*a.block) == a.layout
+        and tuple(d - extra for d in b.dimensions) == (-1, *a.dimensions)
+    )
+    sizes = op.attrs["sizes"]
+    whole = all(size % block == 0 for size, block in zip(sizes, a.block, strict=True)) and shape_of(target)[1:] == sizes
+    whole = whole and all(known_number(e, value) == 0 for value in op.operands[5:])
+    whole = whole and all(e.multiple_of(op.operands[2 + dim]) % size == 0 for dim, size in enumerate(a.block))
+    whole = whole and a.pitch // 8 % a.block[a.dimensions[1]] == 0
+    return extra == 1 and same and whole and a.pitch % CHUNK == 0 and all(step == 1 for step in op.attrs["steps"])
 
 
 def copy_blocks(e: Emitter, op: Op, target: Memory, source: Memory) -> None:
-    """Along K, a block is a pitch further; what the other dimension adds does not change in a loop along K."""
-    storage, inner_storage = source.type.storage, target.type.storage
-    assert storage is not None and inner_storage is not None
+    """A line is a run of blocks along the dimension in which they are neighbours."""
+    storage = source.type.storage
+    assert storage is not None
+    outer, inner = storage.dimensions
     counts = [size // block for size, block in zip(op.attrs["sizes"], storage.block, strict=True)]
-    starts, places = starts_of(e, op, source)
-    first = [
-        e.let(binary("Div", start, const(size, I64)), I64, "block")
-        for start, size in zip(starts, storage.block, strict=True)
+    starts = [
+        e.let(binary("Div", cast(e.scalar(value), I64), const(size, I64)), I64, "block")
+        for value, size in zip(op.operands[2:4], storage.block, strict=True)
     ]
-    there = [
-        e.let(binary("Div", binary("Add", extent, const(size - 1, I64)), const(size, I64)), I64, "blocks")
-        for extent, size in zip(source.extents, storage.block, strict=True)
+    there = [e.let(blocks_of(source, storage, dim), I64, "blocks") for dim in range(2)]
+    in_block, bytes = storage.pitch // CHUNK, storage.pitch // 8
+
+    def pitch() -> Expr:
+        return binary("Mul", blocks_of(source, storage, inner), const(bytes, I64))
+
+    def before() -> Expr:
+        outer_block = binary("Div", cast(e.scalar(op.operands[2 + outer]), I64), const(storage.block[outer], I64))
+        return binary("Add", binary("Mul", outer_block, pitch()), const(source.bit_offset // 8, I64))
+
+    lefts = [
+        None if claim else left_of(e, total, start, count)
+        for claim, total, start, count in zip(op.attrs["inbounds"], there, starts, counts, strict=True)
     ]
-    in_block, pitch = storage.pitch // CHUNK, storage.pitch // 8
-    total = prod(counts) * in_block
-    count, complete = chunks_each(e, total)
-    strides = byte_strides(e, storage, there)
-    base: Expr = const(source.bit_offset // 8, I64)
-    for start, stride in zip(first, strides, strict=True):
-        base = binary("Add", base, binary("Mul", start, stride))
-    base = e.let(base, I64, "base")
-    left = [e.let(binary("Sub", n, start), I64, "left") for n, start in zip(there, first, strict=True)]
-    held = [size // block for size, block in zip(shape_of(target), inner_storage.block, strict=True)]
-    extra = len(places) - len(first)
-    lines = [
-        *places[:extra],
-        *(binary("Div", start, const(size, I32)) for start, size in zip(places[extra:], storage.block, strict=True)),
-    ]
-    stage = numbered(inner_storage, lines, [const(n, I32) for n in held])
-    stage = e.let(binary("Mul", stage, const(pitch, I32)), I32, "stage")
-    steps = {
-        dim: prod(held[d] for d in inner_storage.dimensions[place + 1 :])
-        for place, dim in enumerate(inner_storage.dimensions)
-    }
+    columns_left = lefts[inner]
+    if columns_left is not None:
+        columns_left = e.let(binary("Mul", columns_left, const(in_block, I32)), I32, "left")
+    stage, _ = staged(e, target, op.attrs["target_sizes"], op.operands[4:])
+    rows, columns = counts[outer], counts[inner] * in_block
+    places = np.arange(rows * columns).reshape(rows, columns) * BYTES
 
-    def chunk(number: Expr) -> None:
-        piece = plus(times(number, e.threads), e.thread) if count > 1 else e.thread
-        inside, rest = remainder(piece, in_block), quotient(piece, in_block)
-        along: dict[int, Expr | int] = {}
-        for dim in reversed(storage.dimensions):
-            along[dim] = remainder(rest, counts[dim])
-            rest = quotient(rest, counts[dim])
-        own = cast(expression(times(inside, BYTES)), I64)
-        at = expression(plus(times(inside, BYTES), target.bit_offset // 8))
-        size: Expr = const(BYTES, I32)
-        for dim, claim in enumerate(op.attrs["inbounds"]):
-            own = binary("Add", own, binary("Mul", cast(expression(along[dim]), I64), strides[dim]))
-            at = binary("Add", at, expression(times(along[dim], steps[dim + extra] * pitch)))
-            if not claim:
-                size = select(binary("LT", cast(expression(along[dim]), I64), left[dim]), size, const(0, I32))
-        own, at = e.let(own, I64, "own"), e.let(at, I32, "to")
-        with e.when([] if complete else [binary("LT", expression(piece), const(total, I32))]):
-            copy_chunk(e, target, binary("Add", stage, at), source, binary("Add", own, base), size, "vmc_copy16")
+    def place(row: Expr | int, column: Expr | int) -> Expr:
+        return expression(plus(plus(times(row, columns * BYTES), times(column, BYTES)), target.bit_offset // 8))
 
-    e.each(count, chunk, "c")
+    start = [(op.operands[2 + inner], lambda: const(bytes // storage.block[inner], I64))]
+    lines = Lines(rows, columns, start, before, pitch, stage, places, place, lefts[outer], columns_left)
+    copy_lines(e, lines, target, source, "vmc_copy16")
 
 
-def shape_of(memory: Memory) -> list[int]:
-    return [extent for extent in memory.type.shape if isinstance(extent, int)]
-
-
-def byte_strides(e: Emitter, storage: Storage, counts: Sequence[Expr]) -> list[Expr]:
-    """How many bytes a block further along each dimension is."""
-    strides: dict[int, Expr] = {}
-    step: Expr = const(storage.pitch // 8, I64)
-    for dim in reversed(storage.dimensions):
-        strides[dim] = step
-        step = e.let(binary("Mul", step, counts[dim]), I64, "stride")
-    return [strides[dim] for dim in range(len(strides))]
-
-
-def numbered(storage: Storage, blocks: Sequence[Expr], counts: Sequence[Expr]) -> Expr:
-    """The number of a block."""
-    total: Expr | None = None
-    for dim in storage.dimensions:
-        total = blocks[dim] if total is None else binary("Add", binary("Mul", total, counts[dim]), blocks[dim])
-    return total
+def blocks_of(memory: Memory, storage: Storage, dim: int) -> Expr:
+    """How many blocks there are along a dimension."""
+    size = storage.block[dim]
+    return binary("Div", binary("Add", memory.extents[dim], const(size - 1, I64)), const(size, I64))

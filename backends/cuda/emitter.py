@@ -47,7 +47,7 @@ class Tile:
 
 
 class Emitter:
-    """Builds the body of one kernel. `memories` and `values` say what stands for the values of the IR.
+    """Builds the body of one kernel. `values` says what stands for the values of the IR, `turns` are the loops around.
 
     `lines`: mark statements with the lines of the source that they come from (`lines.py`), files numbered in `files`.
     `name` is the kernel's.
@@ -65,6 +65,7 @@ class Emitter:
         self.values: dict[Value, Any] = {}
         self.symbols: dict[str, Any] = {}
         self.multiples: Multiples | None = None
+        self.turns: list[Any] = []
         self.head: list[Stmt] = []
         self.arenas: list[tuple[Any, int]] = []
         self.texts: dict[str, str] = {}
@@ -208,6 +209,14 @@ class Emitter:
     def multiple_of(self, value: Value) -> int:
         """What a scalar is known to be a multiple of; 0 for 0."""
         return self.multiples.of(value) if self.multiples is not None else 1
+
+    def made(self, value: Value) -> Op | None:
+        """The operation that made a value; None for arguments."""
+        return self.multiples.made.get(value) if self.multiples is not None else None
+
+    def extent_multiple(self, dim: Dim) -> int:
+        """What an extent is known to be a multiple of, here."""
+        return self.multiples.of_extent(dim) if self.multiples is not None else 1
 
     # Values
 

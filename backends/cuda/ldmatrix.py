@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from vmc.backends.cuda.copies import aligned, in_stage, stage_start
+from vmc.backends.cuda.copies import aligned, in_stage
 from vmc.backends.cuda.emitter import Emitter
-from vmc.backends.cuda.memory import Memory, view
+from vmc.backends.cuda.memory import Memory
+from vmc.backends.cuda.places import address, base, first_bits, led, staged
 from vmc.backends.cuda.registers import element_layout, expression
-from vmc.backends.cuda.tir import I32, U32, binary, cast, const, tirx
+from vmc.backends.cuda.scaled import known_number
+from vmc.backends.cuda.tir import U32, Expr, binary, cast, const, tirx
 from vmc.backends.cuda.words import Linear, linear
 from vmc.ir.core import Op
 from vmc.ir.layout import Layout
@@ -77,19 +80,37 @@ def lower_matrices(e: Emitter, op: Op) -> None:
     """A load by ldmatrix.x4."""
     memory: Memory = e.values[op.operands[0]]
     made = e.tile(op.result.tile, op.result.name)
-    starts = [cast(e.scalar(start), I32) for start in op.operands[1:]]
-    data = view(e, memory, "uint8")
     found = accesses(element_layout(op.result.tile), e.threads)
     assert found is not None
-    stage = e.let(stage_start(memory, starts), I32, "stage")
-    for access in found:
-        moved = [expression(line.at(e.thread)) for line in (access.row, access.column)]
-        address = binary("Add", stage, e.let(in_stage(memory, starts, moved), I32, "at"))
+    stage, starts = staged(e, memory, op.attrs["sizes"], op.operands[1:])
+    known = stage is not None and all(known_number(e, start) == 0 for start in op.operands[2:])
+    table = places(memory, found, e.threads)
+    leaders = led(table) if known else [(n, 0) for n in range(len(found))]
+    bases: dict[int, Expr] = {}
+    for access, (leader, distance) in zip(found, leaders, strict=True):
+        if leader not in bases:
+            moved = [expression(line.at(e.thread)) for line in (found[leader].row, found[leader].column)]
+
+            def place(moved: list[Expr] = moved) -> Expr:
+                return in_stage(memory, starts, moved)
+
+            own = base(e, memory, table[:, leader], place) if known else address(e, memory, place())
+            bases[leader] = own if stage is None else binary("Add", own, cast(stage, U32))
         words = e.buffer(U32, MATRICES, "m")
-        to = [tirx().address_of(e.get(words, number)) for number in range(MATRICES)]
-        e.call("vmc_ldmatrix4", *to, tirx().address_of(e.get(data, address)))
-        for number, slot in enumerate(access.slots):
-            word = e.get(words, number)
+        to = [tirx().address_of(e.get(words, part)) for part in range(MATRICES)]
+        e.call("vmc_ldmatrix4", *to, binary("Add", bases[leader], const(distance, U32)))
+        for part, slot in enumerate(access.slots):
+            word = e.get(words, part)
             e.put(made.buffer, slot, binary("BitwiseAnd", word, const(0xFFFF, U32)))
             e.put(made.buffer, slot + 1, word >> const(16, U32))
     e.define(op.result, made)
+
+
+def places(memory: Memory, found: tuple[Access, ...], threads: int) -> np.ndarray[Any, Any]:
+    """The bytes that threads name, by thread and access, in a stage."""
+    lanes = np.arange(threads)
+    columns = []
+    for access in found:
+        index = [line.numbers(lanes) for line in (access.row, access.column)]
+        columns.append(first_bits(memory, [np.zeros_like(lanes)] * (len(memory.type.shape) - 2) + index) // 8)
+    return np.stack(columns, axis=1)

@@ -199,11 +199,13 @@ def copy_elements(bits: int) -> str:
     """16 bytes, element by element, the first `size` bytes from memory and the rest zeros."""
     kind = {8: "uchar", 16: "ushort", 32: "uint"}[bits]
     count, each = 128 // bits, bits // 8
+    load = f'asm volatile("ld.global.u{bits} %0, [%1];" : "=r"(v) : "l"(from + i * {each}));'
     body = (
-        f"\n#pragma unroll 1\nfor (int i = 0; i < {count}; ++i) "
-        f"(({kind}*)p)[i] = i * {each} < size ? ((const {kind}*)from)[i] : ({kind})0; return 0;"
+        f"{kind}* p = ({kind}*)__cvta_shared_to_generic(s);"
+        f"\n#pragma unroll 1\nfor (int i = 0; i < {count}; ++i) {{ "
+        f"uint v = 0; if (i * {each} < size) {load} p[i] = ({kind})v; }} return 0;"
     )
-    return inline("int", f"vmc_copy16_by_{bits}", "void* p, const void* from, int size", body)
+    return inline("int", f"vmc_copy16_by_{bits}", "uint s, uint64_t from, int size", body)
 
 
 def wait_group(pending: int) -> str:
@@ -220,14 +222,23 @@ def load_words(count: int) -> str:
     return inline("int", f"vmc_load{count}", parameters, f"{kind} v = *(const {kind}*)p; {' '.join(parts)} return 0;")
 
 
-SHARED = "unsigned s = (unsigned)__cvta_generic_to_shared(p);"
+def load_shared(count: int) -> str:
+    """So many words side by side at an address in shared memory, a multiple of their size."""
+    outputs = ", ".join(f'"=r"(*r{n})' for n in range(count))
+    places = ", ".join(f"%{n}" for n in range(count))
+    target, kind = (f"{{{places}}}", f".v{count}.u32") if count > 1 else (places, ".u32")
+    parameters = ", ".join([*(f"uint* r{n}" for n in range(count)), "uint s"])
+    body = f'asm volatile("ld.shared{kind} {target}, [%{count}];" : {outputs} : "r"(s) : "memory"); return 0;'
+    return inline("int", f"vmc_load_shared{count}", parameters, body)
+
+
 MATRICES = "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
 FUNCTIONS |= {
     "vmc_copy16": inline(
         "int",
         "vmc_copy16",
-        "void* p, const void* from, int size",
-        f'{SHARED} asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(s), "l"(from), "r"(size) '
+        "uint s, uint64_t from, int size",
+        'asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(s), "l"(from), "r"(size) '
         ': "memory"); return 0;',
     ),
     **{f"vmc_copy16_by_{bits}": copy_elements(bits) for bits in (8, 16, 32)},
@@ -242,11 +253,14 @@ FUNCTIONS |= {
         "uint64_t", "vmc_shared_place", "const void* p", f"{SHARED} return (uint64_t)((s & 0x3ffff) >> 4);"
     ),
     **{f"vmc_load{count}": load_words(count) for count in (1, 2, 4)},
+    **{f"vmc_load_shared{count}": load_shared(count) for count in (1, 2, 4)},
+    "vmc_address": inline("uint64_t", "vmc_address", "const void* p", "return (uint64_t)p;"),
+    "vmc_shared": inline("uint", "vmc_shared", "const void* p", "return (uint)__cvta_generic_to_shared(p);"),
     "vmc_ldmatrix4": inline(
         "int",
         "vmc_ldmatrix4",
-        "uint* a, uint* b, uint* c, uint* d, const void* p",
-        f'{SHARED} asm volatile("{MATRICES}" : "=r"(*a), "=r"(*b), "=r"(*c), "=r"(*d) : "r"(s) : "memory"); return 0;',
+        "uint* a, uint* b, uint* c, uint* d, uint s",
+        f'asm volatile("{MATRICES}" : "=r"(*a), "=r"(*b), "=r"(*c), "=r"(*d) : "r"(s) : "memory"); return 0;',
     ),
 }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from vmc.backends.cuda.arith import holds
 from vmc.backends.cuda.emitter import Emitter, Scalar, Tile
+from vmc.backends.cuda.scaled import Turns
 from vmc.backends.cuda.tir import I32, I64, U64, Expr, binary, cast, const, container, tirx
 from vmc.ir.core import Op, Region, Value
 
@@ -93,16 +95,22 @@ def lower_for(e: Emitter, op: Op) -> None:
     low, high, step = (e.let(cast(e.scalar(bound), I64), I64, "bound") for bound in op.operands[:3])
     counter = e.buffer(I64, 1, body.args[0].name or "i")
     e.put(counter, 0, low)
+    turns = Turns(op)
 
     def turn() -> None:
         index = e.let(e.get(counter, 0), I64, body.args[0].name or "i")
         e.define_scalar(body.args[0], cast(index, U64))
         settle(e, body.args[1:], places)
+        e.turns.append(turns)
         lower_region(e, body)
+        turns.advance(e)
+        e.turns.pop()
         assign(e, places, body.yielded)
         e.put(counter, 0, binary("Add", index, step))
 
-    e.emit(tirx().While(binary("LT", e.get(counter, 0), high), e.block(turn)))
+    block = e.block(turn)
+    e.statements += turns.head
+    e.emit(tirx().While(binary("LT", e.get(counter, 0), high), block))
     settle(e, op.results, places)
 
 
@@ -141,8 +149,12 @@ def lower_if(e: Emitter, op: Op) -> None:
 
         return build
 
+    def assuming() -> None:
+        with e.multiples.assuming(op.operands[0]) if e.multiples is not None else nullcontext():
+            branch(then)()
+
     then, otherwise = op.regions
-    e.choose([holds(e.scalar(op.operands[0]))], branch(then), branch(otherwise))
+    e.choose([holds(e.scalar(op.operands[0]))], assuming, branch(otherwise))
     settle(e, op.results, places)
 
 

@@ -17,12 +17,14 @@ import numpy as np
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.memory import Memory, view
+from vmc.backends.cuda.places import base, led, shape_of
 from vmc.backends.cuda.registers import element_layout, expression, plus, quotient, remainder, times
+from vmc.backends.cuda.scaled import known_number, scaled
 from vmc.backends.cuda.tir import U32, Expr, binary, cast, const, tirx
 from vmc.ir.core import Op, Storage
 from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.spread import holdings
-from vmc.ir.storage import block_positions
+from vmc.ir.storage import block_counts, block_positions
 from vmc.ir.types import DType
 
 WORD, WIDEST = 32, 4
@@ -46,6 +48,12 @@ class Linear:
 
     start: int
     terms: tuple[tuple[int, int, int], ...]
+
+    def numbers(self, threads: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The numbers of threads."""
+        parts = [(threads >> shift) % count * step for shift, count, step in self.terms]
+        total: np.ndarray[Any, Any] = np.sum([np.full_like(threads, self.start), *parts], axis=0)
+        return total
 
     def at(self, thread: Expr) -> Expr | int:
         total: Expr | int = self.start
@@ -81,6 +89,11 @@ def lower_load(e: Emitter, op: Op) -> None:
     made = plan(storage, memory.width, layout, e.threads)
     if made is None or any(step != 1 for step in attrs["steps"]) or attrs["fill"]:
         raise UnsupportedError(f"a slice of {op.result.tile.shape} does not lie in whole words of its tensor's storage")
+    total = sum(vector.words for vector in made.vectors)
+    words = e.buffer(U32, total, op.result.name or "w")
+    e.define(op.result, Words(memory.type.dtype, words, total, made.places))
+    if in_one_stage(e, op, memory):
+        return load_staged(e, op, made, memory, words)
     starts = [
         e.let(binary("Div", cast(e.scalar(start), kind), const(size, kind)), kind, "block")
         for start, size in zip(op.operands[1:], storage.block, strict=True)
@@ -89,13 +102,49 @@ def lower_load(e: Emitter, op: Op) -> None:
         e.let(binary("Div", binary("Add", extent, const(size - 1, kind)), const(size, kind)), kind, "blocks")
         for extent, size in zip(memory.extents, storage.block, strict=True)
     ]
-    total = sum(vector.words for vector in made.vectors)
-    words = e.buffer(U32, total, op.result.name or "w")
     data, done = view(e, memory, U32), 0
     for vector in made.vectors:
         load_vector(e, vector, storage, memory, starts, counts, attrs["inbounds"], data, words, done)
         done += vector.words
-    e.define(op.result, Words(memory.type.dtype, words, total, made.places))
+
+
+def in_one_stage(e: Emitter, op: Op, memory: Memory) -> bool:
+    """Whether a load is of a whole stage of a ring, or of the beginning of one, in shared memory."""
+    inside = all(op.attrs["inbounds"]) and all(known_number(e, start) == 0 for start in op.operands[2:])
+    return memory.is_shared and inside and op.attrs["sizes"][0] is None
+
+
+def load_staged(e: Emitter, op: Op, made: Plan, memory: Memory, words: Any) -> None:
+    """Words whose places differ by constants are loaded from one base."""
+    storage = memory.type.storage
+    assert storage is not None
+    counts = block_counts(storage, shape_of(memory))
+    steps = [0] * len(counts)
+    step = storage.pitch // 8
+    for dim in reversed(storage.dimensions):
+        steps[dim] = step
+        step *= counts[dim]
+    threads = np.arange(e.threads)
+    lines = [[*vector.block, vector.first] for vector in made.vectors]
+    weights = [*steps, WORD // 8]
+    parts = [[line.numbers(threads) * weight for line, weight in zip(own, weights, strict=True)] for own in lines]
+    table = np.stack([np.sum(own, axis=0) for own in parts], axis=1)
+    stage = cast(scaled(e, op.operands[1], steps[0]), U32)
+    bases: dict[int, Expr] = {}
+    done = 0
+    for vector, (leader, distance) in zip(made.vectors, led(table), strict=True):
+        if leader not in bases:
+
+            def place(own: list[Linear] = lines[leader]) -> Expr:
+                total: Expr | int = memory.bit_offset // 8
+                for line, weight in zip(own, weights, strict=True):
+                    total = plus(total, times(line.at(e.thread), weight))
+                return expression(total)
+
+            bases[leader] = binary("Add", base(e, memory, table[:, leader], place), stage)
+        to = [tirx().address_of(e.get(words, done + word)) for word in range(vector.words)]
+        e.call(f"vmc_load_shared{vector.words}", *to, binary("Add", bases[leader], const(distance, U32)))
+        done += vector.words
 
 
 def load_vector(

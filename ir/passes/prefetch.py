@@ -139,6 +139,19 @@ class Ahead:
             renamed[value] = build(op.name, *operands, **op.attrs)
         return renamed[value]
 
+    def rises(self, value: Value) -> bool:
+        """Whether a scalar is known not to fall from turn to turn."""
+        if value is self.index or not self.depends(value, self.index):
+            return True
+        op = self.made[value]
+        match op.name:
+            case "add" | "min" | "max":
+                return all(map(self.rises, op.operands))
+            case "mul" | "floordiv":
+                other = self.constant(op.operands[1])
+                return other is not None and other > 0 and self.rises(op.operands[0])
+        return False
+
     def constant(self, value: Value) -> int | None:
         op = self.made.get(value)
         return int(op.result.tile.dtype.decode(op.attrs["code"])[()]) if op and op.name == "constant" else None

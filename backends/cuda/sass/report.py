@@ -79,10 +79,14 @@ class CodeReport:
 
     @property
     def main_loop(self) -> LoopReport | None:
-        """The loop with the most multiply-adds, the innermost of such; without any, the longest innermost loop."""
-        inner = [loop for loop in self.loops if loop.innermost]
+        """The loop with the most multiply-adds, of such the innermost, of those the shortest: where there is another
+        for edges, that is the longer one. Without any multiply-adds, the longest innermost loop.
+        """
         working = [loop for loop in self.loops if loop.products]
-        return max(working or inner, key=lambda loop: (loop.products, loop.depth, loop.instructions), default=None)
+        if working:
+            return max(working, key=lambda loop: (loop.products, loop.depth, -loop.instructions))
+        inner = [loop for loop in self.loops if loop.innermost]
+        return max(inner, key=lambda loop: (loop.depth, loop.instructions), default=None)
 
     def to_json(self) -> dict[str, Any]:
         """The counts as JSON's types."""

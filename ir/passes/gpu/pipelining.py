@@ -8,8 +8,10 @@
                                                       ... dot %a, ...
 
 The barrier shows every thread what all have copied, and keeps the copy of this turn, which goes to the stage that the
-turn before has read, behind those reads. The rows of a stage are swizzled so that no two of the 16 bytes that ldmatrix
-reads at once are in one bank; weights keep the order in which threads decode them.
+turn before has read, behind those reads. Whether all turns are complete and rows are made of whole copies is tested
+before the loop, of which there are two: one for that case, whose copies have no edges, and one for all others. The rows
+of a stage are swizzled so that no two of the 16 bytes that ldmatrix reads at once are in one bank; weights keep the
+order in which threads decode them.
 """
 
 from __future__ import annotations
@@ -20,17 +22,22 @@ from math import prod
 
 from vmc.ir.builder import Builder, argument, make_op
 from vmc.ir.core import Access, Attr, Kernel, Module, Note, Op, Region, Space, Storage, TensorType, Value, walk
+from vmc.ir.dims import Dim, DimOp, Sym
 from vmc.ir.layout import Layout, row_major
+from vmc.ir.multiples import Multiples
 from vmc.ir.passes.gpu.matrix import product_of
 from vmc.ir.passes.gpu.warpgroups import panels
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.prefetch import Ahead
 from vmc.ir.passes.relayout import users_of
-from vmc.ir.passes.rewrite import each_kernel
+from vmc.ir.passes.rewrite import Rewriter, each_kernel
 
 CHUNK = 128
 """Bits of an asynchronous copy."""
 MOST_STAGES, MOST_BYTES = 5, 160 << 10
+SLOT = "i32"
+"""The type of a stage's number: places in shared memory have 32 bits."""
+DIM_OPERATIONS = {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod", "min": "min", "max": "max"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +62,7 @@ def pipelined(kernel: Kernel) -> Kernel:
     if not loops or not any(product_of(op) for op in walk(kernel.body)):
         return kernel
     made = {op.result: op for op in walk(kernel.body) if len(op.results) == 1}
-    users = users_of(kernel)
+    users, multiples = users_of(kernel), Multiples(kernel.body)
     notes: list[Note] = []
 
     def region(old: Region) -> Region:
@@ -64,7 +71,7 @@ def pipelined(kernel: Kernel) -> Kernel:
             regions = tuple(map(region, op.regions))
             same = all(a is b for a, b in zip(regions, op.regions, strict=True))
             op = op if same else replace(op, regions=regions)
-            ops += staged(op, made, users, notes) if op.name == "for" and op.attrs["stages"] > 1 else [op]
+            ops += staged(op, made, users, multiples, notes) if op.name == "for" and op.attrs["stages"] > 1 else [op]
         same = len(ops) == len(old.ops) and all(a is b for a, b in zip(ops, old.ops, strict=True))
         return old if same else Region(old.args, tuple(ops))
 
@@ -72,7 +79,20 @@ def pipelined(kernel: Kernel) -> Kernel:
     return kernel if body is kernel.body else kernel.with_body(body).noted(*notes)
 
 
-def staged(loop: Op, made: dict[Value, Op], users: dict[Value, list[Op]], notes: list[Note]) -> list[Op]:
+@dataclass(frozen=True, eq=False)
+class Pipe:
+    """A loop of a constant step, and the rings that it reads."""
+
+    loop: Op
+    ahead: Ahead
+    rings: Sequence[Ring]
+    stages: int
+    step: int
+
+
+def staged(
+    loop: Op, made: dict[Value, Op], users: dict[Value, list[Op]], multiples: Multiples, notes: list[Note]
+) -> list[Op]:
     """The operations that take the place of a loop."""
     ahead = Ahead(loop, loop.regions[0].args[0], made)
     step = ahead.constant(loop.operands[2])
@@ -85,43 +105,67 @@ def staged(loop: Op, made: dict[Value, Op], users: dict[Value, list[Op]], notes:
         return [loop]
     build = Builder(loop.span)
     rings = [Ring(load, build("alloc", type=ring_type(load, stages, users))) for load in loads]
-    for turn in range(stages - 1):
-        index = build("add", loop.operands[0], build.index(turn * step))
-        fill(build, ahead, rings, index, build.index(turn))
-    body, slot = turned(loop, ahead, rings, stages, step)
-    start = build.index(0)
-    attrs: dict[str, Attr] = {**loop.attrs, "stages": 1}
-    carried = Value(slot.type, "slot")
-    build.append(
-        replace(
-            loop,
-            operands=(*loop.operands, start),
-            results=(*loop.results, carried),
-            regions=(body,),
-            attrs=make_op("for", (*loop.operands, start), attrs, (body,), loop.span).attrs,
-        )
-    )
-    build.many("wait_group", pending=0)
+    pipe = Pipe(loop, ahead, rings, stages, step)
+    tests = tests_for_whole(build, ahead, loads, step, multiples)
+    if not tests:
+        build.ops += turning(pipe, tests is not None)
+    else:
+        condition = tests[0]
+        for test in tests[1:]:
+            condition = build("and", condition, test)
+        branches = (branch(pipe, True), renewed(branch(pipe, False)))
+        types = tuple(value.type for value in loop.results)
+        chosen = make_op("if", (condition,), {"results": types}, branches, loop.span)
+        build.append(replace(chosen, results=loop.results))
     names = ", ".join(f"`{load.operands[0].name}`" for load in loads)
     notes.append(Note("pipelining", f"{names}: {stages} stages of {bytes:,} bytes in shared memory", loop.span))
     return build.ops
 
 
-def turned(loop: Op, ahead: Ahead, rings: Sequence[Ring], stages: int, step: int) -> tuple[Region, Value]:
+def branch(pipe: Pipe, is_whole: bool) -> Region:
+    """A region that yields what the loop results in."""
+    own = [Value(value.type, value.name) for value in pipe.loop.results]
+    build = Builder(pipe.loop.span)
+    build.ops += turning(replace(pipe, loop=replace(pipe.loop, results=tuple(own))), is_whole)
+    return build.region(yields=own)
+
+
+def renewed(region: Region) -> Region:
+    """A copy of a region, with values of its own."""
+    copier = Rewriter(lambda op, rewriter: None)
+    copier.copying = True
+    return copier.region(region)
+
+
+def turning(pipe: Pipe, is_whole: bool) -> list[Op]:
+    """The copies of the first turns, and the loop that reads stages; `is_whole`: what is copied is known to exist."""
+    build, loop = Builder(pipe.loop.span), pipe.loop
+    for turn in range(pipe.stages - 1):
+        fill(build, pipe, loop.operands[0], turn, build.index(turn), is_whole)
+    body, slot = turned(pipe, is_whole)
+    start = build.constant(SLOT, 0)
+    attrs: dict[str, Attr] = {**loop.attrs, "stages": 1}
+    made = make_op("for", (*loop.operands, start), attrs, (body,), loop.span)
+    build.append(replace(made, results=(*loop.results, Value(slot.type, "slot"))))
+    build.many("wait_group", pending=0)
+    return build.ops
+
+
+def turned(pipe: Pipe, is_whole: bool) -> tuple[Region, Value]:
     """The body of a loop that reads stages, and the number of the stage that it carries."""
-    (old,) = loop.regions
-    build = Builder(loop.span)
-    slot = argument(build.index(0).type, "slot")
+    (old,) = pipe.loop.regions
+    build, stages = Builder(pipe.loop.span), pipe.stages
+    slot = argument(build.constant(SLOT, 0).type, "slot")
     build.ops.clear()
     build.many("wait_group", pending=stages - 2)
     build.many("barrier")
-    later = build("add", old.args[0], build.index((stages - 1) * step))
-    first = build("eq", slot, build.index(0))
-    before = build("sub", slot, build.index(1))
-    fill(build, ahead, rings, later, build("select", first, build.index(stages - 1), before))
-    after = build("add", slot, build.index(1))
-    following = build("select", build("eq", after, build.index(stages)), build.index(0), after)
-    read = {ring.load: ring for ring in rings}
+    first, one = build("eq", slot, build.constant(SLOT, 0)), build.constant(SLOT, 1)
+    free = build("select", first, build.constant(SLOT, stages - 1), build("sub", slot, one))
+    fill(build, pipe, old.args[0], stages - 1, build.cast(free, "i64"), is_whole)
+    after = build("add", slot, one)
+    last_one = build("eq", after, build.constant(SLOT, stages))
+    following = build("select", last_one, build.constant(SLOT, 0), after)
+    number, read = build.cast(slot, "i64"), {ring.load: ring for ring in pipe.rings}
     for op in old.ops[:-1]:
         if op not in read:
             build.append(op)
@@ -134,20 +178,39 @@ def turned(loop: Op, ahead: Ahead, rings: Sequence[Ring], stages: int, step: int
             "fill": 0,
         }
         zero = build.index(0)
-        made = make_op("load", (read[op].tensor, slot, *[zero] * tile.rank), attrs, (), op.span)
+        made = make_op("load", (read[op].tensor, number, *[zero] * tile.rank), attrs, (), op.span)
         build.append(replace(made, results=op.results))
     last = old.ops[-1]
     build.append(replace(last, operands=(*last.operands, following)))
     return Region((*old.args, slot), tuple(build.ops)), slot
 
 
-def fill(build: Builder, ahead: Ahead, rings: Sequence[Ring], index: Value, slot: Value) -> None:
-    """Copies of what a turn reads to a stage, as one group."""
-    for ring in rings:
+def fill(build: Builder, pipe: Pipe, index: Value, turns: int, slot: Value, is_whole: bool) -> None:
+    """Copies of what a turn, so many after the one of an index, reads to a stage, as one group. Of turns that there are
+    not, zeros are copied, or nothing where what there is lies inside as a whole.
+    """
+    distance = build.index(turns * pipe.step)
+    later = build("add", index, distance)
+    if not is_whole:
+        copy_turn(build, pipe, later, slot, False)
+    else:
+        inner = Builder(build.span)
+        copy_turn(inner, pipe, later, slot, True)
+        regions = (inner.region(), Builder(build.span).region())
+        end = build("sub", pipe.loop.operands[1], distance)
+        build.many("if", build("lt", index, end), regions=regions, results=())
+    build.many("commit_group")
+
+
+def copy_turn(build: Builder, pipe: Pipe, index: Value, slot: Value, is_whole: bool) -> None:
+    """Copies of what a turn reads to a stage."""
+    ahead = pipe.ahead
+    for ring in pipe.rings:
         load, renamed = ring.load, {ahead.index: index}
         starts = [ahead.clone(build, start, renamed) for start in load.operands[1:]]
         moving = [ahead.depends(start, ahead.index) for start in load.operands[1:]]
-        inside = tuple(claim and not moves for claim, moves in zip(load.attrs["inbounds"], moving, strict=True))
+        claims = zip(load.attrs["inbounds"], moving, strict=True)
+        inside = tuple(is_whole if moves else claim for claim, moves in claims)
         zero = build.index(0)
         build.many(
             "copy_async",
@@ -162,7 +225,76 @@ def fill(build: Builder, ahead: Ahead, rings: Sequence[Ring], index: Value, slot
             inbounds=inside,
             target_sizes=(None, *load.result.tile.shape),
         )
-    build.many("commit_group")
+
+
+# ---- what lies inside as a whole -------------------------------------------------------------------------------------
+
+
+def tests_for_whole(
+    build: Builder, ahead: Ahead, loads: Sequence[Op], step: int, multiples: Multiples
+) -> list[Value] | None:
+    """Conditions, computed before the loop, under which all slices lie inside along the dimensions that the loop's
+    index moves them in, and rows start and end with whole copies; None where no conditions are known to tell.
+    """
+    low, high = ahead.loop.operands[:2]
+    bounds = [ahead.constant(value) for value in (low, high)]
+    tests: list[Value] = []
+    if None in bounds:
+        turns = high if bounds[0] == 0 else build("sub", high, low)
+        tests.append(divides(build, turns, step))
+    elif (bounds[1] - bounds[0]) % step:  # type: ignore[operator]
+        return None
+    for load in loads:
+        found = tests_of_slice(build, ahead, load, step, multiples)
+        if found is None:
+            return None
+        tests += found
+    return tests
+
+
+def tests_of_slice(build: Builder, ahead: Ahead, load: Op, step: int, multiples: Multiples) -> list[Value] | None:
+    """The conditions for one slice, whose last one lies furthest on."""
+    type, tests = load.operands[0].tensor, []
+    renamed = {ahead.index: build("sub", ahead.loop.operands[1], build.index(step))}
+    parts = zip(load.operands[1:], load.attrs["sizes"], load.attrs["inbounds"], type.shape, strict=True)
+    for start, size, claim, extent in parts:
+        if claim or not ahead.depends(start, ahead.index) or ends_with_loop(ahead, start, size, step, extent):
+            continue
+        if not ahead.rises(start):
+            return None
+        end = build("add", ahead.clone(build, start, renamed), build.index(size or 1))
+        tests.append(build("le", end, extent_value(build, extent)))
+    if type.storage is None:
+        each, last = CHUNK // type.dtype.width, type.shape[-1]
+        if (isinstance(last, int) and last % each) or multiples.of(load.operands[-1]) % each:
+            return None
+        if not isinstance(last, int):
+            tests.append(divides(build, extent_value(build, last), each))
+    return tests
+
+
+def ends_with_loop(ahead: Ahead, start: Value, size: int | None, step: int, extent: Dim) -> bool:
+    """Whether slices are the loop's steps, and the extent its end."""
+    made = ahead.made.get(ahead.loop.operands[1])
+    same = made is not None and made.name == "symbol" and Sym(str(made.attrs["name"])) == extent
+    return start is ahead.index and size == step and same
+
+
+def divides(build: Builder, value: Value, number: int) -> Value:
+    return build("eq", build("mod", value, build.index(number)), build.index(0))
+
+
+def extent_value(build: Builder, dim: Dim) -> Value:
+    """An extent, computed."""
+    match dim:
+        case Sym(name):
+            return build("symbol", name=name)
+        case DimOp("cdiv", left, right):
+            below = build("neg", extent_value(build, left))
+            return build("neg", build("floordiv", below, extent_value(build, right)))
+        case DimOp(operator, left, right):
+            return build(DIM_OPERATIONS[operator], extent_value(build, left), extent_value(build, right))
+    return build.index(dim)
 
 
 # ---- what is staged, and how it lies ---------------------------------------------------------------------------------

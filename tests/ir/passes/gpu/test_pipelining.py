@@ -58,18 +58,24 @@ def test_a_pipelined_loop_gives_the_same_bits(name: str, stages: int, shape: tup
     np.testing.assert_array_equal(found[0], found[1])
 
 
-def test_factors_weights_and_scales_are_staged() -> None:
+def test_factors_weights_and_scales_are_staged_for_whole_slices_and_for_edges() -> None:
     _, after = kernels("u3", 3)
-    copies = [op for op in walk(after.body) if op.name == "copy_async"]
-    assert sorted(op.operands[1].name for op in copies) == sorted(["x", "w", "s"] * 3)
-    assert all(is_ring(op.operands[0].tensor) for op in copies)
-    assert [op.attrs["pending"] for op in walk(after.body) if op.name == "wait_group"] == [1, 0]
+    (choice,) = [op for op in walk(after.body) if op.name == "if" and op.results]
+    for branch, moving in zip(choice.regions, (True, False), strict=True):
+        copies = [op for op in walk(branch) if op.name == "copy_async"]
+        assert sorted(op.operands[1].name for op in copies) == sorted(["x", "w", "s"] * 3)
+        assert all(is_ring(op.operands[0].tensor) for op in copies)
+        along = {"x": 1, "w": 0, "s": 0}
+        assert {op.attrs["inbounds"][along[op.operands[1].name]] for op in copies} == {moving}
+        assert [op.attrs["pending"] for op in walk(branch) if op.name == "wait_group"] == [1, 0]
 
 
 def test_there_is_one_barrier_a_turn() -> None:
     kernel, _ = kernels("u3", 3)
     lowered = run(Module((kernel,)), pipeline("cuda:sm_80")).kernels[0]
-    assert sum(op.name == "barrier" for op in walk(lowered.body)) == 1
+    loops = [op for op in walk(lowered.body) if op.name == "for"]
+    assert [sum(op.name == "barrier" for op in walk(loop.regions[0])) for loop in loops] == [1, 1]
+    assert sum(op.name == "barrier" for op in walk(lowered.body)) == 2
 
 
 @pytest.mark.parametrize("columns", [8, 16, 32, 64, 128, 256])
