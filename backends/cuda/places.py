@@ -84,8 +84,10 @@ class Bits:
             term = times(remainder(quotient(thread, 1 << shift), count), step)
             if self.joined == "Add":
                 total = plus(total, term)
+            elif isinstance(total, int) and isinstance(term, int):
+                total ^= term
             else:
-                total = term if total == 0 else binary(self.joined, expression(total), expression(term))
+                total = binary(self.joined, expression(total), expression(term))
         return total
 
 

@@ -65,7 +65,8 @@ class Arrangement:
     @property
     def cost(self) -> int:
         """Operations: masks, and rotations."""
-        return sum(len(field.pieces) for field in self.fields) + sum(rotation != 0 for _, rotation in self.versions)
+        turned = sum(takes_rotation(rotation, targets) for (_, rotation), targets in self.versions.items())
+        return sum(len(field.pieces) for field in self.fields) + turned
 
     def source(self, field: Field, slot: int, bit: int) -> int:
         """The place in the words, counted in bits, of one bit of the field's code in a slot."""
@@ -77,6 +78,14 @@ class Arrangement:
                 return 32 * piece.word + start - amount
             case _:
                 return 32 * piece.word + (start + rotation) % 32
+
+
+def takes_rotation(rotation: int, targets: int) -> bool:
+    """Whether places from a rotated word take an operation besides the masks: whole bytes are moved as they are masked,
+    by one permutation.
+    """
+    whole = all(targets >> start & 0xFF in (0, 0xFF) for start in range(0, targets.bit_length(), 8))
+    return rotation != 0 and not (rotation % 8 == 0 and whole)
 
 
 def movement(rotation: int, targets: int, slot: int) -> tuple[str, int]:
@@ -125,8 +134,8 @@ class Template:
 
     def estimate(self, width: int) -> float:
         """What the word will cost: its remaining bits become fields of two or three pieces."""
-        used = {rotation for rotation, _ in self.whole}
-        return len(used - {0}) + len(self.whole) + 2.7 * self.left.bit_count() / width
+        used = {rotation for rotation, placement in self.whole if takes_rotation(rotation, mask_of(placement))}
+        return len(used) + len(self.whole) + 2.7 * self.left.bit_count() / width
 
 
 def templates(slot: int, placements: Sequence[Placement]) -> Iterator[Template]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vmc.ir.builder import Builder, argument
 from vmc.ir.core import Access, TensorType, TileType, Value
+from vmc.ir.dims import DimOp, Sym
 from vmc.ir.multiples import Multiples, is_index
 from vmc.ir.types import dtype
 
@@ -82,3 +83,22 @@ def test_what_is_known_divides_every_value(data: st.DataObject) -> None:
     multiples = Multiples(build.region())
     for value, number in values:
         assert gcd(number, multiples.of(value)) == multiples.of(value)
+
+
+def test_a_tested_condition_says_what_symbols_are_multiples_of_inside() -> None:
+    build = Builder()
+    k, zero = build("symbol", name="K"), build.index(0)
+    by_8 = build("eq", build("mod", k, build.index(8)), zero)
+    by_64 = build("eq", build("mod", k, build.index(64)), zero)
+    odd = build("eq", build("mod", k, build.index(8)), build.index(1))
+    both = build("and", build("and", by_8, by_64), odd)
+    multiples = Multiples(build.region())
+    half = DimOp("//", Sym("K"), 2)
+    assert multiples.of_extent(Sym("K")) == 1
+    with multiples.assuming(both):
+        assert multiples.of_extent(Sym("K")) == 64
+        assert multiples.of_extent(DimOp("*", Sym("K"), 3)) == 192
+        assert (multiples.of_extent(Sym("M")), multiples.of_extent(half), multiples.of_extent(12)) == (1, 1, 12)
+    with multiples.assuming(odd):
+        assert multiples.of_extent(Sym("K")) == 1
+    assert multiples.of_extent(Sym("K")) == 1

@@ -96,6 +96,19 @@ def test_a_product_is_within_rounding_at_every_width(name: str) -> None:
     assert difference(name, "f16", 35, 128, 128, BM=32, BN=128, BK=128) <= 1
 
 
+@pytest.mark.parametrize("k", [128, 384, 392, 520])
+def test_turns_and_rows_that_are_whole_and_such_that_are_not_give_the_same_product(k: int) -> None:
+    assert difference("u4", "f16", 3, k, 72, BM=16, BK=128, BN=64) <= 1
+
+
+@pytest.mark.skipif(tool("cuobjdump") is None, reason="cuobjdump is not installed")
+@pytest.mark.parametrize(("name", "most"), [("u4", 1.5), ("u8", 1.5), ("u3", 1.7), ("f6e3m2", 2.25)])
+def test_the_main_loop_has_few_operations_beside_those_that_decode(name: str, most: float) -> None:
+    found = vmc.compile(SOURCE, target="cuda:sm_90a", T=name, BM=16, BN=128, BK=128).explain()
+    assert (found.weights, found.code.spills) == (128, 0)
+    assert found.instructions_per_weight <= most
+
+
 @pytest.mark.skipif(tool("cuobjdump") is None, reason="cuobjdump is not installed")
 @pytest.mark.parametrize("name", QUICK)
 def test_the_machine_code_has_matrix_instructions_and_neither_conversions_nor_spills(name: str) -> None:

@@ -56,7 +56,13 @@ def test_rotating_and_masking_brings_the_bits_in_place(width, slot, placements):
 
 def test_whole_fields_cost_one_operation_and_shifts_are_shared():
     assert arrange(4, 16, runs(4, 10)).cost == 5
-    assert arrange(8, 16, runs(8, 10)).cost == 3
+    assert arrange(8, 16, runs(8, 10)).cost == 2
+
+
+def test_whole_bytes_are_moved_as_they_are_masked():
+    rotations = {piece.rotation for field in arrange(8, 16, runs(8, 10)).fields for piece in field.pieces}
+    assert rotations == {0, 8}
+    assert arrange(8, 16, (tuple(range(2, 10)),)).cost > 2
 
 
 def test_the_search_is_deterministic():
