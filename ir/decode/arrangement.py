@@ -65,8 +65,9 @@ class Arrangement:
     @property
     def cost(self) -> int:
         """Operations: masks, and rotations."""
-        turned = sum(takes_rotation(rotation, targets) for (_, rotation), targets in self.versions.items())
-        return sum(len(field.pieces) for field in self.fields) + turned
+        pieces = [piece for field in self.fields for piece in field.pieces]
+        turned = {(piece.word, piece.rotation) for piece in pieces if takes_rotation(piece.rotation, piece.targets)}
+        return len(pieces) + len(turned)
 
     def source(self, field: Field, slot: int, bit: int) -> int:
         """The place in the words, counted in bits, of one bit of the field's code in a slot."""
