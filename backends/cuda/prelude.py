@@ -249,9 +249,7 @@ FUNCTIONS |= {
     "vmc_fence_proxy": inline(
         "int", "vmc_fence_proxy", "", 'asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); return 0;'
     ),
-    "vmc_shared_place": inline(
-        "uint64_t", "vmc_shared_place", "const void* p", f"{SHARED} return (uint64_t)((s & 0x3ffff) >> 4);"
-    ),
+    "vmc_shared_place": inline("uint64_t", "vmc_shared_place", "uint s", "return (uint64_t)((s & 0x3ffff) >> 4);"),
     **{f"vmc_load{count}": load_words(count) for count in (1, 2, 4)},
     **{f"vmc_load_shared{count}": load_shared(count) for count in (1, 2, 4)},
     "vmc_address": inline("uint64_t", "vmc_address", "const void* p", "return (uint64_t)p;"),

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmc.backends.cuda.copies import stage_start
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.matrix import b_slots, registers, slot
-from vmc.backends.cuda.memory import Memory, view
+from vmc.backends.cuda.memory import Memory
+from vmc.backends.cuda.places import address, staged
 from vmc.backends.cuda.prelude import inline
-from vmc.backends.cuda.tir import F32, I32, U64, Expr, binary, cast, const, float_const, tirx
+from vmc.backends.cuda.tir import F32, I32, U32, U64, Expr, binary, cast, const, float_const, tirx
 from vmc.ir.core import Kernel, Op, walk
 from vmc.ir.ops.memory import slice_shape
 from vmc.ir.passes.gpu.matrix import STRIP, Product, product_of
@@ -88,11 +88,11 @@ def descriptor(e: Emitter, op: Op, memory: Memory, found: Product) -> Expr:
     """The descriptor of the first step: K-major, lines of a panel; groups of eight lines follow each other."""
     columns = panel(found.k)
     assert columns is not None
-    stage = stage_start(memory, [cast(e.scalar(op.operands[1]), I32)])
-    at = binary("Add", stage, const(memory.bit_offset // 8, I32))
-    pointer = tirx().address_of(e.get(view(e, memory, "uint8"), at))
+    stage, _ = staged(e, memory, op.attrs["sizes"], op.operands[1:-2])
+    at = address(e, memory, const(memory.bit_offset // 8, I32))
+    at = at if stage is None else binary("Add", at, cast(stage, U32))
     fields = SWIZZLES[columns] << 62 | (LINES * columns * ELEMENT >> 4) << 32 | 1 << 16
-    place = tirx().call_extern(U64, "vmc_shared_place", pointer)
+    place = tirx().call_extern(U64, "vmc_shared_place", at)
     return e.let(binary("BitwiseOr", place, const(fields, U64)), U64, "matrix")
 
 
