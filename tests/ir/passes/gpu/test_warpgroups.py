@@ -94,10 +94,10 @@ def test_depths_that_no_panel_divides_have_none() -> None:
 
 
 def test_warpgroups_are_chosen_for_many_rows_on_hopper_alone_and_explain_says_why() -> None:
-    assert products(lowered("cuda:sm_90a", T="u4")) == ["dot_shared"]
-    assert products(lowered("cuda:sm_90a", T="u4", BM=16)) == ["dot"]
+    assert set(products(lowered("cuda:sm_90a", T="u4"))) == {"dot_shared"}
+    assert set(products(lowered("cuda:sm_90a", T="u4", BM=16))) == {"dot"}
     for target in ("cuda:sm_80", "cuda:sm_100a"):
-        assert products(lowered(target, T="u4")) == ["dot"]
+        assert set(products(lowered(target, T="u4"))) == {"dot"}
     said = {bm: [n for n in lowered("cuda:sm_90a", T="u4", BM=bm).notes if n.step == "warpgroups"] for bm in (16, 64)}
     (few,), (many,) = said[16], said[64]
     assert isinstance(few, Note) and "is computed by mma.sync, " in few.text
