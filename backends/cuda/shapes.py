@@ -7,9 +7,11 @@ from dataclasses import replace
 from vmc.backends.cuda.emitter import Emitter, Scalar, Tile
 from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.registers import Registers, element_layout
+from vmc.backends.cuda.shuffles import exchanged
 from vmc.ir.core import Op
 from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.spread import slot_map
+from vmc.ir.passes.gpu.swaps import exchange
 
 
 def lower_renamed(e: Emitter, op: Op) -> None:
@@ -53,13 +55,18 @@ def broadcast_slots(source: Layout, result: Layout, op: Op) -> list[int]:
 
 
 def lower_relayout(e: Emitter, op: Op) -> None:
-    """A permutation of slots; what crosses threads has gone through shared memory before."""
+    """A permutation of slots, or an exchange within warps; what crosses warps has gone through shared memory before."""
     source = e.values[op.operands[0]]
     if source.buffer is None:
         e.uniform(op.result, source.uniform)
         return
+    layout = element_layout(op.result.tile)
+    table = slot_map(source.registers.layout, layout, e.threads)
+    found = exchange(source.registers.layout, layout) if table is None else None
+    if found is not None:
+        e.define(op.result, exchanged(e, op, source, found))
+        return
     made = e.tile(op.result.tile, op.result.name)
-    table = slot_map(source.registers.layout, made.registers.layout, e.threads)
     if table is None:
         raise UnsupportedError("a relayout between threads was not expanded", op.span)
     for slot, origin in enumerate(table):

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vmc.ir.builder import make_op
-from vmc.ir.core import IRError, Kernel, Level, Module, Op, Region, TileType, Value, walk
+from vmc.ir.core import IRError, Kernel, Level, Module, Op, Region, Space, TileType, Value, walk
 from vmc.ir.layout import Layout
-from vmc.ir.passes.gpu.anchors import Fragments, anchors, axis_layout
+from vmc.ir.passes.gpu.anchors import WIDEST, Fragments, anchors, axis_layout
 from vmc.ir.passes.gpu.relations import FREE, Relation, has_layout, natural, projected, relations
 from vmc.ir.passes.gpu.spread import (
     MAX_THREADS,
@@ -27,6 +27,7 @@ from vmc.ir.passes.gpu.spread import (
     threads_of,
     without_copies,
 )
+from vmc.ir.passes.gpu.swaps import pieces, widened
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import each_kernel
 from vmc.ir.span import Span
@@ -34,6 +35,8 @@ from vmc.ir.span import Span
 ELEMENTS = 8
 """Elements of the largest tile for each thread, where the number of threads is free."""
 MOST_INFERRED = 256
+COALESCED = 512
+"""Bits of a row that make a store as good as any."""
 
 
 def layouts(fragments: Fragments | None = None) -> Pass:
@@ -260,6 +263,8 @@ class _Placing:
                 return projected(self.chosen[op.result], operand.tile.shape)
             case "atomic":
                 return without_copies(self.chosen[op.result])
+            case "store":
+                return wider_stores(op, given)
             case "scatter":
                 return self.chosen[op.operands[1]]
             case "gather":
@@ -275,6 +280,18 @@ class _Placing:
         if op.name == "atomic":
             return without_copies(self.chosen[op.result]) if has_layout(op.result) else None
         return natural(op)
+
+
+def wider_stores(op: Op, given: Layout) -> Layout:
+    """The layout in which a store to rows of device memory takes its tile: where threads hold, and neighbouring lanes
+    continue, short pieces of rows only, one with longer pieces that is a few shuffles away.
+    """
+    tensor, dtype = op.operands[0].tensor, op.operands[1].tile.dtype
+    sizes, steps = op.attrs["sizes"], op.attrs["steps"]
+    plain = tensor.space is Space.GLOBAL and tensor.storage is None and dtype.width >= 8 and WIDEST % dtype.width == 0
+    if not plain or sizes[-1] is None or steps[-1] != 1 or pieces(given) * dtype.width >= COALESCED:
+        return given
+    return widened(given, dtype.width, WIDEST) or given
 
 
 def view_groups(source: TileType, result: TileType) -> tuple[int, int]:

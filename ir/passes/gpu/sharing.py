@@ -1,4 +1,4 @@
-"""Relayouts between threads, through shared memory: written in one layout, read in the other."""
+"""Relayouts between threads that no few shuffles make: written to shared memory in one layout, read in the other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.carrying import carried, restored, stored_type
 from vmc.ir.passes.gpu.relations import has_layout
 from vmc.ir.passes.gpu.spread import slot_map
+from vmc.ir.passes.gpu.swaps import exchange
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import Rewriter, each_kernel
 
 
 def share_relayouts(module: Module) -> Module:
     """Needs: a module at the access level. Guarantees: every `relayout` left permutes slots within each thread, alike
-    in all; the others are a store to shared memory and a load from it. Idempotent. Keeps: everything else.
+    in all, or exchanges them between lanes of warps by a few shuffles; the others are a store to shared memory and a
+    load from it. Idempotent. Keeps: everything else.
     """
     return each_kernel(module, shared)
 
@@ -29,6 +31,8 @@ def shared(kernel: Kernel) -> Kernel:
             return None
         source, target = op.operands[0].tile.layout, op.result.tile.layout
         if source is None or target is None or slot_map(source, target, kernel.threads) is not None:
+            return None
+        if exchange(source, target) is not None:
             return None
         return [through_memory(op, rewriter, source, target)]
 
