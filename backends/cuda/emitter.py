@@ -9,7 +9,7 @@ A scalar is an expression that all threads compute alike; a tile is a buffer of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from vmc.backends.cuda.lines import MARK
 from vmc.backends.cuda.registers import Registers, element_layout, expression
 from vmc.backends.cuda.tir import I32, I64, Expr, Stmt, binary, conjunction, const, container, tirx
-from vmc.ir.core import Op, TileType, Value
+from vmc.ir.core import Op, TileType, Value, walk
 from vmc.ir.dims import Dim, DimOp, Sym
 from vmc.ir.multiples import Multiples
 from vmc.ir.span import UNKNOWN, Span
@@ -163,11 +163,14 @@ class Emitter:
         """A value is there only after `wait`, which is emitted before the first operation that may need it."""
         self.under_way[value] = wait
 
-    def finish(self, op: Op | None = None) -> None:
-        """Waits for what an operation takes; for everything where it has regions, where there is none, and at barriers,
-        behind which the memory that is read meanwhile may be another's."""
-        everything = op is None or op.regions or op.name == "barrier"
-        needed = [value for value in self.under_way if everything or (op is not None and value in op.operands)]
+    def finish(self, op: Op | None = None, keep: Collection[Value] = ()) -> None:
+        """Waits for what an operation takes; for all but `keep` where it is a loop, where there is none, and at barriers,
+        behind which the memory that is read meanwhile may be another's.
+        """
+        all_of_it = () if op is None else (op, *inside(op))
+        everything = op is None or any(one.name in ("for", "while", "barrier") for one in all_of_it)
+        taken = {value for one in all_of_it for value in one.operands}
+        needed = [value for value in self.under_way if (everything and value not in keep) or value in taken]
         for value in needed:
             self.under_way.pop(value)()
 
@@ -254,6 +257,12 @@ class Emitter:
         made = self.tile(value.tile, value.name)
         self.each(made.registers.slots, lambda slot: self.put(made.buffer, slot, compute(slot)))
         self.define(value, made)
+
+
+def inside(op: Op) -> Iterator[Op]:
+    """The operations of an operation's regions."""
+    for region in op.regions:
+        yield from walk(region)
 
 
 def sequence(statements: Sequence[Stmt]) -> Stmt:

@@ -23,9 +23,10 @@ def lower_region(e: Emitter, region: Region) -> None:
     """All operations but the last, which yields."""
     from vmc.backends.cuda.lowering import lower
 
+    before = set(e.under_way)
     for op in region.ops[:-1]:
         lower(e, op)
-    e.finish()
+    e.finish(keep=before)
 
 
 def home(e: Emitter, value: Value) -> Any:

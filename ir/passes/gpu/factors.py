@@ -55,14 +55,21 @@ def copies_behind(ops: list[Op]) -> list[Op]:
 
 
 def is_copy(op: Op) -> bool:
-    return op.name in ("copy_async", "commit_group")
+    return op.name in ("copy_async", "commit_group") or is_conditional_copy(op)
+
+
+def is_conditional_copy(op: Op) -> bool:
+    """Whether a branch does nothing but start copies to rings."""
+    inner = [one for region in op.regions for one in region.ops[:-1]]
+    copies = [one for one in inner if one.name == "copy_async"]
+    return op.name == "if" and not op.results and bool(copies) and all(map(may_pass, inner))
 
 
 def may_pass(op: Op) -> bool:
     """Whether copies to rings may start after an operation instead of before it, or are such copies themselves."""
     if op.name == "copy_async":
         return is_ring(op.operands[0].tensor)
-    return op.name == "commit_group" or (op.definition.pure and not op.regions)
+    return op.name == "commit_group" or is_conditional_copy(op) or (op.definition.pure and not op.regions)
 
 
 def in_shared_memory(op: Op, before: Sequence[Op]) -> list[Op]:
