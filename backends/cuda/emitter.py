@@ -164,7 +164,7 @@ class Emitter:
         self.under_way[value] = wait
 
     def finish(self, op: Op | None = None, keep: Collection[Value] = ()) -> None:
-        """Waits for what an operation takes; for all but `keep` where it is a loop, where there is none, and at barriers,
+        """Waits for what an operation takes; for all but `keep` where it is a loop or there is none, and at barriers,
         behind which the memory that is read meanwhile may be another's.
         """
         all_of_it = () if op is None else (op, *inside(op))
