@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from llvmlite import ir
 
 from vmc.backends.cpu import address
-from vmc.backends.cpu.decode import Blocks, is_decodable
+from vmc.backends.cpu.decode import AHEAD, Blocks, is_decodable
 from vmc.backends.cpu.elements import I1, I32, constant
 from vmc.backends.cpu.emitter import Emitter, natural
 from vmc.backends.cpu.tiles import At, Index, Origin, Tile
 from vmc.backends.cpu.vectors import Atom, Place, interleaved, shifted, splat
-from vmc.ir.core import Op
+from vmc.ir.core import Op, Storage
 
 if TYPE_CHECKING:
     from vmc.backends.cpu.access import Slice
@@ -45,8 +45,8 @@ def load_blocks(e: Emitter, slice: Slice, op: Op) -> Tile | None:
         counts.append(blocks)
         whole.append(e.b.icmp_signed(">=", number, e.index(0)))
         whole.append(e.b.icmp_signed("<=", e.add(number, e.index(count // size)), blocks))
-    turn = slice.shape[0] // storage.block[0] * storage.pitch // 8 if storage.dimensions[-1] == 0 else 0
-    blocks = Blocks(tensor, (first[0], first[1]), (counts[0], counts[1]), int(str(op.attrs["fill"])), turn)
+    ahead = bytes_ahead(e, slice, storage, first[0], counts[0]) if storage.dimensions == (1, 0) else None
+    blocks = Blocks(tensor, (first[0], first[1]), (counts[0], counts[1]), int(str(op.attrs["fill"])), ahead)
     condition = whole[0]
     for each in whole[1:]:
         condition = e.b.and_(condition, each)
@@ -54,6 +54,18 @@ def load_blocks(e: Emitter, slice: Slice, op: Op) -> Tile | None:
     tile.lanes = lambda place, atom: blocks.element(e, place, atom)
     tile.whole, tile.period = condition, storage.block[0]
     return with_origin(tile, slice, op)
+
+
+def bytes_ahead(e: Emitter, slice: Slice, storage: Storage, first: ir.Value, count: ir.Value) -> ir.Value:
+    """How far behind a slice the one is that a loop along the rows loads some turns later, AHEAD bytes or more; near
+    the last row, what the columns beside it begin with. A strip of columns has `count` blocks, one after the other.
+    """
+    block = storage.pitch // 8
+    rows, columns = (extent // size for extent, size in zip(slice.shape, storage.block, strict=True))
+    turns = -(-AHEAD // (rows * block))
+    past = e.b.icmp_signed(">=", e.add(first, e.index(turns * rows)), count)
+    beside = e.mul(count, e.index((columns - 1) * block))
+    return e.add(e.index(turns * rows * block), e.b.select(past, beside, e.index(0)))
 
 
 def load_rows(e: Emitter, slice: Slice, op: Op) -> Tile:

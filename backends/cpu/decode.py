@@ -83,8 +83,8 @@ class Blocks:
     starts: tuple[ir.Value, ir.Value]
     counts: tuple[ir.Value, ir.Value]
     fill: int
-    turn: int = 0
-    """Bytes from the slice to the one below it, which a loop along the rows loads next; 0 if it lies elsewhere."""
+    ahead: ir.Value | None = None
+    """Bytes from what is loaded to what is loaded some turns later; None where that is not known."""
 
     def element(self, e: Emitter, place: Place, atom: Atom) -> ir.Value:
         """The elements of an atom of four rows, or of some of them."""
@@ -148,12 +148,12 @@ class Blocks:
         return e.remembered(("bytes", self, *block, byte, str(type)), load)
 
     def ask(self, e: Emitter, place: ir.Value, byte: ir.Value, count: int) -> None:
-        """Prefetches what lies some turns below a line. The processor does not see it coming: between two turns, other
-        columns are read, and each run of lines is short.
+        """Prefetches what is loaded some turns after a line. The processor does not see it coming: between two turns,
+        other columns are read, and each run of lines is short.
         """
         starts_line = isinstance(byte, ir.Constant) and byte.constant % LINE == 0
-        if self.turn and starts_line and count >= LINE // 2 and not e.guarded:
-            e.prefetch(step_to(e.b, place, e.index(self.turn * -(-AHEAD // self.turn)), I8))
+        if self.ahead is not None and starts_line and count >= LINE // 2 and not e.guarded:
+            e.prefetch(step_to(e.b, place, self.ahead, I8))
 
     def block(self, e: Emitter, block: tuple[ir.Value, ir.Value]) -> ir.Value:
         """The address of a block."""
