@@ -1,24 +1,36 @@
-"""Loops of compiled code: found from its control flow alone, by dominators and the branches back to them."""
+"""Compiled code as basic blocks of a machine's instructions, and its loops: found from its control flow alone, by
+dominators and the branches back to them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, TypeVar
+
+Instruction = TypeVar("Instruction")
 
 
-class Block(Protocol):
-    """A basic block: `successors` are numbers of blocks of its function."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Block(Generic[Instruction]):
+    """A basic block; `successors` are numbers of blocks of its function."""
+
+    label: str
+    instructions: tuple[Instruction, ...]
+    successors: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Function(Generic[Instruction]):
+    """A function. The first block is the entry."""
+
+    name: str
+    blocks: tuple[Block[Instruction], ...]
 
     @property
-    def successors(self) -> Sequence[int]: ...
-
-
-class Function(Protocol):
-    """Blocks, the first one being the entry."""
-
-    @property
-    def blocks(self) -> Sequence[Block]: ...
+    def instructions(self) -> Iterator[Instruction]:
+        for block in self.blocks:
+            yield from block.instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class Loop:
         return self.own == self.blocks
 
 
-def loops(function: Function) -> tuple[Loop, ...]:
+def loops(function: Function[Any]) -> tuple[Loop, ...]:
     """The loops, by their headers. Loops with one header are one. Code that no entry reaches has none."""
     above = dominators(function)
     found: dict[int, tuple[set[int], list[int]]] = {}
@@ -62,7 +74,7 @@ def loops(function: Function) -> tuple[Loop, ...]:
     )
 
 
-def order(function: Function) -> list[int]:
+def order(function: Function[Any]) -> list[int]:
     """The blocks that the entry reaches, in reverse postorder: a block before its successors, branches back aside."""
     finished: list[int] = []
     seen = {0}
@@ -79,7 +91,7 @@ def order(function: Function) -> list[int]:
     return finished[::-1]
 
 
-def predecessors(function: Function) -> dict[int, list[int]]:
+def predecessors(function: Function[Any]) -> dict[int, list[int]]:
     """For each block those that may come right before it."""
     before: dict[int, list[int]] = {number: [] for number in range(len(function.blocks))}
     for number, block in enumerate(function.blocks):
@@ -88,7 +100,7 @@ def predecessors(function: Function) -> dict[int, list[int]]:
     return before
 
 
-def dominators(function: Function) -> dict[int, frozenset[int]]:
+def dominators(function: Function[Any]) -> dict[int, frozenset[int]]:
     """For each block that is reached, the blocks that every way to it goes through, itself included."""
     blocks = order(function)
     before = predecessors(function)

@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from vmc.ir import flow_graph
+from vmc.ir.flow_graph import Block
+
 PREFIXES = frozenset({"lock", "rep", "repe", "repz", "repne", "repnz", "notrack", "data16", "xacquire", "xrelease"})
 ENDS = frozenset({"retq", "ret", "retl", "ud2", "hlt", "int3"})
 JUMP_TABLE = ".LJTI"
@@ -94,26 +97,10 @@ class Instruction:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Block:
-    """A basic block; `successors` are numbers of blocks of its function."""
+class Function(flow_graph.Function[Instruction]):
+    """A function. `commented`: the text has LLVM's comments."""
 
-    label: str
-    instructions: tuple[Instruction, ...]
-    successors: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Function:
-    """A function. The first block is the entry. `commented`: the text has LLVM's comments."""
-
-    name: str
-    blocks: tuple[Block, ...]
     commented: bool = False
-
-    @property
-    def instructions(self) -> Iterator[Instruction]:
-        for block in self.blocks:
-            yield from block.instructions
 
 
 def parse(text: str) -> tuple[Function, ...]:

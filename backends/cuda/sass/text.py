@@ -13,6 +13,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from vmc.ir import flow_graph
+from vmc.ir.flow_graph import Block
+
 LINE = re.compile(r"/\*([0-9a-f]+)\*/\s+(?:@(!?U?P[T\d]+)\s+)?([A-Z][\w.]*)\s*([^;]*);")
 LABEL = re.compile(r"^(\.L_[\w.$]+):")
 SECTION = re.compile(r"^\.text\.([\w$]+):")
@@ -45,27 +48,11 @@ class Instruction:
         return self.predicate not in ("", "PT", "UPT")
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A basic block; `successors` are numbers of blocks of its function."""
-
-    label: str
-    instructions: tuple[Instruction, ...]
-    successors: tuple[int, ...]
-
-
 @dataclass(frozen=True, eq=False, slots=True)
-class Function:
-    """A kernel or a function that it calls. The first block is the entry; `registers` are those of a thread."""
+class Function(flow_graph.Function[Instruction]):
+    """A kernel or a function that it calls; `registers` are those of a thread."""
 
-    name: str
     registers: int
-    blocks: tuple[Block, ...]
-
-    @property
-    def instructions(self) -> Iterator[Instruction]:
-        for block in self.blocks:
-            yield from block.instructions
 
 
 def parse(text: str) -> tuple[Function, ...]:
@@ -76,7 +63,7 @@ def parse(text: str) -> tuple[Function, ...]:
 
     def finish() -> None:
         if name and any(instructions for _, instructions in parts):
-            functions.append(Function(name, registers, linked(parts)))
+            functions.append(Function(name, linked(parts), registers))
 
     for line in text.splitlines():
         if found := REGISTERS.search(line):
@@ -94,7 +81,7 @@ def parse(text: str) -> tuple[Function, ...]:
     return tuple(functions)
 
 
-def linked(parts: Sequence[tuple[str, Sequence[Instruction]]]) -> tuple[Block, ...]:
+def linked(parts: Sequence[tuple[str, Sequence[Instruction]]]) -> tuple[Block[Instruction], ...]:
     """Blocks of labelled runs of instructions; padding after the code, and labels of nothing there, are dropped."""
     pieces = [piece for label, instructions in parts for piece in cut(label, instructions)]
     while pieces and all(instruction.mnemonic == "NOP" for instruction in pieces[-1][1]):

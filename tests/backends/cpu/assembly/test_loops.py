@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backends.cpu.assembly.snippets import NESTED
-from vmc.backends.cpu.assembly.text import Block, Function, parse
-from vmc.ir.flow_graph import dominators, loops
+from vmc.backends.cpu.assembly.text import Function, parse
+from vmc.ir.flow_graph import Block, dominators, loops
 
 
 def test_loops_in_loops_are_found() -> None:
