@@ -11,7 +11,8 @@ from pathlib import Path
 
 import vmc.ir.text.attributes
 import vmc.ir.text.parser
-from vmc.ir.passes import EVERY_PASS, Pass, pipeline
+from vmc.ir.passes import Pass, pipeline
+from vmc.ir.passes.catalogue import EVERY_PASS
 from vmc.ir.passes.rules import ALGEBRAIC, STRUCTURAL
 
 TARGET = Path(__file__).with_name("passes.md")

@@ -2,7 +2,8 @@
 
     module = run(module, pipeline("cpu"))
 
-Each pass says in its docstring what it needs, guarantees and keeps; `run` can check the module after every one.
+Each pass says in its docstring what it needs, guarantees and keeps; `run` can check the module after every one. Those
+for GPUs are in `gpu`, imported when they are wanted; `catalogue` has all of them.
 """
 
 from vmc.ir.passes.bounds import bounds
@@ -12,20 +13,9 @@ from vmc.ir.passes.cse import cse
 from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expand, expansion
 from vmc.ir.passes.fold import fold
-from vmc.ir.passes.gpu.barriers import barriers
-from vmc.ir.passes.gpu.decoding import decoding
-from vmc.ir.passes.gpu.exchange import exchange
-from vmc.ir.passes.gpu.factors import placing
-from vmc.ir.passes.gpu.layouts import layouts
-from vmc.ir.passes.gpu.matrix import fragments, is_matrix
-from vmc.ir.passes.gpu.pipelining import pipelining
-from vmc.ir.passes.gpu.planning import planning
-from vmc.ir.passes.gpu.sharing import sharing
-from vmc.ir.passes.gpu.warpgroups import choosing
-from vmc.ir.passes.gpu.weights import weights
 from vmc.ir.passes.halves import halves, halving
 from vmc.ir.passes.hoist import hoist
-from vmc.ir.passes.integers import exact_integers, few_digits, integers
+from vmc.ir.passes.integers import few_digits, integers
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass, run
 from vmc.ir.passes.narrow import narrow
@@ -35,70 +25,27 @@ from vmc.ir.passes.short_sums import short_sums
 from vmc.ir.passes.unroll import unroll
 
 __all__ = [
-    "PASSES",
     "Pass",
-    "barriers",
     "bounds",
     "canonicalize",
     "casts",
-    "choosing",
     "cse",
     "dce",
-    "decoding",
-    "exchange",
     "expand",
     "expansion",
     "fold",
     "halves",
     "hoist",
     "integers",
-    "layouts",
     "licm",
     "narrow",
     "pipeline",
-    "placing",
-    "planning",
     "prefetch",
     "relayout",
     "run",
-    "sharing",
     "short_sums",
     "unroll",
-    "weights",
 ]
-
-EVERY_PASS = (
-    canonicalize,
-    fold,
-    cse,
-    dce,
-    licm,
-    hoist,
-    prefetch,
-    unroll,
-    narrow,
-    integers,
-    halves,
-    short_sums,
-    relayout(),
-    bounds,
-    expand,
-    exchange(),
-    casts,
-    decoding,
-    choosing,
-    weights(),
-    pipelining,
-    placing,
-    layouts(fragments),
-    sharing,
-    planning,
-    barriers,
-)
-
-PASSES: dict[str, Pass] = {step.name: step for step in EVERY_PASS}
-"""Every pass, by name."""
-
 
 SUMS_FOUR_PRODUCTS = frozenset({"avx512vnni", "avxvnni", "i8mm"})
 """Features of processors with instructions that sum four products of bytes in 32 bits."""
@@ -125,6 +72,8 @@ def pipeline(
         return ()
     family, _, arch = target.partition(":")
     if family == "cuda":
+        from vmc.ir.passes.gpu.pipeline import cuda_pipeline
+
         return cuda_pipeline(dense, arch in HAS_WARPGROUPS)
     digits = integers if features & SUMS_FOUR_PRODUCTS else few_digits
     select = (halving(whole_tiles=True), digits, halves) if features & MULTIPLIES_BF16 else (digits,)
@@ -132,17 +81,3 @@ def pipeline(
     late = (expand, canonicalize, cse, licm, cse, hoist, prefetch, cse, bounds, dce, relayout(dense))
     short = () if features & SUMS_FOUR_PRODUCTS else (short_sums,)
     return early + late + short
-
-
-def cuda_pipeline(dense: frozenset[str] = frozenset(), warpgroups: bool = False) -> tuple[Pass, ...]:
-    """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads.
-
-    `warpgroups`: there are matrix instructions of warpgroups.
-    """
-    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, exact_integers, dce, decoding, dce)
-    lowered = (expansion(frozenset({"decode"})), exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse)
-    tiles = (*lowered, bounds, dce)
-    chosen, put = ((choosing,), (placing, dce)) if warpgroups else ((), ())
-    matrices = (*chosen, weights(dense), pipelining, cse, *put)
-    threads = (layouts(fragments), dce, sharing, cse, planning, barriers)
-    return (*early, *tiles, *matrices, *threads)

@@ -13,8 +13,9 @@ from tests.generators.stored import stored
 from tests.lang.running import check_tensor, run_cpu
 from vmc.backends import cpu, interp
 from vmc.ir.core import Kernel, Module
-from vmc.ir.passes import PASSES, pipeline
+from vmc.ir.passes import pipeline
 from vmc.ir.passes import run as run_passes
+from vmc.ir.passes.catalogue import PASSES
 from vmc.ir.types import ALL_SMALL, DType, dtype, pack
 from vmc.lang import compile_kernel
 

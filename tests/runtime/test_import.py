@@ -43,3 +43,10 @@ def test_the_public_names_are_all_there() -> None:
     assert set(vmc.__all__) <= set(dir(vmc))
     with pytest.raises(AttributeError, match="no attribute 'compil'"):
         vmc.compil  # noqa: B018
+
+
+def test_compiling_for_a_processor_loads_no_passes_for_gpus() -> None:
+    source = "kernel k(x: f32[4], y: out f32[4]):\n    y[:] = x[:] + 1.0\n"
+    loaded = loaded_after(f"import vmc\nvmc.compile({source!r})")
+    assert "vmc.ir.passes.canonicalize" in loaded
+    assert not {name for name in loaded if name.startswith(("vmc.ir.passes.gpu", "vmc.ir.decode", "vmc.backends.cuda"))}

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from vmc.ir.core import Module
-from vmc.ir.passes import PASSES, Pass, run
+from vmc.ir.passes import Pass, run
+from vmc.ir.passes.catalogue import PASSES
 from vmc.ir.text import parse_module, print_module, structurally_equal
 
 FILES = sorted(Path(__file__).parent.glob("*.ir"))

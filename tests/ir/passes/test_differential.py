@@ -16,7 +16,8 @@ from tests.generators.ir_arguments import differences, random_arguments
 from tests.generators.ir_modules import generate
 from vmc.backends.interp import run as execute
 from vmc.ir.core import Kernel, Module
-from vmc.ir.passes import PASSES, pipeline, run
+from vmc.ir.passes import pipeline, run
+from vmc.ir.passes.catalogue import PASSES
 from vmc.ir.text import print_module, structurally_equal
 
 SEEDS = range(30)

@@ -6,7 +6,8 @@ import pytest
 
 from tests.generators.ir_modules import generate
 from vmc.ir.core import IRError, Module
-from vmc.ir.passes import PASSES, Pass, canonicalize, cse, dce, expansion, pipeline, run
+from vmc.ir.passes import Pass, canonicalize, cse, dce, expansion, pipeline, run
+from vmc.ir.passes.catalogue import PASSES
 from vmc.ir.text import parse_module
 
 

@@ -1,0 +1,41 @@
+"""The order in which passes prepare a module for NVIDIA GPUs."""
+
+from __future__ import annotations
+
+from vmc.ir.passes.bounds import bounds
+from vmc.ir.passes.canonicalize import canonicalize
+from vmc.ir.passes.casts import casts
+from vmc.ir.passes.cse import cse
+from vmc.ir.passes.dce import dce
+from vmc.ir.passes.expand import expansion
+from vmc.ir.passes.fold import fold
+from vmc.ir.passes.gpu.barriers import barriers
+from vmc.ir.passes.gpu.decoding import decoding
+from vmc.ir.passes.gpu.exchange import exchange
+from vmc.ir.passes.gpu.factors import placing
+from vmc.ir.passes.gpu.layouts import layouts
+from vmc.ir.passes.gpu.matrix import fragments, is_matrix
+from vmc.ir.passes.gpu.pipelining import pipelining
+from vmc.ir.passes.gpu.planning import planning
+from vmc.ir.passes.gpu.sharing import sharing
+from vmc.ir.passes.gpu.warpgroups import choosing
+from vmc.ir.passes.gpu.weights import weights
+from vmc.ir.passes.integers import exact_integers
+from vmc.ir.passes.licm import licm
+from vmc.ir.passes.manager import Pass
+from vmc.ir.passes.narrow import narrow
+from vmc.ir.passes.unroll import unroll
+
+
+def cuda_pipeline(dense: frozenset[str] = frozenset(), warpgroups: bool = False) -> tuple[Pass, ...]:
+    """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads.
+
+    `warpgroups`: there are matrix instructions of warpgroups.
+    """
+    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, exact_integers, dce, decoding, dce)
+    lowered = (expansion(frozenset({"decode"})), exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse)
+    tiles = (*lowered, bounds, dce)
+    chosen, put = ((choosing,), (placing, dce)) if warpgroups else ((), ())
+    matrices = (*chosen, weights(dense), pipelining, cse, *put)
+    threads = (layouts(fragments), dce, sharing, cse, planning, barriers)
+    return (*early, *tiles, *matrices, *threads)
