@@ -24,6 +24,10 @@ class Ibp:
     def __call__(self, name: str, **bindings: int | bool) -> vmc.Kernel:
         return self._kernels(name, T=self.layers.type, **bindings)
 
+    def untyped(self, name: str, **bindings: int | bool) -> vmc.Kernel:
+        """A kernel that has its own types."""
+        return self._kernels(name, **bindings)
+
 
 @dataclass(frozen=True)
 class Box:

@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ibp.boxes import Ibp
-from ibp.study import RADIUS, Trained, at_start, foretold, trained
+from ibp.embedding import embedded
+from ibp.study import RADIUS, Digits, Trained, at_start, foretold, trained
 
 WIDTHS = (16, 64, 256, 1024)
+EMBEDDINGS = (1, 2, 4, 8, 16, 32, 64)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cells = [f"{mean:.2e} ± {spread:.0e}" for mean, spread in (curves[depth][place] for depth in (2, 3, 5))]
         table.add_row(str(width), f"{foretold(width):.2e}", *cells)
     console.print(table)
+    console.print(_embeddings(ibp))
     found = []
     for outcome in trained(layers, options.epochs):
         found.append(outcome)
@@ -54,6 +57,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", default="cpu", help="what computes (%(default)s)")
     parser.add_argument("--picture", type=Path, help="draw the figures into this file")
     return parser
+
+
+def _embeddings(ibp: Ibp) -> Table:
+    table = Table(title="Digits, embedded by principal components and back", box=SIMPLE_HEAD)
+    for heading in ("width", "variance lost", "radius of the boxes", "tightness"):
+        table.add_column(heading, justify="right")
+    images = Digits.load().images
+    for width in EMBEDDINGS:
+        row = embedded(ibp, images, width)
+        table.add_row(str(width), f"{row.lost:.3f}", f"{row.radius:.2f}", f"{row.tightness:.3f}")
+    return table
 
 
 def _trained(found: Sequence[Trained]) -> Table:

@@ -244,6 +244,7 @@ CASES = [
         case("masked_product", "K=5 BN=16 BK=16 B=2 M=20 N=18", mask=bits),
         case("pattern", "R=64 N=100"),
         case("reached", "BK=32 R=3 N=40", p=positive),
+        case("principal", "N=8", covariance=dominant),
     ),
     *cases(
         "lipschitz/lipschitz",

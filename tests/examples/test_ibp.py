@@ -12,7 +12,7 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 
-from ibp import study, tightness
+from ibp import embedding, study, tightness
 from ibp.boxes import Box, Certified, Ibp, convolution, linear, relu
 from networks.kernels import Array, Layers
 from networks.mlp import Mlp
@@ -159,3 +159,25 @@ def test_training_by_boxes_tightens_them() -> None:
     assert boxes.tightness > 1.3 * plain.tightness
     assert boxes.certified > plain.certified
     assert plain.accuracy > 0.9
+
+
+@pytest.mark.parametrize("target", ["cpu", "interp"])
+def test_principal_directions_are_eigenvectors_of_the_covariance(target: str) -> None:
+    rows = np.random.default_rng(4).standard_normal((50, 9)) @ np.diag(np.arange(1.0, 10.0))
+    directions, variance = embedding.principal(rows, target)
+    values, vectors = np.linalg.eigh(np.cov(rows.T, bias=True))
+    np.testing.assert_allclose(variance, values[::-1], rtol=1e-12)
+    np.testing.assert_allclose(abs(directions @ vectors[:, ::-1]), np.eye(9), atol=1e-9)
+
+
+@cases
+def test_boxes_through_an_embedding_are_those_of_numpy(ibp: Ibp) -> None:
+    rows = np.random.default_rng(5).standard_normal((40, 12)).astype(np.float32)
+    directions, _ = embedding.principal(rows)
+    found = embedding.embedded(ibp, rows, 5)
+    w = directions[:5]
+    centred = rows - rows.mean(axis=0)
+    assert found.lost == pytest.approx(((centred - centred @ w.T @ w) ** 2).sum() / (centred**2).sum(), rel=1e-5)
+    assert found.radius == pytest.approx((abs(w.T) @ abs(w)).sum(axis=1).mean(), rel=1e-5)
+    share = abs(w.T @ w).sum(axis=1) / (abs(w.T) @ abs(w)).sum(axis=1)
+    assert found.tightness == pytest.approx(share.mean(), rel=1e-5)
