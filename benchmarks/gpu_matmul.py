@@ -152,6 +152,10 @@ def chosen_contenders(
         except Missing as missing:
             console.print(f"skipped: {missing}", highlight=False, markup=False)
             continue
+        except Exception as error:  # of a library that is there and does not load
+            module = contenders.__module__.rpartition(".")[2]
+            console.print(f"skipped: {module}: {type(error).__name__}: {error}", highlight=False, markup=False)
+            continue
         if device.target == "cpu" and any(c.library in GPU_PEERS for c in found):
             console.print(f"not launched in a dry run: {', '.join(c.name for c in found)}", highlight=False)
             continue

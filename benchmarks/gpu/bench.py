@@ -40,10 +40,11 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A contender whose weights are stored, and their values, f32[K, N]."""
+    """A contender whose weights are stored, and how far they are from the original ones."""
 
     contender: Contender
     stored: Stored
+    weight_error: float
 
 
 class Bench:
@@ -58,59 +59,74 @@ class Bench:
         """The cases of one shape, each printed when it is done."""
         weights = make_weights(shape, self.device, self.settings.seed)
         taking = [contender for contender in self.contenders if contender.takes(shape)]
+        ready = [found for contender in taking if (found := self.stored(contender, weights))]
         for m in self.settings.rows:
             x = make_activations(m, shape.k, self.device, self.settings.seed)
             for memory in self.settings.memories:
-                case = self.time(taking, weights, x, m, memory)
+                case = self.time(ready, shape, x, m, memory)
                 print_case(case, self.console)
                 yield case
 
-    def time(self, taking: Sequence[Contender], weights: Weights, x: Tensor, m: int, memory: str) -> Case:
+    def stored(self, contender: Contender, weights: Weights) -> Ready | None:
+        """Weights in a contender's format; None where that fails."""
+        try:
+            stored = contender.store(weights)
+            return Ready(contender, stored, relative(stored.values(), weights.values))
+        except Exception as error:
+            self.leave_out(contender, described(error))
+            return None
+
+    def time(self, ready: Sequence[Ready], shape: Shape, x: Tensor, m: int, memory: str) -> Case:
         """Checks each contender, and times those that are right, interleaved."""
         lanes: dict[str, Lane] = {}
         found: dict[str, tuple[Contender, int, Accuracy]] = {}
-        for contender in taking:
+        for each in ready:
+            contender = each.contender
             try:
-                stored = contender.store(weights)
-                accuracy = self.accuracy(stored, weights, x)
-                complaint = accuracy.complaint(contender)
-                if complaint:
-                    self.leave_out(contender, f"wrong for M={m}: {complaint}")
-                    continue
-                lanes[contender.name] = self.lane(contender, stored, x, memory)
-                found[contender.name] = contender, stored.nbytes, accuracy
+                lane = self.lane(each, x, memory)  # first: a contender may find its fastest code in it
+                accuracy = self.accuracy(each, x)
             except Exception as error:
-                self.leave_out(contender, f"failed: {type(error).__name__}: {str(error).splitlines()[:1]}")
+                self.leave_out(contender, f"for M={m} {described(error)}")
+                continue
+            complaint = accuracy.complaint(contender)
+            if complaint:
+                self.leave_out(contender, f"wrong for M={m}: {complaint}")
+                continue
+            lanes[contender.name] = lane
+            found[contender.name] = contender, each.stored.nbytes, accuracy
         timings = measure(lanes | {COPY: self.copy}, self.settings.plan)
         entries = [Entry(*about, timings[name]) for name, about in found.items()]
         bandwidth = self.copied / timings[COPY].median
-        shape = weights.shape
         return Case(shape, m, memory, bandwidth, rows_of(entries, shape, m), COPY, DENSE)
 
-    def accuracy(self, stored: Stored, weights: Weights, x: Tensor) -> Accuracy:
+    def accuracy(self, each: Ready, x: Tensor) -> Accuracy:
         """Runs the product once on fresh memory, and compares with f64 on the device."""
-        values = stored.values()
-        one = stored.load(x, 1)[0]
+        one = each.stored.load(x, 1)[0]
         one.before()
         one.run()
         self.device.finish()
-        return Accuracy(relative(one.result(), product(x, values)), relative(values, weights.values))
+        return Accuracy(relative(one.result(), product(x, each.stored.values())), each.weight_error)
 
-    def lane(self, contender: Contender, stored: Stored, x: Tensor, memory: str) -> Lane:
+    def lane(self, each: Ready, x: Tensor, memory: str) -> Lane:
         """A lane over as many copies as keep weights out of the cache, or over launches with one copy."""
-        wanted = -(-CACHES * self.device.cache() // max(1, stored.nbytes))
-        room = max(1, self.device.memory() // 2 // max(1, stored.nbytes))
-        copies = 1 if memory == "hot" else min(max(LEAST_LAUNCHES, wanted), room)
-        products = stored.load(x, copies)
-        runs = [each.run for each in products] * -(-LEAST_LAUNCHES // len(products))
+        nbytes = max(1, each.stored.nbytes)
+        copies = 1 if memory == "hot" else max(2, -(-CACHES * self.device.cache() // nbytes))
+        products = each.stored.load(x, copies)
+        runs = [one.run for one in products] * -(-LEAST_LAUNCHES // len(products))
         lane, failure = self.device.lane(runs, products[0].before)
         if failure:
-            self.console.print(f"{contender.name} is timed launch by launch: {failure}", highlight=False, markup=False)
+            text = f"{each.contender.name} is timed launch by launch: {failure}"
+            self.console.print(text, highlight=False, markup=False)
         return lane
 
     def leave_out(self, contender: Contender, reason: str) -> None:
         self.wrong += 1
         self.console.print(f"{contender.name} left out, {reason}", style="red", highlight=False, markup=False)
+
+
+def described(error: Exception) -> str:
+    """The first line of an exception."""
+    return f"failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def relative(found: Tensor, expected: Tensor) -> float:

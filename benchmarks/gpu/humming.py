@@ -43,8 +43,7 @@ class Stored:
         layer.load_from_unquantized(self.weights.values.T.contiguous())
         return layer
 
-    @cached_property
-    def quantized(self) -> Tensor:
+    def values(self) -> Tensor:
         """f32[K, N]: what it makes of the weights."""
         layer = self.layer()
         tensors = {name: parameter.data for name, parameter in layer.named_parameters()}
@@ -53,9 +52,6 @@ class Stored:
     @cached_property
     def nbytes(self) -> int:
         return sum(parameter.numel() * parameter.element_size() for _, parameter in self.layer().named_parameters())
-
-    def values(self) -> Tensor:
-        return self.quantized
 
     def load(self, x: Tensor, copies: int) -> Sequence[Product]:
         torch = library("torch", INSTALL)

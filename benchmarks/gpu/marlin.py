@@ -69,11 +69,14 @@ def store(found: Package, weights: Weights, bits: int) -> Tensors:
     zero = 1 << bits - 1
     scales = group_scales(weights.values, group, zero - 1)
     steps = repeated(scales, group, k)
-    codes = (torch.round(weights.values / steps).clamp(-zero, zero - 1) + zero).to(torch.int32)
+    codes = (torch.round(weights.values / steps).clamp(-zero, zero - 1) + zero).to(torch.uint8)
     nothing = torch.empty(0, dtype=torch.int32, device=codes.device)
     packed = found.repack(gptq_words(codes, bits), nothing, k, n, bits)
     ordered = scales.reshape(-1, ROW)[:, scale_order(codes.device)].reshape(-1, n).contiguous()
     count = torch.cuda.get_device_properties(codes.device).multi_processor_count
+
+    def dense() -> Tensor:
+        return (codes.float() - zero) * repeated(scales, group, k)
 
     def prepare(x: Tensor, w: Tensor, s: Tensor) -> Callable[[], Tensor]:
         y = torch.empty(x.shape[0], n, dtype=torch.float16, device=x.device)
@@ -86,7 +89,9 @@ def store(found: Package, weights: Weights, bits: int) -> Tensors:
 
         return multiply
 
-    return Tensors((packed, ordered), torch.float16, prepare, lambda: (codes - zero).float() * steps)
+    return Tensors(
+        (packed, ordered), torch.float16, prepare, lambda: (codes.float() - zero) * repeated(scales, group, k)
+    )
 
 
 def gptq_words(codes: Tensor, bits: int) -> Tensor:

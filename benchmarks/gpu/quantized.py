@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,18 +16,14 @@ from benchmarks.matmul.vmc_kernels import code_values
 from vmc.artifact.library import LoadedKernel
 from vmc.ir.core import Storage
 
-KEPT = 2
-"""Types whose codes are kept while kernels of several sources multiply with them."""
-
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """Codes uint8[K, N] in the CPU's memory, their values f32[K, N] and scales f16[K / group, N] on the device."""
+    """Codes uint8[K, N], and scales f16[K / group, N], on the device."""
 
     element: str
     shape: Shape
-    codes: np.ndarray[Any, Any]
-    values: Tensor
+    codes: Tensor
     scales: Tensor
     device: str
     packings: dict[Storage | None, Tensor] = field(default_factory=dict)
@@ -36,13 +31,19 @@ class Quantized:
     @property
     def nbytes(self) -> int:
         """What the type needs: its bits, and the scales."""
-        return -(-self.codes.size * vmc.dtype(self.element).width // 8) + 2 * self.scales.numel()
+        return -(-self.codes.numel() * vmc.dtype(self.element).width // 8) + 2 * self.scales.numel()
+
+    def values(self) -> Tensor:
+        """f32[K, N]: what the codes stand for."""
+        torch = library("torch", INSTALL)
+        table = torch.from_numpy(code_values(self.element).astype(np.float32)).to(self.device)
+        return table[self.codes.long()] * repeated(self.scales, self.shape.group, self.shape.k)
 
     def packed(self, kernel: LoadedKernel) -> Tensor:
         """The codes as the kernel wants them, a tensor on the device; kernels of one order share the bytes."""
         storage = kernel.storages["w"]
         if storage not in self.packings:
-            self.packings[storage] = on_device(kernel, self.codes, self.device)
+            self.packings[storage] = on_device(kernel, self.codes.cpu().numpy(), self.device)
         return self.packings[storage]
 
 
@@ -62,19 +63,16 @@ def fresh(kernel: LoadedKernel, packed: Tensor, shape: Shape) -> Tensor:
     return kernel.label("w", packed.clone(), (shape.k, shape.n))
 
 
-_kept: OrderedDict[tuple[str, int], tuple[Weights, Quantized]] = OrderedDict()
+_kept: dict[str, tuple[Weights, Quantized]] = {}
 
 
 def quantized(element: str, weights: Weights) -> Quantized:
-    """The nearest code of each weight, in units of its group's scale. Sources share it."""
-    key = (element, id(weights))
-    if key in _kept and _kept[key][0] is weights:
-        return _kept[key][1]
-    made = rounded(element, weights)
-    _kept[key] = (weights, made)
-    while len(_kept) > KEPT:
-        _kept.popitem(last=False)
-    return made
+    """The nearest code of each weight, in units of its group's scale. Sources share it, until there are others."""
+    if any(kept is not weights for kept, _ in _kept.values()):
+        _kept.clear()
+    if element not in _kept:
+        _kept[element] = weights, rounded(element, weights)
+    return _kept[element][1]
 
 
 def rounded(element: str, weights: Weights) -> Quantized:
@@ -89,5 +87,4 @@ def rounded(element: str, weights: Weights) -> Quantized:
     between = torch.from_numpy((levels[1:] + levels[:-1]) / 2).to(device)
     places = torch.bucketize(weights.values / steps, between)
     codes = torch.from_numpy(order.astype(np.uint8)).to(device)[places]
-    stored = torch.from_numpy(levels).to(device)[places] * steps
-    return Quantized(element, shape, codes.cpu().numpy(), stored, scales, device)
+    return Quantized(element, shape, codes, scales, device)

@@ -48,8 +48,11 @@ def store(weights: Weights, bits: int) -> Tensors:
     zero = 1 << bits - 1
     scales = group_scales(weights.values, group, zero)
     steps = repeated(scales, group, k)
-    codes = (torch.round(weights.values / steps).clamp(-zero, zero - 1) + zero).to(torch.int32)
+    codes = (torch.round(weights.values / steps).clamp(-zero, zero - 1) + zero).to(torch.uint8)
     packed = gptq_words(codes, bits)
+
+    def dense() -> Tensor:
+        return (codes.float() - zero) * repeated(scales, group, k)
 
     def prepare(x: Tensor, w: Tensor, s: Tensor) -> Callable[[], Tensor]:
         triton, m = library("triton", HOW), x.shape[0]
@@ -64,4 +67,6 @@ def store(weights: Weights, bits: int) -> Tensors:
 
         return run
 
-    return Tensors((packed, scales), torch.float16, prepare, lambda: (codes - zero).float() * steps)
+    return Tensors(
+        (packed, scales), torch.float16, prepare, lambda: (codes.float() - zero) * repeated(scales, group, k)
+    )

@@ -33,7 +33,7 @@ class Stored:
         return self.weights.nbytes
 
     def values(self) -> Tensor:
-        return self.weights.values
+        return self.weights.values()
 
     def load(self, x: Tensor, copies: int) -> Sequence[Product]:
         m, shape = x.shape[0], self.weights.shape
@@ -45,8 +45,7 @@ class Stored:
         best = next((built for built in candidates if built.configuration.name == known), None)
         if best is None:
             best = candidates[0] if len(candidates) == 1 else self.fastest(candidates, x, copies)
-            if copies > 1:
-                self.chosen[place] = best.configuration.name
+            self.chosen[place] = best.configuration.name
         return self.products(best, x, copies)
 
     def fastest(self, candidates: Sequence[Built], x: Tensor, copies: int) -> Built:

@@ -149,7 +149,7 @@ def test_weights_are_rounded_to_the_nearest_code() -> None:
     steps = found.scales.float().repeat_interleave(128, dim=0)
     levels = torch.tensor(sorted({-6.0, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6}))
     nearest = (weights.values / steps)[..., None].sub(levels).abs().amin(dim=-1)
-    np.testing.assert_allclose(((found.values - weights.values) / steps).abs().numpy(), nearest.numpy(), atol=1e-5)
+    np.testing.assert_allclose(((found.values() - weights.values) / steps).abs().numpy(), nearest.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
