@@ -16,6 +16,7 @@ from discquant.descent import Plan, descend, kl
 from discquant.gptq import round_network
 from discquant.grid import Codes, Grid, Quantizer
 from discquant.products import Served
+from discquant.rotation import rounded
 
 SHAPE = Shape(symbols=len(SYMBOLS), width=128, blocks=2, depth=32, context=64)
 GRIDS = {"2": Grid(2), "3": Grid(3), "3.25": Grid(3, group=64)}
@@ -120,6 +121,18 @@ class Study:
             started = perf_counter()
             codes, fractional = quantize()
             yield replace(self._measure(bits, method, codes, perf_counter() - started), fractional=fractional)
+        yield self.rotated(bits)
+
+    def rotated(self, bits: str) -> Result:
+        """Rounding to nearest in coordinates rotated on both sides; what is multiplied are the weights turned back."""
+        started, network = perf_counter(), self._copy()
+        for place, name in enumerate(self.shape.matrices):
+            w = network.parameters.values[name]
+            w[...] = rounded(self.quantizer, w, GRIDS[bits], seed=place)
+        elapsed = perf_counter() - started
+        return Result(
+            bits, "to nearest, rotated", self._divergence(network), float("nan"), self._loss(network), elapsed
+        )
 
     def _measure(self, bits: str, method: str, codes: dict[str, Codes], seconds: float) -> Result:
         network = self._copy()

@@ -171,6 +171,8 @@ CASES = [
         case("choose", "T=u3 R=4 B=32 N=6 K=50", x=unit),
         case("dequantize", "T=u5 G=32 R=4 N=6 K=64", scale=positive),
         case("squared_distance", "B=32 N=3 K=50"),
+        case("rotate", "H=32 B=8 N=10", seed=3, runs=2),
+        case("rotate", "H=32 B=8 N=10 INVERSE=true", seed=3, runs=2),
         quick("interpolate_nt", "T=u3 G=32 BK=32 BM=16 BN=16 M=20 N=21 K=64", x=unit, scale=positive),
         case("interpolate_nn", "T=u3 G=32 BK=32 BM=16 BN=16 M=20 N=21 K=64", x=unit, scale=positive),
         case("interpolate_gradient", "T=u3 G=32 BK=32 BM=16 BN=16 M=20 N=21 K=64", scale=positive),

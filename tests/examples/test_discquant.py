@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import linalg  # type: ignore[import-untyped]
 from scipy.optimize import linprog  # type: ignore[import-untyped]
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 
-from discquant import vertex
+from discquant import rotation, vertex
 from discquant.descent import Places, Plan, kl
 from discquant.gptq import round_matrix
 from discquant.grid import Grid, Quantizer, plain
@@ -193,6 +194,31 @@ def test_gradients_of_a_network_leave_few_weights_undecided() -> None:
 
 
 # The study
+
+
+@pytest.mark.parametrize("target", ["cpu", "interp"])
+def test_a_rotation_spreads_what_is_large_and_is_undone(target: str) -> None:
+    quantizer = Quantizer(target)
+    w = np.random.default_rng(0).standard_normal((256, 128)).astype(np.float32)
+    w[3, 5] = 50
+    turned = rotation.rotated(quantizer, w, 1)
+    np.testing.assert_allclose(np.linalg.norm(turned), np.linalg.norm(w), rtol=1e-5)
+    assert abs(turned).max() < 6 < 50 == w.max()
+    np.testing.assert_allclose(rotation.rotated(quantizer, turned, 1, inverse=True), w, atol=2e-5)
+
+
+def test_a_rotation_is_a_product_with_signed_hadamard_matrices() -> None:
+    quantizer = Quantizer("cpu")
+    inward = rotation.rotated(quantizer, np.eye(128, dtype=np.float32), 4)
+    np.testing.assert_allclose(inward @ inward.T, np.eye(128), atol=1e-5)
+    w = np.random.default_rng(1).standard_normal((128, 256)).astype(np.float32)
+    rows = rotation.along_rows(quantizer, w, 7, False)
+    h = linalg.hadamard(128) / np.sqrt(128)
+    for run in range(2):
+        part = slice(128 * run, 128 * run + 128)
+        signs = (rows[:, part] @ h)[0] / w[0, part]
+        np.testing.assert_allclose(abs(signs), 1, atol=1e-3)
+        np.testing.assert_allclose(rows[:, part], (w[:, part] * np.round(signs)) @ h, atol=1e-5)
 
 
 def test_served_layers_multiply_as_the_codes_say() -> None:
