@@ -118,6 +118,16 @@ fast kernel k(x: f16[M, 256], w: u4[256, 64], v: i8[64, 64], y: out f32[M, 64], 
         y[i*64 : +64, 0 : +64] = acc
         z[i*64 : +64, 0 : +64] = other
 """,
+    "a product that is under way while a condition is met": """
+fast kernel k(x: f16[M, 64], w: u4[64, 64], v: i8[1, 1], y: out f32[M, 64], z: out f32[2, 1]):
+    for i in grid(cdiv(M, 64)):
+        p = x[i*64 : +64, 0 : +64] @ f16(w[0 : +64, 0 : +64])
+        if i == 0:
+            z[0, 0] = f32(v[0, 0])
+        else:
+            z[1, 0] = 1.0
+        y[i*64 : +64, 0 : +64] = p
+""",
     "sums that stay where they are": """
 fast kernel k(x: f16[M, 192], w: u4[192, 64], v: i8[1, 1], y: out f32[M, 64], z: out f32[1, 1]):
     for i in grid(cdiv(M, 64)):
