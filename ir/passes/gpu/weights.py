@@ -142,7 +142,8 @@ def vector_words(words: int) -> int:
 
 
 def storage_of(product: Product, decoder: Decoder, block: tuple[int, int]) -> Storage:
-    """Blocks along K, then along N."""
+    """Blocks along K, then along N; along N first where a block has all rows of a step that a warpgroup multiplies, so
+    that the step is one run of bytes, which one instruction copies."""
     rows, columns = block
     codes = rows * columns // WARP_SIZE
     words = codes * decoder.width // WORD
@@ -157,7 +158,8 @@ def storage_of(product: Product, decoder: Decoder, block: tuple[int, int]) -> St
             Digit(vector * WORD, 1, BIT),
         ],
     )
-    return Storage(block, inner, rows * columns * decoder.width, (1, 0), Shuffle(bits, outer))
+    order = () if product.instruction.warpgroup and rows == product.k else (1, 0)
+    return Storage(block, inner, rows * columns * decoder.width, order, Shuffle(bits, outer))
 
 
 def code_numbers(product: Product, block: tuple[int, int], width: int) -> Layout:

@@ -40,13 +40,14 @@ def test_a_product_is_within_rounding_without_bank_conflicts(name: str) -> None:
 
 
 def test_whole_blocks_are_copied_in_bulk_and_edges_are_not() -> None:
-    """Of 64 x 64 codes of 4 bits, four columns of blocks of 512 bytes; a slice past the edge goes by chunks."""
+    """64 x 64 codes of 4 bits are one run of 2 KiB, of 8 bits four of 1 KiB; what passes an edge goes by chunks."""
     bulk = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
-    assert multiplied("u4", "f16", 64, 128, 64)[1].instructions[bulk] == 2 * 4
+    assert multiplied("u4", "f16", 64, 128, 64)[1].instructions[bulk] == 2
+    assert multiplied("u8", "f16", 64, 128, 64)[1].instructions[bulk] == 2 * 4
     error, found = multiplied("u4", "f16", 64, 200, 64)
-    assert error <= 1 and found.instructions[bulk] == 4 * 4  # 200 rows are 4 blocks of 64
+    assert error <= 1 and found.instructions[bulk] == 4  # 200 rows are 4 blocks of 64
     error, found = multiplied("u4", "f16", 64, 128, 80)
-    assert error <= 1 and found.instructions[bulk] == 2 * 4  # the second 64 columns are not all there
+    assert error <= 1 and found.instructions[bulk] == 2  # the second 64 columns are not all there
 
 
 def test_sizes_that_no_tile_divides_are_guarded() -> None:
