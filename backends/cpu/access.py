@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 
 from vmc.backends.cpu import address, atoms, planes, rows
-from vmc.backends.cpu.elements import I1, constant, element_size
+from vmc.backends.cpu.elements import I1, I64, constant, element_size
 from vmc.backends.cpu.emitter import LINE, Emitter
 from vmc.backends.cpu.tiles import Buffer, Index, Origin, Tensor, Tile
 from vmc.ir.core import Access, Op, Value
@@ -259,11 +259,21 @@ def store_slice(e: Emitter, slice: Slice, value: Tile) -> None:
         buffer = e.settle(value)
         each_row(e, slice, lambda place, count, position: pack(e, slice, buffer, place, count, position))
     else:
+        if e.alike is not None:
+            e.settle(value)
 
         def element_of(place: Index) -> None:
-            address.write_element(e, slice.tensor, slice.index(e, place), e.at(value, place))
+            address.write_element(e, slice.tensor, slice.index(e, place), e.at(value, computed(e, value, place)))
 
         e.nest(slice.inside, element_of)
+
+
+def computed(e: Emitter, value: Tile, place: Index) -> Index:
+    """Where what an element is was computed: elsewhere than its place in a row that is like others."""
+    if e.alike is None or value.shape[0] != e.alike[0]:
+        return place
+    last = e.b.sub(e.alike[1], e.index(1))
+    return (e.call("llvm.smin.i64", I64, place[0], last), *place[1:])
 
 
 def pack(e: Emitter, slice: Slice, buffer: Buffer, index: Index, count: ir.Value, position: ir.Value) -> None:

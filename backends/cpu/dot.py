@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 
 from llvmlite import ir
 
@@ -245,8 +246,9 @@ class Nest:
                 if end is not row:
                     parts.append(Rows(row, end, height))
                 row = end
-        if parts:
-            self.columns(parts, self.vectors_beside(rows), self.has_strips and least > 0)
+        decoded = self.has_strips and least > 0
+        for vectors, group in groupby(parts, lambda part: self.vectors_beside(part.height)):
+            self.columns(list(group), vectors, decoded)
         return row
 
     def stop(self, row: ir.Value, height: int) -> ir.Value:

@@ -54,6 +54,8 @@ class Emitter:
         self.printer: ir.Value | None = None
         self.fast: tuple[str, ...] = FAST if kernel.fast else ()
         self.guarded = False
+        self.alike: tuple[int, ir.Value] | None = None
+        """The rows of tiles whose last ones are alike, and how many of them are computed (see `alike`)."""
         self.tile_shapes: tuple[int, ...] | None = None
         self._memo: dict[tuple[object, ...], ir.Value] = {}
         self._scopes: list[Scope] = []
@@ -186,8 +188,11 @@ class Emitter:
             level(())
 
     def box(self, shape: Sequence[int]) -> list[tuple[ir.Value, ir.Value]]:
-        """The bounds of all indices of a shape."""
-        return [(self.index(0), self.index(extent)) for extent in shape]
+        """The bounds of all indices of a shape; of rows that are alike, of one of them."""
+        bounds = [(self.index(0), self.index(extent)) for extent in shape]
+        if self.alike is not None and shape and shape[0] == self.alike[0]:
+            bounds[0] = (self.index(0), self.alike[1])
+        return bounds
 
     def join(self, type: ir.Type, *incoming: tuple[ir.Value, ir.Block]) -> ir.Value:
         """A phi."""
@@ -472,7 +477,10 @@ class Emitter:
     def visit(self, tile: Tile, body: Callable[[ir.Value, ir.Value], None]) -> None:
         """Loops over all elements of a tile; the body gets row-major position and element."""
         if can_flat(tile):
-            self.each(self.index(0), self.index(tile.size), lambda position: body(position, self.flat(tile, position)))
+            end: ir.Value = self.index(tile.size)
+            if self.alike is not None and tile.shape and tile.shape[0] == self.alike[0]:
+                end = self.mul(self.alike[1], self.index(tile.size // tile.shape[0]))
+            self.each(self.index(0), end, lambda position: body(position, self.flat(tile, position)))
             return
         self.nest(self.box(tile.shape), lambda index: body(self.linear(index, tile.shape), self.at(tile, index)))
 

@@ -13,6 +13,7 @@ from functools import reduce
 from llvmlite import ir
 
 from vmc.backends.cpu.address import is_plain, make_tensor
+from vmc.backends.cpu.alike import edge_of, rows_to_compute
 from vmc.backends.cpu.elements import I8, I64, step_to
 from vmc.backends.cpu.emitter import HEADER, LINE, Emitter
 from vmc.backends.cpu.regions import run_region
@@ -39,11 +40,15 @@ def place_scratch(e: Emitter, kernel: Kernel) -> ir.Value:
 
 def padded(e: Emitter, tensor: Tensor) -> Tensor:
     """The tensor with rows that start at cache lines, an odd number of lines apart: else rows whose distance is a power
-    of two share the few places that a cache has for them, and a tile of 16 rows does not fit.
+    of two share the few places that a cache has for them, and a tile of 16 rows does not fit. Rows shorter than a line
+    stay side by side.
     """
     if len(tensor.extents) < 2 or not is_plain(tensor):
         return tensor
     bytes = tensor.type.dtype.width // 8
+    last = tensor.type.shape[-1]
+    if isinstance(last, int) and last * bytes < LINE:
+        return tensor
     row = e.b.or_(whole_lines(e, e.mul(tensor.extents[-1], e.index(bytes))), e.index(LINE))
     strides, stride = [e.index(1)], e.b.udiv(row, e.index(bytes))
     for extent in reversed(tensor.extents[:-1]):
@@ -62,17 +67,26 @@ def lower_once(e: Emitter, op: Op) -> list[Tensor]:
     keys = [e.scalar(key) for key in op.operands]
     words = header_words(e, 1 + len(keys))
     if not words:
-        run_region(e, op.regions[0], tensors, lambda tiles: None)
+        compute(e, op, tensors)
         return tensors
     filled, *kept = words
     differs = [e.b.icmp_signed("!=", e.load(None, word, I64, 8), key) for word, key in zip(kept, keys, strict=True)]
     empty = e.b.icmp_signed("==", e.load(None, filled, I64, 8), e.index(0))
     with e.when(reduce(e.b.or_, differs, empty)):
         e.store(None, e.index(0), filled, 8)
-        run_region(e, op.regions[0], tensors, lambda tiles: None)
+        compute(e, op, tensors)
         for word, key in zip([filled, *kept], [e.index(1), *keys], strict=True):
             e.store(None, key, word, 8)
     return tensors
+
+
+def compute(e: Emitter, op: Op, tensors: list[Tensor]) -> None:
+    """Fills the tensors."""
+    edge = edge_of(op)
+    if edge is not None:
+        e.alike = edge.rows, rows_to_compute(e, edge)
+    run_region(e, op.regions[0], tensors, lambda tiles: None)
+    e.alike = None
 
 
 def header_words(e: Emitter, count: int) -> list[ir.Value]:

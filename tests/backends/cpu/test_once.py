@@ -15,13 +15,15 @@ from tests.generators.shared_work import arguments, kernels
 from tests.ir.passes.test_hoist import lowered, matmul
 from vmc.backends import cpu, interp
 from vmc.backends.cpu import kernel as generator
+from vmc.backends.cpu.alike import edge_of
 from vmc.ir.builder import Builder, argument
-from vmc.ir.core import Access, Kernel, Module, Space, TensorType, TileType, Value
+from vmc.ir.core import Access, Kernel, Module, Space, TensorType, TileType, Value, walk
 from vmc.ir.dims import Sym, binary
 from vmc.ir.ops.once import written
 from vmc.ir.passes import hoist, run
 from vmc.ir.types import ALL_DTYPES, DType, dtype
 from vmc.ir.verifier import verify
+from vmc.lang import compile_kernel
 
 I64 = TileType(dtype("i64"))
 DENSE = frozenset({"w"})
@@ -71,6 +73,55 @@ def test_products_with_activations_quantized_once_agree_with_the_reference(type:
     for seed, (m, k, n) in enumerate([(1, 16, 8), (5, 33, 9), (9, 7, 17), (13, 64, 40), (4, 0, 8), (0, 16, 8)]):
         symbols = {"M": m, "K": k, "N": n}
         assert_launches_agree(kernel, arguments(kernel, symbols, seed), symbols)
+
+
+@pytest.mark.parametrize("m", [0, 1, 15, 16, 17, 31, 32, 33])
+def test_rows_beyond_the_last_are_computed_once_and_agree_with_the_reference(m: int) -> None:
+    kernel = lowered(matmul(T="u4", BM=16, BN=16, G=16), dense=DENSE)
+    (once,) = [op for op in walk(kernel.body) if op.name == "once"]
+    assert edge_of(once) is not None
+    symbols = {"M": m, "K": 40, "N": 20}
+    assert_launches_agree(kernel, arguments(kernel, symbols, m), symbols)
+
+
+ROWS = """
+kernel rows(x: f32[M, K], w: f32[K, N], y: out f32[M, N]):
+    for mi, ni in grid(cdiv(M, 16), cdiv(N, 16)):
+        acc = zeros(f32[16, 16])
+        for k in range(0, K, 16):
+            a = x[mi*16 : +16, k : +16]
+            acc += ({expression}) @ w[k : +16, ni*16 : +16]
+        y[mi*16 : +16, ni*16 : +16] = acc
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "alike"),
+    [
+        ("a * (1.0 / max(max(abs(a), axis=1, keepdims=true), 1.0))", True),
+        ("a * (1.0 / max(max(abs(a), axis=0, keepdims=true), 1.0))", False),
+        ("exp(a - max(a, axis=1, keepdims=true)) + a.T", False),
+    ],
+)
+def test_rows_are_alike_only_where_each_is_treated_by_itself(expression: str, alike: bool) -> None:
+    kernel = lowered(compile_kernel(ROWS.format(expression=expression), "rows.vmc", None, {}).kernel, dense=DENSE)
+    onces = [op for op in walk(kernel.body) if op.name == "once"]
+    assert onces
+    assert all((edge_of(op) is not None) == alike for op in onces)
+    executable, rng = cpu.compile(kernel, QUICK), np.random.default_rng(0)
+    for m in (1, 16, 21):
+        symbols = {"M": m, "K": 20, "N": 20}
+        x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, 20), (20, 20)))
+        given = [array.view(np.uint8).reshape(-1) for array in (x, w, np.zeros((m, 20), np.float32))]
+        expected, found = copies(given), copies(given)
+        interp.run(kernel, expected, symbols)
+        launch(executable, kernel, found, symbols, max_threads=1)
+        np.testing.assert_allclose(found[2].view(np.float32), expected[2].view(np.float32), rtol=1e-4, atol=1e-5)
+
+
+def test_short_rows_of_what_is_kept_lie_side_by_side() -> None:
+    kernel = lowered(matmul(T="u4"), dense=DENSE)
+    assert "vpgather" not in cpu.compile(kernel, cpu.Options()).assembly
 
 
 def test_a_product_of_the_usual_blocks_agrees_with_the_reference() -> None:
