@@ -94,14 +94,22 @@ class Gpu:
         return Lane([replay], before, self.clock(len(runs))), failure
 
     def captured(self, runs: Sequence[Call]) -> Call:
-        """The launches as a CUDA graph, whose replay is one call. Raises RuntimeError where they cannot be captured."""
+        """The launches as a CUDA graph, whose replay is one call, and which keeps alive what they read and write.
+
+        Raises RuntimeError where they cannot be captured.
+        """
         torch = self.torch
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             for run in runs:
                 run()
         self.finish()
-        replay: Call = graph.replay
+        kept = list(runs)
+
+        def replay() -> None:
+            assert kept
+            graph.replay()
+
         return replay
 
     def clock(self, launches: int) -> Callable[[Call], float]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,7 @@ pytest.importorskip("cuda.bindings")
 from benchmarks import gpu_kit, gpu_matmul
 from benchmarks.gpu import checks, marlin, peers
 from benchmarks.gpu.configurations import SOURCES, TYPES
-from benchmarks.gpu.device import Dry
+from benchmarks.gpu.device import Dry, Gpu
 from benchmarks.gpu.kit import Built, Kit, kernels_of
 from benchmarks.gpu.problem import make_activations, make_weights
 from benchmarks.gpu.quantized import quantized
@@ -159,6 +163,28 @@ def test_gptq_s_words_hold_consecutive_rows(bits: int) -> None:
     shifts = np.arange(0, 32, bits)[None, :, None]
     unpacked = (words[:, None, :] >> shifts & (1 << bits) - 1).reshape(64, 5)
     np.testing.assert_array_equal(unpacked, codes.numpy())
+
+
+def test_a_graph_keeps_alive_what_it_reads() -> None:
+    class Graph:
+        replays = 0
+
+        def replay(self) -> None:
+            Graph.replays += 1
+
+    class Run:
+        def __call__(self) -> None: ...
+
+    gpu = object.__new__(Gpu)
+    cuda = SimpleNamespace(CUDAGraph=Graph, graph=lambda graph: nullcontext(), synchronize=lambda: None)
+    gpu.torch = SimpleNamespace(cuda=cuda)
+    runs = [Run()]
+    alive = weakref.ref(runs[0])
+    replay = gpu.captured(runs)
+    del runs
+    gc.collect()
+    replay()
+    assert alive() is not None and Graph.replays == 1
 
 
 def test_a_peer_s_products_use_copies_of_their_own() -> None:
