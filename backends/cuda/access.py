@@ -16,7 +16,7 @@ import numpy as np
 
 from vmc.backends.cuda.arith import code_kind, constant, from_code, to_code
 from vmc.backends.cuda.emitter import Emitter, Scalar, Tile
-from vmc.backends.cuda.memory import Memory, add, flat_index, mul, read, shifted, view, write
+from vmc.backends.cuda.memory import Memory, add, flat_index, mul, pieces, read, shifted, view, write
 from vmc.backends.cuda.places import base, first_bits, led, stage_bits, staged
 from vmc.backends.cuda.registers import contiguous, expression, plus, times
 from vmc.backends.cuda.scaled import known_number
@@ -102,10 +102,10 @@ def load_scalar(e: Emitter, part: Slice, fill: Expr, result: Value) -> Scalar:
 
 
 def load_tile(e: Emitter, part: Slice, made: Tile, fill: Expr) -> None:
-    run = run_length(part, made)
-    if is_whole_runs(part, made, run):
-        load_runs(e, part, made, run)
+    if whole := whole_runs(part, made):
+        load_runs(e, part, made, whole)
         return
+    run = run_length(part, made)
 
     def unit(number: Expr) -> None:
         first = plus(times(number, run), 0) if run > 1 else number
@@ -144,22 +144,34 @@ def load_elements(e: Emitter, part: Slice, made: Tile, first: Expr | int, run: i
     e.each(run, element, "k")
 
 
-def is_whole_runs(part: Slice, made: Tile, run: int) -> bool:
-    """Whether a tile is loaded from shared memory in runs of whole words, which lie alike in all threads."""
-    memory, bits = part.memory, run * part.memory.width
-    if (
-        not memory.is_shared
-        or memory.type.storage is not None
-        or bits not in (32, 64, 128)
-        or memory.bit_offset % bits
-        or not all(part.claims)
-    ):
-        return False
+def whole_runs(part: Slice, made: Tile) -> int:
+    """The slots of a run, where shared memory is read in runs of whole words, alike in all threads; else 0."""
+    memory, storage = part.memory, part.memory.type.storage
+    if not memory.is_shared or (storage is not None and storage.shuffle is not None) or not all(part.claims):
+        return 0
     if any(step != 1 for step in part.steps) or made.registers.holder(const(0, I32), single=False):
-        return False
+        return 0
     first = 1 if part.sizes[0] is None and len(part.sizes) > 1 else 0
-    stages = not first or stage_bits(memory) % bits == 0
-    return stages and all(start == 0 for start in part.known[first:]) and None not in part.sizes[first:]
+    if None in part.sizes[first:] or any(start != 0 for start in part.known[first:]):
+        return 0
+    if (first or storage is not None) and stage_bits(memory) % WIDEST:
+        return 0
+    bits = first_bits(memory, held_numbers(part, made)) + memory.bit_offset
+    run = contiguous(made.registers.layout)
+    while run * memory.width >= WORD:
+        together = bits.reshape(len(bits), -1, run)
+        rising = (together == together[:, :, :1] + np.arange(run) * memory.width).all()
+        if run * memory.width in (WORD, 64, WIDEST) and rising and not (together[:, :, 0] % (run * memory.width)).any():
+            return run
+        run = next((n for n in range(run // 2, 0, -1) if run % n == 0), 0)
+    return 0
+
+
+def held_numbers(part: Slice, made: Tile) -> list[np.ndarray[Any, Any]]:
+    """The index in the memory of what each thread holds in each slot, in the first stage."""
+    held = holdings(made.registers.layout, made.registers.threads)
+    index = list(np.unravel_index(held, made.registers.layout.shape))
+    return [np.zeros_like(held)] * (len(part.sizes) - len(index)) + index
 
 
 def load_runs(e: Emitter, part: Slice, made: Tile, run: int) -> None:
@@ -167,16 +179,13 @@ def load_runs(e: Emitter, part: Slice, made: Tile, run: int) -> None:
     memory, dtype = part.memory, part.memory.type.dtype
     words = run * memory.width // WORD
     stage, starts = staged(e, memory, part.sizes, part.values)
-    held = holdings(made.registers.layout, e.threads)[:, ::run]
-    index = [np.zeros_like(held)] * (stage is not None) + list(np.unravel_index(held, made.registers.layout.shape))
-    table = first_bits(memory, index) // 8
+    table = first_bits(memory, held_numbers(part, made))[:, ::run] // 8
     inner, bases = replace(part, starts=tuple(starts)), dict[int, Expr]()
     for first_slot, (leader, distance) in zip(range(0, made.registers.slots, run), led(table), strict=True):
         if leader not in bases:
 
             def place(slot: int = leader * run) -> Expr:
-                byte = mul(flat_index(memory, inner.index(made.registers.index(slot))), const(memory.width // 8, I32))
-                return shifted(memory, byte, memory.bit_offset // 8)
+                return pieces(memory, inner.index(made.registers.index(slot)))[0][0] >> const(3, I32)
 
             own = base(e, memory, table[:, leader], place)
             bases[leader] = own if stage is None else add(own, cast(stage, U32))

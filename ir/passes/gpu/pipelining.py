@@ -34,6 +34,8 @@ from vmc.ir.passes.rewrite import Rewriter, each_kernel
 
 CHUNK = 128
 """Bits of an asynchronous copy."""
+BANKS = 1024
+"""Bits that shared memory gives at once."""
 MOST_STAGES, MOST_BYTES = 5, 160 << 10
 SLOT = "i32"
 """The type of a stage's number: places in shared memory have 32 bits."""
@@ -97,6 +99,7 @@ def staged(
     ahead = Ahead(loop, loop.regions[0].args[0], made)
     step = ahead.constant(loop.operands[2])
     stages = min(loop.attrs["stages"], MOST_STAGES)
+    products = [found for op in loop.regions[0].ops if (found := product_of(op)) is not None]
     loads = [op for op in loop.regions[0].ops if step and is_staged(op, ahead, users)]
     bytes = sum(tile_bits(op) for op in loads) // 8
     while stages > 1 and stages * bytes > MOST_BYTES:
@@ -104,7 +107,8 @@ def staged(
     if not loads or stages < 2 or step is None:
         return [loop]
     build = Builder(loop.span)
-    rings = [Ring(load, build("alloc", type=ring_type(load, stages, users))) for load in loads]
+    bits = min((product.instruction.bits for product in products), default=16)
+    rings = [Ring(load, build("alloc", type=ring_type(load, stages, users, bits))) for load in loads]
     pipe = Pipe(loop, ahead, rings, stages, step)
     tests = tests_for_whole(build, ahead, loads, step, multiples)
     if not tests:
@@ -301,7 +305,9 @@ def extent_value(build: Builder, dim: Dim) -> Value:
 
 
 def is_staged(op: Op, ahead: Ahead, users: dict[Value, list[Op]]) -> bool:
-    """Whether a load is of a factor of a product, at a place that only the loop's index changes."""
+    """Whether a load is of a factor of a product, or of what one is made of, at a place that only the loop's index
+    changes.
+    """
     if op.name != "load" or not isinstance(op.operands[0].type, TensorType) or op.attrs["fill"]:
         return False
     type, sizes = op.operands[0].type, op.attrs["sizes"]
@@ -314,7 +320,9 @@ def is_staged(op: Op, ahead: Ahead, users: dict[Value, list[Op]]) -> bool:
         return False
     if sizes[0] is None:
         return is_row(op)
-    return is_weight(op, users) if type.storage is not None else is_factor(op, users)
+    if type.storage is not None:
+        return is_weight(op, users)
+    return is_rows(op) and becomes_first(op.result, users)
 
 
 def is_row(op: Op) -> bool:
@@ -331,12 +339,34 @@ def is_weight(op: Op, users: dict[Value, list[Op]]) -> bool:
     return whole and all(user.name == "decode" for user in users.get(op.result, []))
 
 
-def is_factor(op: Op, users: dict[Value, list[Op]]) -> bool:
-    """Whether a load is of rows that are the first factor of products."""
+def is_rows(op: Op) -> bool:
+    """Whether a load is of rows of whole copies, whose chunks can be exchanged."""
     tile = op.result.tile
-    rows_fit = tile.dtype.width == 16 and tile.shape[1] * 16 % CHUNK == 0 and is_power(tile.shape[1])
+    return tile.dtype.width == 16 and tile.shape[1] * 16 % CHUNK == 0 and is_power(tile.shape[1])
+
+
+def is_factor(op: Op, users: dict[Value, list[Op]]) -> bool:
+    """Whether a load is the first factor of products, and nothing else."""
     found = users.get(op.result, [])
-    return rows_fit and bool(found) and all(product_of(user) and user.operands[0] is op.result for user in found)
+    return bool(found) and all(product_of(user) and user.operands[0] is op.result for user in found)
+
+
+def becomes_first(value: Value, users: dict[Value, list[Op]]) -> bool:
+    """Whether a tile, or what elementwise operations make of it, is the first factor of products, and the second of
+    none.
+    """
+    waiting, seen, found = [value], {value}, False
+    while waiting:
+        top = waiting.pop()
+        for user in users.get(top, []):
+            if product_of(user):
+                if user.operands[0] is not top or user.operands[1] is top:
+                    return False
+                found = True
+            elif user.definition.elementwise:
+                waiting += [made for made in user.results if made not in seen]
+                seen.update(user.results)
+    return found
 
 
 def is_power(number: int) -> bool:
@@ -347,15 +377,18 @@ def tile_bits(op: Op) -> int:
     return op.result.tile.size * op.result.tile.dtype.width
 
 
-def ring_type(load: Op, stages: int, users: dict[Value, list[Op]]) -> TensorType:
-    """So many stages of a load's slice, each a block of a storage, or as many as the weight's blocks are."""
+def ring_type(load: Op, stages: int, users: dict[Value, list[Op]], bits: int) -> TensorType:
+    """So many stages of a load's slice, each a block of a storage, or as many as the weight's blocks are. `bits` are
+    those of the factors: what is converted before it is multiplied lies in threads as its product takes it.
+    """
     tile, source = load.result.tile, load.operands[0].tensor
     if source.storage is not None:
         storage = stacked(source.storage)
     elif any(op.name == "dot_warpgroup" for op in users.get(load.result, [])):
         storage = panels(tile.shape, stages=True)
     else:
-        storage = stage_storage(tile.shape, tile.dtype.width)
+        wider = 1 if is_factor(load, users) else tile.dtype.width // bits
+        storage = stage_storage(tile.shape, tile.dtype.width, max(1, wider))
     return TensorType(tile.dtype, (stages, *tile.shape), Access.INOUT, Space.SHARED, storage)
 
 
@@ -366,14 +399,17 @@ def stacked(storage: Storage) -> Storage:
     return Storage((1, *storage.block), layout, storage.pitch, order, storage.shuffle)
 
 
-def stage_storage(shape: tuple[int, ...], width: int) -> Storage:
-    """Rows of a tile, their chunks of 16 bytes exchanged so that those of eight rows in one place are in all banks."""
-    row = shape[-1] * width
+def stage_storage(shape: tuple[int, ...], width: int, together: int = 1) -> Storage:
+    """Rows of a tile, their pieces of 16 bytes, or of so many times that, exchanged so that those in one place of the
+    rows that are read at once, 128 bytes in all, are in all banks.
+    """
+    row, piece = shape[-1] * width, CHUNK * together
     layout: Layout = row_major(1, *shape, bits=width)
-    bits = min(3, (row // CHUNK).bit_length() - 1)
-    if bits and len(shape) > 1:
-        shift = max(3, (row // CHUNK).bit_length() - 1)
-        layout = layout.swizzled(CHUNK.bit_length() - 1, bits, shift)
+    most = (BANKS // piece).bit_length() - 1
+    bits = min(most, (row // piece).bit_length() - 1)
+    if bits > 0 and len(shape) > 1:
+        shift = max(most, (row // piece).bit_length() - 1)
+        layout = layout.swizzled(piece.bit_length() - 1, bits, shift)
     return Storage((1, *shape), layout, prod(shape) * width)
 
 

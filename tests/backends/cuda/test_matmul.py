@@ -71,8 +71,10 @@ def test_activations_of_eight_bits_are_multiplied_as_bytes_with_the_bits_of_the_
         kernel(x, kernel.pack("w", codes), scale, y)
         found.append(y)
         if target != "interp":
-            counted = kernel._launcher.report.instructions
-            assert counted["mma.sync.aligned.m16n8k32.row.col.s32.s8.u8.s32"] == 64
+            counted = kernel._launcher.report
+            assert counted.instructions["mma.sync.aligned.m16n8k32.row.col.s32.s8.u8.s32"] == 64
+            assert (counted.bank_conflicts, counted.barriers) == (0, 2)
+            assert {text.split(".")[0] for text in counted.instructions if text.startswith("ld.global")} == set()
     assert found[0].tobytes() == found[1].tobytes()
 
 

@@ -88,3 +88,34 @@ def test_rows_that_ldmatrix_reads_at_once_lie_in_different_banks(columns: int) -
             rows = places[first : first + 8, column : column + 8].reshape(8, -1)
             assert (np.diff(rows, axis=1) == 1).all() and (rows[:, 0] % 128 == 0).all()
             assert bank_conflicts(rows[None, None, :, 0], 128) == 0
+
+
+@pytest.mark.parametrize("columns", [32, 64, 128, 256])
+def test_rows_that_are_read_by_pairs_of_pieces_lie_in_different_banks(columns: int) -> None:
+    """As m16n8k32 takes a factor that is converted from 16 bits first: 4 threads read 8 bytes each of one row."""
+    storage = stage_storage((16, columns), 16, together=2)
+    places = block_positions(storage, 16).reshape(16, columns, 16)
+    for first in range(0, 16, 4):
+        for column in range(0, columns, 16):
+            rows = places[first : first + 4, column : column + 16 : 4, 0].reshape(-1)
+            assert (places[first, column : column + 8].reshape(-1) == rows[0] + np.arange(128)).all()
+            assert bank_conflicts(rows[None, None], 64) == 0
+
+
+def test_rows_that_a_factor_is_made_of_are_staged_too() -> None:
+    source = """
+kernel product(x: f16[M, K], w: u4[K, N], y: out f32[M, N]):
+    for mi, ni in grid(cdiv(M, 16), cdiv(N, 64)):
+        acc = zeros(f32[16, 64])
+        for k in range(0, K, 64) pipelined(2):
+            q = i8(round(x[mi*16 : +16, k : +64]))
+            acc += f32(q) @ f32(w[k : +64, ni*64 : +64])
+        y[mi*16 : +16, ni*64 : +64] = acc
+"""
+    kernel = compile_kernel(source, "product.vmc", None, {}).kernel
+    steps = list(pipeline("cuda:sm_80"))
+    last = next(n for n, step in enumerate(steps) if step.name == "layouts")
+    after = run(Module((kernel,)), steps[:last], verify=True).kernels[0]
+    rings = {op.operands[1].name: op.operands[0].tensor.storage for op in walk(after.body) if op.name == "copy_async"}
+    assert set(rings) == {"x", "w"}
+    assert rings["x"] == stage_storage((16, 64), 16, together=2)
