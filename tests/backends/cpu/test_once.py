@@ -119,11 +119,6 @@ def test_rows_are_alike_only_where_each_is_treated_by_itself(expression: str, al
         np.testing.assert_allclose(found[2].view(np.float32), expected[2].view(np.float32), rtol=1e-4, atol=1e-5)
 
 
-def test_short_rows_of_what_is_kept_lie_side_by_side() -> None:
-    kernel = lowered(matmul(T="u4"), dense=DENSE)
-    assert "vpgather" not in cpu.compile(kernel, cpu.Options()).assembly
-
-
 def test_a_product_of_the_usual_blocks_agrees_with_the_reference() -> None:
     kernel, symbols = lowered(matmul(T="u4"), dense=DENSE), {"M": 33, "K": 300, "N": 200}
     assert_launches_agree(kernel, arguments(kernel, symbols, 1), symbols)

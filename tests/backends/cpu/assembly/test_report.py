@@ -135,12 +135,13 @@ def test_accesses_of_random_kernels_go_where_the_ir_goes(seed: int) -> None:
     kernel = after_passes(generate(seed).kernels[0])
     executable = cpu.compile(kernel)
     code = report(executable.commented_assembly, executable.signature.entry, executable.signature.tensors)
+    fields = {op.result: op.operands[0] for op in walk(kernel.body) if op.name == "field"}
     read, written = set(), set()
     for op in walk(kernel.body):
         if op.operands and isinstance(op.operands[0].type, TensorType) and op.definition.reads_memory:
-            read.add(op.operands[0].name)
+            read.add(fields.get(op.operands[0], op.operands[0]).name)
         if op.definition.writes_memory:
-            written.add(op.operands[0].name)
+            written.add(fields.get(op.operands[0], op.operands[0]).name)
     for name in executable.signature.tensors:
         access = code.memories.get(name)
         if access is not None:
