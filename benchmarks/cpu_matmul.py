@@ -22,16 +22,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 
-from benchmarks.matmul import ggml, onnx_runtime, openvino_runtime, plot, torch_ops, vmc_kernels
+from benchmarks.matmul import ggml, onnx_runtime, openvino_runtime, torch_ops, vmc_kernels
 from benchmarks.matmul.bandwidth import make_reader
 from benchmarks.matmul.checking import Accuracy, accuracy
 from benchmarks.matmul.contender import Contender, Missing, Product, Stored
 from benchmarks.matmul.machine import cores, describe, last_level_cache, parse_size
 from benchmarks.matmul.problem import Array, Shape, Weights, make_activations, make_weights
 from benchmarks.matmul.report import print_case
-from benchmarks.matmul.results import Case, Entry, rows_of, save
-from benchmarks.matmul.summary import markdown, print_summaries, summaries
+from benchmarks.matmul.results import Case, Entry, rows_of
 from benchmarks.matmul.timing import Lane, Plan, copies_for, measure
+from benchmarks.matmul.writing import write_json, write_summary
 
 LIBRARIES: tuple[Callable[[int], list[Contender]], ...] = (
     torch_ops.contenders,
@@ -201,19 +201,10 @@ def checked(stored: Stored, m: int, values: Array, weights: Weights) -> Accuracy
 
 def write(folder: Path, settings: Settings, cases: Sequence[Case], console: Console) -> None:
     """Prints the summary, and writes the files of a run, named by its date."""
-    stem = f"cpu_matmul-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    stem = folder / f"cpu_matmul-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     shown = {"threads": settings.threads, "cold_bytes": settings.cold_bytes, "rounds": settings.plan.rounds}
-    save(folder / f"{stem}.json", describe(), cases, shown)
-    console.print(f"wrote {folder / stem}.json", highlight=False)
-    found = summaries(cases)
-    print_summaries(found, console)
-    (folder / f"{stem}.md").write_text(markdown(found), encoding="utf-8")
-    console.print(f"wrote {folder / stem}.md", highlight=False)
-    try:
-        plot.save_plot(folder / f"{stem}.png", cases)
-        console.print(f"wrote {folder / stem}.png", highlight=False)
-    except Missing as missing:
-        console.print(f"no picture: {missing}", highlight=False)
+    write_json(stem, describe(), cases, shown, console)
+    write_summary(stem, cases, console)
 
 
 if __name__ == "__main__":

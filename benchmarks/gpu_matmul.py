@@ -28,12 +28,11 @@ from benchmarks.gpu import checks, cublas, humming, marlin, tilus, triton_kernel
 from benchmarks.gpu.bench import Bench, Settings
 from benchmarks.gpu.device import Device, Dry, Gpu
 from benchmarks.gpu.kit import Kit
-from benchmarks.matmul import plot
 from benchmarks.matmul.contender import Contender, Missing
 from benchmarks.matmul.machine import describe
-from benchmarks.matmul.results import Case, save
-from benchmarks.matmul.summary import markdown, print_summaries, summaries
+from benchmarks.matmul.results import Case
 from benchmarks.matmul.timing import Plan
+from benchmarks.matmul.writing import write_json, write_summary
 
 PEERS: tuple[Callable[[Device], list[Contender]], ...] = (
     cublas.contenders,
@@ -165,21 +164,10 @@ def chosen_contenders(
 def write(folder: Path, about: dict[str, Any], cases: Sequence[Case], shown: dict[str, Any], console: Console) -> None:
     """Prints the summary, and writes the files of a run, named by its date."""
     dry = "dry-run-" if about.get("dry_run") else ""
-    stem = f"gpu_matmul-{dry}{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    save(folder / f"{stem}.json", about, cases, shown)
-    console.print(f"wrote {folder / stem}.json", highlight=False)
-    if not cases:
-        return
-    found = summaries(cases)
-    print_summaries(found, console)
-    heading = f"# {DRY if dry else about['gpu']}, {about['date']}\n\n"
-    (folder / f"{stem}.md").write_text(heading + markdown(found), encoding="utf-8")
-    console.print(f"wrote {folder / stem}.md", highlight=False)
-    try:
-        plot.save_plot(folder / f"{stem}.png", cases)
-        console.print(f"wrote {folder / stem}.png", highlight=False)
-    except Missing as missing:
-        console.print(f"no picture: {missing}", highlight=False)
+    stem = folder / f"gpu_matmul-{dry}{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    write_json(stem, about, cases, shown, console)
+    if cases:
+        write_summary(stem, cases, console, f"# {DRY if dry else about['gpu']}, {about['date']}\n\n")
 
 
 if __name__ == "__main__":
