@@ -158,7 +158,7 @@ def mma(e: Emitter) -> Step:
     results = [e.result(element) for element in e.vector(0)]
     if len(results) != d.registers:
         e.mistake(f"{shape} gives {d.registers} registers")
-    encode = _encoder(e, to)
+    encode = encoder(e, to)
 
     def run(m: Cohort) -> None:
         product = multiply(
@@ -194,7 +194,8 @@ def _registers(e: Emitter, index: int, fragment: Fragment) -> list[int]:
     return slots
 
 
-def _encoder(e: Emitter, to: str) -> Callable[[Array], Array]:
+def encoder(e: Emitter, to: str) -> Callable[[Array], Array]:
+    """What makes bits of a PTX type out of sums."""
     if to != "s32":
         return lambda values: numeric.encode(values, to)
     if e.has("satfinite"):

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from vmc.backends.ptxvm import numeric, syntax
+from vmc.backends.ptxvm import syntax
 from vmc.backends.ptxvm.arrays import UINT, Array
 from vmc.backends.ptxvm.descriptors import Descriptor
 from vmc.backends.ptxvm.emitter import Emitter, Step
@@ -22,6 +22,7 @@ from vmc.backends.ptxvm.ops.matrices import (
     BITS,
     Fragment,
     codes_of,
+    encoder,
     factor_a,
     gather,
     multiply,
@@ -131,7 +132,7 @@ def _product(e: Emitter) -> Step:
     fragment = factor_a(WARP_ROWS, depth, BITS[kind_a])
     rows = e.program.watched
     rows_a, rows_d = [rows[slot] for slot in slots_a], [rows[slot] for slot in slots_d]
-    encode, number = _encoder(e, to), e.number
+    encode, number = encoder(e, to), e.number
 
     def run(m: Cohort) -> None:
         accumulates = adds(m)
@@ -238,11 +239,3 @@ def _unset(
 def _mask(bits: int) -> Callable[[Array], Array]:
     kind = UINT[bits]
     return lambda values: np.where(values, ~kind(0), kind(0))
-
-
-def _encoder(e: Emitter, to: str) -> Callable[[Array], Array]:
-    if to != "s32":
-        return lambda values: numeric.encode(values, to)
-    if e.has("satfinite"):
-        return lambda values: np.clip(values, -(2**31), 2**31 - 1).astype(np.int32).view(np.uint32)
-    return lambda values: values.astype(np.uint32)
