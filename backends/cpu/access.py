@@ -272,7 +272,7 @@ def computed(e: Emitter, value: Tile, place: Index) -> Index:
     """Where what an element is was computed: elsewhere than its place in a row that is like others."""
     if e.alike is None or value.shape[0] != e.alike[0]:
         return place
-    last = e.b.sub(e.alike[1], e.index(1))
+    last = e.b.sub(e.rows(value.shape), e.index(1))
     return (e.call("llvm.smin.i64", I64, place[0], last), *place[1:])
 
 

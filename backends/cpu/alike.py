@@ -6,7 +6,7 @@ itself, these rows have equal results: one is computed, and stored for all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from llvmlite import ir
 
@@ -19,26 +19,18 @@ PLAIN = frozenset({"constant", "broadcast", "reshape", "load", "store", "reduce"
 """Operations that keep to rows, under the conditions of `keeps_to_rows`, besides the elementwise ones."""
 
 
-@dataclass(frozen=True)
-class Edge:
-    """The rows of a region's tiles, and one of its inputs with the first of them; both are known before the region."""
-
-    rows: int
-    loads: tuple[Op, ...]
-
-
-def edge_of(region_op: Op) -> Edge | None:
-    """The rows of a region that treats each by itself, where loads may reach over the last one; None of another."""
-    inner = [op for region in region_op.regions for op in walk(region)]
-    loads = [op for op in inner if op.name == "load" and op.result.tile.shape]
+def edge_of(once: Op) -> tuple[Op, ...] | None:
+    """The loads of a region that treats each row by itself; None of another. Their tensors and first rows are known
+    before the region, and their tiles have the same number of rows.
+    """
+    inner = [op for region in once.regions for op in walk(region)]
+    loads = tuple(op for op in inner if op.name == "load" and op.result.tile.shape)
     rows = {op.result.tile.shape[0] for op in loads}
     if len(rows) != 1 or min(rows) < FEWEST or not all(keeps_to_rows(op, min(rows)) for op in inner):
         return None
-    made = {result for op in inner for result in op.results} | {
-        arg for op in inner for r in op.regions for arg in r.args
-    }
-    fixed = all(op.operands[1] not in made and op.operands[0] not in made for op in loads)
-    return Edge(min(rows), tuple(loads)) if fixed else None
+    made = {result for op in inner for result in op.results}
+    made |= {arg for op in (once, *inner) for region in op.regions for arg in region.args}
+    return loads if not any(value in made for op in loads for value in op.operands[:2]) else None
 
 
 def keeps_to_rows(op: Op, rows: int) -> bool:
@@ -59,10 +51,10 @@ def has_shape(value: Value) -> bool:
     return not isinstance(value.type, TensorType) and bool(value.tile.shape)
 
 
-def rows_to_compute(e: Emitter, edge: Edge) -> ir.Value:
-    """The rows up to the last one that any input has, and one more, of at most all."""
-    most: ir.Value = e.index(0)
-    for load in edge.loads:
+def rows_to_compute(e: Emitter, loads: Sequence[Op]) -> tuple[int, ir.Value]:
+    """The rows of the tiles, and how many of them to compute: up to the last one that any load finds, and one more."""
+    rows, most = loads[0].result.tile.shape[0], e.index(0)
+    for load in loads:
         left = e.b.sub(e.tensor(load.operands[0]).extents[0], e.scalar(load.operands[1]))
         most = e.b.select(e.b.icmp_signed(">", left, most), left, most)
-    return e.clamp(e.add(most, e.index(1)), e.index(1), e.index(edge.rows))
+    return rows, e.clamp(e.add(most, e.index(1)), e.index(1), e.index(rows))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 
 from llvmlite import ir
 
@@ -189,10 +190,12 @@ class Emitter:
 
     def box(self, shape: Sequence[int]) -> list[tuple[ir.Value, ir.Value]]:
         """The bounds of all indices of a shape; of rows that are alike, of one of them."""
-        bounds = [(self.index(0), self.index(extent)) for extent in shape]
-        if self.alike is not None and shape and shape[0] == self.alike[0]:
-            bounds[0] = (self.index(0), self.alike[1])
-        return bounds
+        ends = [self.rows(shape), *map(self.index, shape[1:])] if shape else []
+        return [(self.index(0), end) for end in ends]
+
+    def rows(self, shape: Sequence[int]) -> ir.Value:
+        """How many rows of a tile with axes are computed."""
+        return self.alike[1] if self.alike is not None and shape[0] == self.alike[0] else self.index(shape[0])
 
     def join(self, type: ir.Type, *incoming: tuple[ir.Value, ir.Block]) -> ir.Value:
         """A phi."""
@@ -477,9 +480,8 @@ class Emitter:
     def visit(self, tile: Tile, body: Callable[[ir.Value, ir.Value], None]) -> None:
         """Loops over all elements of a tile; the body gets row-major position and element."""
         if can_flat(tile):
-            end: ir.Value = self.index(tile.size)
-            if self.alike is not None and tile.shape and tile.shape[0] == self.alike[0]:
-                end = self.mul(self.alike[1], self.index(tile.size // tile.shape[0]))
+            row = self.index(prod(tile.shape[1:]))
+            end = self.mul(self.rows(tile.shape), row) if tile.shape else row
             self.each(self.index(0), end, lambda position: body(position, self.flat(tile, position)))
             return
         self.nest(self.box(tile.shape), lambda index: body(self.linear(index, tile.shape), self.at(tile, index)))

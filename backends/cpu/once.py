@@ -82,9 +82,9 @@ def lower_once(e: Emitter, op: Op) -> list[Tensor]:
 
 def compute(e: Emitter, op: Op, tensors: list[Tensor]) -> None:
     """Fills the tensors."""
-    edge = edge_of(op)
-    if edge is not None:
-        e.alike = edge.rows, rows_to_compute(e, edge)
+    loads = edge_of(op)
+    if loads is not None:
+        e.alike = rows_to_compute(e, loads)
     run_region(e, op.regions[0], tensors, lambda tiles: None)
     e.alike = None
 

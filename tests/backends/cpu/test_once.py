@@ -119,6 +119,16 @@ def test_rows_are_alike_only_where_each_is_treated_by_itself(expression: str, al
         np.testing.assert_allclose(found[2].view(np.float32), expected[2].view(np.float32), rtol=1e-4, atol=1e-5)
 
 
+def test_what_a_region_keeps_itself_has_no_edge_that_is_known_before_it() -> None:
+    def fill(inside: Builder, target: Value) -> None:
+        store(inside, target, load(inside, target, (16, 4)))
+
+    build = Builder()
+    filled(build, [build.index(0)], scratch("f32", 16, 4), fill)
+    (once,) = [op for op in build.ops if op.name == "once"]
+    assert edge_of(once) is None
+
+
 def test_a_product_of_the_usual_blocks_agrees_with_the_reference() -> None:
     kernel, symbols = lowered(matmul(T="u4"), dense=DENSE), {"M": 33, "K": 300, "N": 200}
     assert_launches_agree(kernel, arguments(kernel, symbols, 1), symbols)
