@@ -50,10 +50,13 @@ class Access(Enum):
 
 
 class Space(Enum):
-    """Where a tensor lives: device memory, or a block's own shared memory."""
+    """Where a tensor lives: device memory, or a block's own shared memory. A workspace is device memory that a launch
+    has for itself, in which the kernels of a module leave results for those after them.
+    """
 
     GLOBAL = "global"
     SHARED = "shared"
+    WORKSPACE = "workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,10 @@ class TensorType:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @property
+    def in_device_memory(self) -> bool:
+        return self.space is not Space.SHARED
 
 
 Type = TileType | TensorType

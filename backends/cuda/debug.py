@@ -37,7 +37,7 @@ def lower_assert(e: Emitter, op: Op) -> None:
 
 def failure(e: Emitter, message: str, span: Span) -> str:
     """A device function that reports an error of the program."""
-    name = e.fresh("vmc_fail")
+    name = e.fresh_global("vmc_fail")
     words = f"{c_string(message)}, {c_string(span.file)}, {span.line}u, {c_string(e.name)}"
     text = f"static __device__ __noinline__ void {name}() {{ __assertfail({words}, 1); }}\n"
     if e.lines and span.line:
@@ -65,7 +65,7 @@ def lower_print(e: Emitter, op: Op) -> None:
 
 def text_statement(e: Emitter, text: str) -> object:
     """A statement that prints a text."""
-    name = e.fresh("vmc_text")
+    name = e.fresh_global("vmc_text")
     e.texts[name] = f'static __device__ __noinline__ void {name}() {{ printf("%s", {c_string(text)}); }}\n'
     return tirx().Evaluate(tirx().call_extern(I32, name))
 
@@ -112,7 +112,7 @@ def printer(e: Emitter, dtype: DType) -> str:
 def lower_table(e: Emitter, op: Op) -> None:
     """The elements of a constant tile, from a constant array."""
     table, type = op.attrs["table"], op.result.tile
-    name, kind = e.fresh("vmc_table"), container(type.dtype)
+    name, kind = e.fresh_global("vmc_table"), container(type.dtype)
     codes = table.array().reshape(-1).tolist()
     signed = type.dtype.is_int and not type.dtype.is_uint
     if signed:

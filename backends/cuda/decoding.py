@@ -32,8 +32,9 @@ def lower_decode(e: Emitter, op: Op) -> None:
         first = unit * decoder.words
         inputs = [e.get(words.buffer, first + number) for number in range(decoder.words)]
         for number, result in enumerate(executed(e, decoder, inputs)):
-            for part in range(per):
-                slot = slots[unit * decoder.codes + number * per + part]
+            start = unit * decoder.codes + number * per
+            made.words[tuple(slots[start : start + per])] = result
+            for part, slot in enumerate(slots[start : start + per]):
                 e.put(made.buffer, slot, cut(result, part * size, size, table.dtype.name == "i8"))
     e.define(op.result, made)
 

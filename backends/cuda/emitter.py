@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vmc.backends.cuda.lines import MARK
@@ -38,25 +38,29 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile in registers: `buffer` holds `registers.slots` containers; None where all elements are `uniform`."""
+    """A tile in registers: `buffer` holds `registers.slots` containers; None where all elements are `uniform`.
+
+    `words`: those that hold the codes of some slots side by side, the first one lowest, where there are any.
+    """
 
     dtype: DType
     registers: Registers
     buffer: Any
     uniform: Expr | None = None
+    words: dict[tuple[int, ...], Expr] = field(default_factory=dict, compare=False)
 
 
 class Emitter:
     """Builds the body of one kernel. `values` says what stands for the values of the IR, `turns` are the loops around.
 
     `lines`: mark statements with the lines of the source that they come from (`lines.py`), files numbered in `files`.
-    `name` is the kernel's.
+    `name` is the kernel's, `number` its place among those that are compiled together.
     `shows_writes`: barriers show what threads wrote to shared memory to instructions that read it asynchronously.
     `counts_copies`: there are bulk copies, counted by `arrivals` (`bulk.py`).
     """
 
-    def __init__(self, threads: int, lines: bool = False, name: str = "") -> None:
-        self.name = name
+    def __init__(self, threads: int, lines: bool = False, name: str = "", number: int = 0) -> None:
+        self.name, self.number = name, number
         self.threads = threads
         self.lines = lines
         self.files: list[str] = []
@@ -103,6 +107,10 @@ class Emitter:
     def fresh(self, name: str) -> str:
         self.names += 1
         return f"{name}{self.names}"
+
+    def fresh_global(self, name: str) -> str:
+        """A name that is no other device function's either."""
+        return f"{self.fresh(name)}_{self.number}" if self.number else self.fresh(name)
 
     def let(self, value: Expr, kind: str, name: str = "v") -> Expr:
         """A variable with the value."""

@@ -1,13 +1,16 @@
-"""A kernel at the access level as a TVM PrimFunc, and as CUDA C.
+"""A kernel at the access level as a TVM PrimFunc, and several, which are launched together, as CUDA C.
 
 The function is a device function from the start: its parameters are the kernel's, tensors as pointers to bytes, then
-the symbols as i64, in this order. A launch has one dimension of blocks; the preamble, which is pure, is computed by
-every block again, and the block's number divided into the indices of the grid, the last one running fastest.
+the symbols as i64, then pointers to the workspace's tensors, in this order. A launch has one dimension of blocks; the
+preamble, which is pure, is computed by every block again, and the block's number divided into the indices of the grid,
+the last one running fastest.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vmc.backends.cuda.arith import code_kind
@@ -22,7 +25,7 @@ from vmc.backends.cuda.regions import lower_region
 from vmc.backends.cuda.target import Arch
 from vmc.backends.cuda.tir import F32, F64, I32, I64, U64, Expr, binary, cast, const, tirx
 from vmc.backends.cuda.warpgroups import uses_warpgroups
-from vmc.ir.core import Kernel, Op, TensorType, Value, sources
+from vmc.ir.core import Kernel, Op, Space, TensorType, Value, sources
 from vmc.ir.multiples import Multiples
 
 MOST_BLOCKS = (1 << 31) - 1
@@ -49,18 +52,35 @@ def counting(kernel: Kernel) -> list[Op]:
     return found
 
 
-def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
-    """The kernel as a PrimFunc, with marks of source lines if asked for.
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A kernel as a PrimFunc, `texts` of device functions that it calls, by name, the `files` that its marks of lines
+    number, which of its parameters are `written`, and the bytes of shared memory that a block takes.
+    """
+
+    function: Any
+    texts: Mapping[str, str]
+    files: Sequence[str]
+    written: Sequence[str]
+    shared: int
+
+
+def is_workspace(param: Value) -> bool:
+    return isinstance(param.type, TensorType) and param.type.space is Space.WORKSPACE
+
+
+def unit_of(kernel: Kernel, arch: Arch, number: int = 0, lines: bool = False) -> Unit:
+    """The kernel as a PrimFunc, with marks of source lines if asked for; `number`: its place in its module.
 
     Raises UnsupportedError for what the target cannot execute.
     """
     counting(kernel)
-    e = Emitter(kernel.threads, lines, kernel.name)
+    e = Emitter(kernel.threads, lines, kernel.name, number)
     e.multiples = Multiples(kernel.body)
     e.shows_writes, e.counts_copies = uses_warpgroups(kernel), uses_bulk(kernel, arch)
     symbols = {name: tirx().Var(f"n_{name}", I64) for name in kernel.symbols}
     e.symbols = symbols
-    parameters = [declare(e, param) for param in kernel.params]
+    declared = {param: declare(e, param) for param in kernel.params}
     *preamble, grid, _ = kernel.body.ops
     for op in preamble:
         lower(e, op)
@@ -76,14 +96,13 @@ def prim_func(kernel: Kernel, arch: Arch, lines: bool = False) -> Any:
         "calling_conv": 2,
         "tirx.is_global_func": True,
         "tirx.noalias": True,
-        # Of what is `__restrict__`, loads are moved across barriers: nobody else is taken to write it.
-        "vmc.written": " ".join(f"p_{p.name}" for p in kernel.params if is_written(p)),
-        "vmc.files": "\n".join(e.files),
-        "vmc.texts": "".join(e.texts.values()),
-        "vmc.shared": sum(size for _, size in e.arenas),
         "target": arch.target(),
     }
-    return tirx().PrimFunc([*parameters, *symbols.values()], body).with_attr(attrs)
+    own = [variable for param, variable in declared.items() if not is_workspace(param)]
+    workspace = [variable for param, variable in declared.items() if is_workspace(param)]
+    function = tirx().PrimFunc([*own, *symbols.values(), *workspace], body).with_attr(attrs)
+    written = [f"p_{param.name}" for param in kernel.params if is_written(param)]
+    return Unit(function, e.texts, e.files, written, sum(size for _, size in e.arenas))
 
 
 def check_shared(kernel: Kernel, size: int, arch: Arch) -> None:
@@ -134,24 +153,31 @@ def launched(body: Any, block: Any, thread: Any, threads: int) -> Any:
     return body
 
 
-def cuda_source(function: Any, arch: Arch) -> str:
-    """CUDA C of a PrimFunc, by TVM's generator, under a prelude of our own instead of TVM's headers."""
+def cuda_source(units: Sequence[Unit], arch: Arch) -> str:
+    """CUDA C of kernels, by TVM's generator, under a prelude of our own instead of TVM's headers."""
+    texts = "".join(dict(item for unit in units for item in unit.texts.items()).values())
+    code = texts + "".join(function_source(unit, arch) for unit in units)
+    return prelude(code) + code
+
+
+def function_source(unit: Unit, arch: Arch) -> str:
+    """CUDA C of one kernel."""
     import tvm
     import tvm.backend.cuda  # registers the generator
 
-    name = str(function.attrs["global_symbol"])
-    module = tvm.IRModule({name: function})
+    name = str(unit.function.attrs["global_symbol"])
+    module = tvm.IRModule({name: unit.function})
     with arch.target():
         module = tirx().transform.VectorizeLoop(True)(module)
         text = tvm.get_global_func("target.build.cuda")(module, arch.target()).inspect_source()
     code = text[text.index(START) :]
     # The first occurrence is a declaration, which says nothing that the definition does not.
     code = re.sub(r"^extern \"C\" [^{;]*;\n", "", code, count=1)
-    files = str(function.attrs["vmc.files"])
-    if files:
-        code = with_lines(code, files.splitlines())
+    if unit.files:
+        code = with_lines(code, unit.files)
     # Without a number of blocks the assembler spills registers to have room for more of them.
     code = re.sub(r"__launch_bounds__\((\d+)\)", r"__launch_bounds__(\1, 1)", code, count=1)
-    for name in str(function.attrs["vmc.written"]).split():
+    # Of what is `__restrict__`, loads are moved across barriers: nobody else is taken to write it.
+    for name in unit.written:
         code = code.replace(f"* __restrict__ {name}", f"* {name}", 1)
-    return prelude(code + str(function.attrs["vmc.texts"])) + str(function.attrs["vmc.texts"]) + code
+    return code

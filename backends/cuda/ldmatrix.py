@@ -1,7 +1,8 @@
 """ldmatrix: loads from shared memory of tiles that lie in threads as 8 x 8 matrices of 16 bits do.
 
 PTX ISA, "Warp-level matrix load instruction": the threads of each group of eight name the rows of one of four matrices;
-every thread is given two neighbours of row (lane / 4), columns 2 (lane % 4), of each. Whether a tile lies so is seen
+every thread is given two neighbours of row (lane / 4), columns 2 (lane % 4), of each; or of elements of 8 bits, of
+which rows of 16 bytes have twice as many, four. Whether a tile lies so is seen
 from what its layout puts in which slot; the addresses are sums of bits of the thread's number.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from vmc.backends.cuda.arith import from_code
 from vmc.backends.cuda.copies import aligned, in_stage
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.memory import Memory
@@ -26,11 +28,13 @@ from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.spread import holdings
 
 MATRICES, SIDE, LANES = 4, 8, 32
+LINE, WORD = 4, 32
+"""The words of a matrix's row, and the bits of one."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """One instruction: the row and column that each thread names, and the slots (the first of two) that it fills."""
+    """One instruction: the row and column that each thread names, and the first slots of the words that it fills."""
 
     row: Linear
     column: Linear
@@ -40,30 +44,31 @@ class Access:
 def is_matrices(op: Op, memory: Memory, threads: int) -> bool:
     """Whether a load can be made so."""
     tile = op.result.tile
-    if not memory.is_shared or memory.width != 16 or tile.rank != 2 or memory.bit_offset % 128:
+    if not memory.is_shared or memory.width not in (8, 16) or tile.rank != 2 or memory.bit_offset % 128:
         return False
     if any(size is None for size in op.attrs["sizes"][-2:]) or not all(op.attrs["inbounds"]):
         return False
     if any(size is not None for size in op.attrs["sizes"][:-2]) or any(step != 1 for step in op.attrs["steps"]):
         return False
-    return aligned(memory.type.storage, 16) and accesses(element_layout(tile), threads) is not None
+    whole = aligned(memory.type.storage, memory.width)
+    return whole and accesses(element_layout(tile), threads, WORD // memory.width) is not None
 
 
 @lru_cache(maxsize=64)
-def accesses(layout: Layout, threads: int) -> tuple[Access, ...] | None:
-    """The instructions that fill a tile; None where it does not lie in such matrices."""
-    if threads % LANES or layout.shape[0] % SIDE or layout.shape[1] % SIDE:
+def accesses(layout: Layout, threads: int, each: int) -> tuple[Access, ...] | None:
+    """The instructions that fill a tile, `each` elements a word; None where it does not lie in such matrices."""
+    if threads % LANES or layout.shape[0] % SIDE or layout.shape[1] % (LINE * each):
         return None
     held = holdings(layout, threads)
-    if (held < 0).any() or held.shape[1] % (2 * MATRICES):
+    if (held < 0).any() or held.shape[1] % (each * MATRICES):
         return None
     columns = layout.shape[1]
     lanes = np.arange(threads) % LANES
-    own = lanes // 4 * columns + lanes % 4 * 2
-    pairs = held.reshape(threads, -1, 2)
-    origins = pairs[:, :, 0] - own[:, None]
+    own = lanes // LINE * columns + lanes % LINE * each
+    words = held.reshape(threads, -1, each)
+    origins = words[:, :, 0] - own[:, None]
     warps = origins.reshape(-1, LANES, origins.shape[1])
-    if (pairs[:, :, 1] != pairs[:, :, 0] + 1).any() or (warps != warps[:, :1]).any():
+    if (words != words[:, :, :1] + np.arange(each)).any() or (warps != warps[:, :1]).any():
         return None
     found = []
     for first in range(0, origins.shape[1], MATRICES):
@@ -72,7 +77,7 @@ def accesses(layout: Layout, threads: int) -> tuple[Access, ...] | None:
         rows, places = linear(named // columns + group % SIDE), linear(named % columns)
         if rows is None or places is None:
             return None
-        found.append(Access(rows, places, tuple(2 * (first + n) for n in range(MATRICES))))
+        found.append(Access(rows, places, tuple(each * (first + n) for n in range(MATRICES))))
     return tuple(found)
 
 
@@ -80,7 +85,7 @@ def lower_matrices(e: Emitter, op: Op) -> None:
     """A load by ldmatrix.x4."""
     memory: Memory = e.values[op.operands[0]]
     made = e.tile(op.result.tile, op.result.name)
-    found = accesses(element_layout(op.result.tile), e.threads)
+    found = accesses(element_layout(op.result.tile), e.threads, WORD // memory.width)
     assert found is not None
     stage, starts = staged(e, memory, op.attrs["sizes"], op.operands[1:])
     known = stage is not None and all(known_number(e, start) == 0 for start in op.operands[2:])
@@ -101,8 +106,12 @@ def lower_matrices(e: Emitter, op: Op) -> None:
         e.call("vmc_ldmatrix4", *to, binary("Add", bases[leader], const(distance, U32)))
         for part, slot in enumerate(access.slots):
             word = e.get(words, part)
-            e.put(made.buffer, slot, binary("BitwiseAnd", word, const(0xFFFF, U32)))
-            e.put(made.buffer, slot + 1, word >> const(16, U32))
+            made.words[tuple(range(slot, slot + WORD // memory.width))] = word
+            for number, bit in enumerate(range(0, WORD, memory.width)):
+                code = word >> const(bit, U32) if bit else word
+                if bit + memory.width < WORD:
+                    code = binary("BitwiseAnd", code, const((1 << memory.width) - 1, U32))
+                e.put(made.buffer, slot + number, from_code(op.result.tile.dtype, code))
     e.define(op.result, made)
 
 

@@ -76,7 +76,10 @@ def registers(e: Emitter, tile: Tile, groups: Sequence[Sequence[int]]) -> list[E
     bits = 32 // len(groups[0])
     packed = []
     for group in groups:
-        word: Expr | None = None
+        word: Expr | None = tile.words.get(tuple(group))
+        if word is not None:
+            packed.append(word)
+            continue
         for place, number in enumerate(group):
             part = e.held(tile, number)
             if bits == 8:

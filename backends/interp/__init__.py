@@ -7,6 +7,6 @@ written, races between blocks, use of asynchronous copies before they were waite
 """
 
 from vmc.backends.interp.errors import ExecutionError
-from vmc.backends.interp.machine import Machine, run
+from vmc.backends.interp.machine import Machine, run, run_module
 
-__all__ = ["ExecutionError", "Machine", "run"]
+__all__ = ["ExecutionError", "Machine", "run", "run_module"]

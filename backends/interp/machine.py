@@ -18,7 +18,7 @@ from vmc.backends.interp.errors import ExecutionError, Fault
 from vmc.backends.interp.memory import Buffer, Presence, View
 from vmc.backends.interp.tracking import NOBODY, Tracker
 from vmc.ir.builder import Builder
-from vmc.ir.core import Access, Kernel, Op, Region, TensorType, TileType, Value
+from vmc.ir.core import Access, Kernel, Module, Op, Region, Space, TensorType, TileType, Value
 from vmc.ir.evaluate import Array, Memory, Operand
 from vmc.ir.storage import extents, storage_bytes
 
@@ -53,6 +53,26 @@ def run(
     Machine(kernel, symbols, order, emit, checks).launch(arguments)
 
 
+def run_module(
+    module: Module,
+    arguments: Sequence[Argument],
+    symbols: Mapping[str, int],
+    *,
+    order: Order | None = None,
+    checks: Collection[str] = (),
+) -> None:
+    """Executes the kernels of a module in order, as one launch: on the same arguments, with a workspace that nobody has
+    written before the first. See `run`.
+    """
+    workspace: Workspace = {}
+    for kernel in module.kernels:
+        Machine(kernel, symbols, order, checks=checks, workspace=workspace).launch(arguments)
+
+
+Workspace = dict[str, tuple[Array, Array]]
+"""The bytes of tensors that kernels of a module leave for later ones, by name, and which elements were written."""
+
+
 class Machine:
     """One launch of a kernel. Implements `vmc.ir.evaluate.Evaluator`."""
 
@@ -63,7 +83,9 @@ class Machine:
         order: Order | None = None,
         emit: Callable[[str], None] = print,
         checks: Collection[str] = (),
+        workspace: Workspace | None = None,
     ) -> None:
+        self.workspace: Workspace = workspace if workspace is not None else {}
         unknown = set(checks) - set(CHECKS)
         if unknown:
             raise ValueError(f"unknown checks: {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
@@ -79,7 +101,7 @@ class Machine:
 
     def launch(self, arguments: Sequence[Argument]) -> None:
         """Executes the kernel on these arguments. See `run`."""
-        params = self.kernel.params
+        params = [param for param in self.kernel.params if not is_workspace(param)]
         if len(arguments) != len(params):
             raise ValueError(f"{self.kernel.name} takes {len(params)} arguments, and got {len(arguments)}")
         missing = [name for name in self.kernel.symbols if name not in self.symbols]
@@ -89,6 +111,7 @@ class Machine:
         try:
             operands = [self._bind(param, argument) for param, argument in zip(params, arguments, strict=True)]
             self._values.update(zip(params, operands, strict=True))
+            self._values.update((param, self._shared(param)) for param in self.kernel.params if is_workspace(param))
             with np.errstate(all="ignore"):
                 self.region(self.kernel.body, ())
         except Fault as fault:
@@ -125,6 +148,17 @@ class Machine:
                 tracker = Tracker(8 * argument.size, written=type.access is Access.INOUT, shared=False)
                 tracker.refined = True
         return View(Buffer(name, np.ascontiguousarray(argument), tracker, self.presence), type, shape)
+
+    def _shared(self, param: Value) -> View:
+        """A tensor of the workspace, which remembers what earlier kernels of the module wrote."""
+        shape = extents(param.tensor, self.symbols)
+        if param.name not in self.workspace:
+            size = storage_bytes(param.tensor, shape)
+            self.workspace[param.name] = np.zeros(size, np.uint8), np.zeros(prod(shape), bool)
+        data, written = self.workspace[param.name]
+        tracker = Tracker(prod(shape), written=False, shared=False)
+        tracker.written = written
+        return View(Buffer(param.name, data, tracker, self.presence), param.tensor, shape)
 
     def _execute(self, ops: Sequence[Op]) -> None:
         values = self._values
@@ -220,6 +254,10 @@ class Machine:
         self._execute(ops)
         self._checks = checks
         return tuple(self._values[value] for value in results)
+
+
+def is_workspace(param: Value) -> bool:
+    return isinstance(param.type, TensorType) and param.type.space is Space.WORKSPACE
 
 
 def refuse_overlap(params: Sequence[Value], arguments: Sequence[Argument]) -> None:

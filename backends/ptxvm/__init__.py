@@ -27,7 +27,7 @@ from vmc.backends.ptxvm.errors import (
     UninitialisedError,
     UnsupportedError,
 )
-from vmc.backends.ptxvm.launch import Argument, Constant, Module, Unset, parse
+from vmc.backends.ptxvm.launch import Argument, Constant, Module, Unset, Workspace, parse
 
 __all__ = [
     "AlignmentError",
@@ -51,5 +51,6 @@ __all__ = [
     "UninitialisedError",
     "Unset",
     "UnsupportedError",
+    "Workspace",
     "parse",
 ]

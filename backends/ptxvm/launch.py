@@ -4,7 +4,8 @@
     report = module.launch("kernel", grid=(4,), block=(128,), args=[x, y, 100])
 
 Arrays are passed as pointers and are read and written in place. `Unset(array)` is memory whose contents the kernel must
-not read before it wrote them; `Constant(array)` must not be written.
+not read before it wrote them; `Constant(array)` must not be written; `Workspace.of(size)` is memory that launches pass
+on to each other, of which only what one of them wrote may be read.
 """
 
 from __future__ import annotations
@@ -64,7 +65,23 @@ class Constant:
     array: npt.NDArray[Any]
 
 
-Argument = npt.NDArray[Any] | Unset | Constant | int | float | np.generic | bytes
+@dataclass(frozen=True)
+class Workspace:
+    """Memory that launches pass on to each other. `unset` are the bits of it that none has written yet; a launch takes
+    out those that it writes. `constant`: the launch must not write any.
+    """
+
+    array: npt.NDArray[np.uint8]
+    unset: npt.NDArray[np.uint8]
+    constant: bool = False
+
+    @staticmethod
+    def of(size: int) -> Workspace:
+        """So many bytes that nobody has written."""
+        return Workspace(np.zeros(size, np.uint8), np.full(size, 0xFF, np.uint8))
+
+
+Argument = npt.NDArray[Any] | Unset | Constant | Workspace | int | float | np.generic | bytes
 
 
 def parse(text: str) -> Module:
@@ -352,7 +369,7 @@ def _argument_bytes(
 ) -> bytes:
     """The bytes of a parameter. Arrays become buffers; the same array passed twice is the same buffer."""
     match argument:
-        case Unset(array) | Constant(array):
+        case Unset(array) | Constant(array) | Workspace(array):
             pass
         case np.ndarray():
             array = argument
@@ -369,8 +386,10 @@ def _argument_bytes(
     key = array.__array_interface__["data"][0] if array.size else -1 - len(buffers)
     if key not in known:
         data = array.reshape(-1).view(np.uint8) if array.size else np.zeros(0, np.uint8)
-        constant = isinstance(argument, Constant)
-        buffers.append(Buffer(name, data, isinstance(argument, Unset), constant))
+        shared = argument if isinstance(argument, Workspace) else None
+        constant = isinstance(argument, Constant) or (shared is not None and shared.constant)
+        left = shared.unset if shared is not None else None
+        buffers.append(Buffer(name, data, isinstance(argument, Unset | Workspace), constant, left))
         known[key] = buffer_address(len(buffers))
     return known[key].to_bytes(8, "little")
 

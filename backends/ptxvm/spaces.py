@@ -18,12 +18,15 @@ PADDING = 256
 
 @dataclass(frozen=True)
 class Buffer:
-    """Bytes with an address of their own in a launch. `unset`: never written yet; `constant`: must not be written."""
+    """Bytes with an address of their own in a launch. `unset`: never written yet, but for the bits that are not in
+    `left`, where there is one; `constant`: must not be written.
+    """
 
     name: str
     data: Array
     unset: bool = False
     constant: bool = False
+    left: Array | None = None
 
 
 def check_alignment(addresses: Array, nbytes: int, threads: Array, per_block: int, first: int) -> None:
@@ -57,7 +60,7 @@ class GlobalSpace:
         for start, buffer in zip(starts[1:], buffers, strict=True):
             data[start : start + buffer.data.size] = buffer.data
             if buffer.unset and unset is not None:
-                unset[start : start + buffer.data.size] = 0xFF
+                unset[start : start + buffer.data.size] = 0xFF if buffer.left is None else buffer.left
         tracker = Tracker(end // granule, per_block) if check else None
         self.memory = _GlobalMemory("global", data, granule, tracker, unset)
         self.memory.space = self
@@ -66,7 +69,7 @@ class GlobalSpace:
         """How many bytes of each unset buffer have bits that nobody wrote."""
         result = {}
         for start, buffer in zip(self.starts[1:], self.buffers, strict=True):
-            if buffer.unset and self.memory.unset is not None:
+            if buffer.unset and not buffer.constant and self.memory.unset is not None:
                 count = int(np.count_nonzero(self.memory.unset[start : start + buffer.data.size]))
                 if count:
                     result[buffer.name] = count
@@ -75,8 +78,11 @@ class GlobalSpace:
     def write_back(self) -> None:
         """Copy what the launch wrote to the buffers' arrays."""
         for start, buffer in zip(self.starts[1:], self.buffers, strict=True):
-            if not buffer.constant and buffer.data.flags.writeable:
-                buffer.data[:] = self.memory.data[start : start + buffer.data.size]
+            if buffer.constant or not buffer.data.flags.writeable:
+                continue
+            buffer.data[:] = self.memory.data[start : start + buffer.data.size]
+            if buffer.left is not None and self.memory.unset is not None:
+                buffer.left[:] = self.memory.unset[start : start + buffer.data.size]
 
     def locate(self, addresses: Array, nbytes: int, threads: Array, write: bool = False) -> Array:
         """Indices of addresses [n] (uint64). Raises BoundsError, AlignmentError."""

@@ -13,6 +13,7 @@ from vmc.ir.passes.gpu.barriers import barriers
 from vmc.ir.passes.gpu.decoding import decoding
 from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.factors import placing
+from vmc.ir.passes.gpu.launches import launches
 from vmc.ir.passes.gpu.layouts import layouts
 from vmc.ir.passes.gpu.matrix import fragments
 from vmc.ir.passes.gpu.pipelining import pipelining
@@ -51,6 +52,7 @@ EVERY_PASS = (
     casts,
     decoding,
     choosing,
+    launches,
     weights(),
     pipelining,
     placing,

@@ -1,13 +1,15 @@
-"""Scalars as extents: what the preamble and a block compute from symbols and constants, as a `Dim`."""
+"""Scalars as extents: what the preamble and a block compute from symbols and constants, as a `Dim`, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vmc.ir.builder import Builder
 from vmc.ir.core import Op, Value
 from vmc.ir.dims import Dim, DimOp, Sym, binary
 
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "min": "min", "max": "max"}
+NAMES = {operator: name for name, operator in OPERATORS.items()}
 
 
 def extent_of(value: Value, producers: Mapping[Value, Op]) -> Dim | None:
@@ -67,3 +69,24 @@ def is_nonnegative(dim: Dim) -> bool:
         case DimOp(operator, left, right):
             return operator != "-" and is_nonnegative(left) and is_nonnegative(right)
     return dim >= 0
+
+
+def turns_of(loop: Op, producers: Mapping[Value, Op]) -> Dim | None:
+    """The number of a counted loop's iterations; None where it is no extent, or the step is not a positive constant."""
+    low, high, step = (extent_of(bound, producers) for bound in loop.operands[:3])
+    if low is None or high is None or not isinstance(step, int) or step < 1:
+        return None
+    return at_least_zero(binary("cdiv", binary("-", high, low), step))
+
+
+def value_of(build: Builder, dim: Dim) -> Value:
+    """An extent, computed: the inverse of `extent_of`."""
+    match dim:
+        case Sym(name):
+            return build("symbol", name=name)
+        case DimOp("cdiv", left, right):
+            below = build("neg", value_of(build, left))
+            return build("neg", build("floordiv", below, value_of(build, right)))
+        case DimOp(operator, left, right):
+            return build(NAMES[operator], value_of(build, left), value_of(build, right))
+    return build.index(dim)

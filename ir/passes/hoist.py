@@ -15,7 +15,7 @@ What is kept, and at which point of its making, `invariants` says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,27 +35,51 @@ from vmc.ir.core import (
 )
 from vmc.ir.dims import Dim, binary
 from vmc.ir.ops.once import written
-from vmc.ir.passes.extents import at_least_zero, extent_of
-from vmc.ir.passes.invariants import Invariants
+from vmc.ir.passes.extents import extent_of, turns_of
+from vmc.ir.passes.invariants import Invariants, works_on_tiles
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import Rewriter, each_kernel
 from vmc.ir.span import Span
 
+Judge = Callable[["Candidate"], bool]
 
-def hoist_invariants(module: Module) -> Module:
-    """Needs: a well-formed module; `licm` and `cse` help. Guarantees: where a grid has two indices or more, a block
-    computes no tile that is worth keeping from inputs and all indices but the last: in its region and in the counted
-    loops there, whose bounds are extents, such tiles are loaded from the results of `once`. Idempotent. Keeps:
-    everything else; the operations that lost their last use, for `dce`. Says in a note what moved.
+
+def hoisting(pays: Judge | None = None) -> Pass:
+    """The pass `hoist`, for executors that keep the results of `once` in a thread's own memory; with `pays`, for those
+    to whom a `once` costs more: it says which do pay, and factors past a tensor's edge alone are no reason for one.
     """
-    return each_kernel(module, hoist_in)
+
+    def hoist_invariants(module: Module) -> Module:
+        """Needs: a well-formed module; `licm` and `cse` help. Guarantees: where a grid has two indices or more, a block
+        computes no tile that is worth keeping from inputs and all indices but the last: in its region and in the
+        counted loops there, whose bounds are extents, such tiles are loaded from the results of `once`. Idempotent.
+        Keeps: everything else; the operations that lost their last use, for `dce`. Says in a note what moved.
+        """
+        return each_kernel(module, lambda kernel: hoist_in(kernel, pays))
+
+    return Pass("hoist", hoist_invariants)
 
 
-def hoist_in(kernel: Kernel) -> Kernel:
+@dataclass(frozen=True)
+class Candidate:
+    """A `once` that could do some of each block's work: in a loop of so many `turns` (None: outside of loops), of a
+    kernel with the extents `grid`, where they are known. `keys` are the places of the indices that it depends on;
+    `is_factor`: it makes the first factor of a product; `producers` made the kernel's values.
+    """
+
+    once: Op
+    turns: Dim | None
+    grid: Sequence[Dim | None]
+    keys: Sequence[int]
+    is_factor: bool
+    producers: Mapping[Value, Op]
+
+
+def hoist_in(kernel: Kernel, pays: Judge | None) -> Kernel:
     grids = [op for op in kernel.body.ops if op.name == "grid"]
     if not grids or len(grids[0].operands) < 2:
         return kernel
-    hoister = _Hoister(kernel)
+    hoister = _Hoister(kernel, grids[0], pays)
     last = extent_of(grids[0].operands[-1], hoister.producers)
     if isinstance(last, int) and last <= 1:
         return kernel
@@ -145,10 +169,11 @@ class Kept:
 class _Hoister:
     """Rewrites one kernel's block: first what stands in it, then its loops, which may load what was kept of that."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
+    def __init__(self, kernel: Kernel, grid: Op, pays: Judge | None) -> None:
+        self.kernel, self.grid, self.pays = kernel, grid, pays
         self.producers = {result: op for op in walk(kernel.body) for result in op.results}
         self.keys: tuple[Value, ...] = ()
+        self.refused: set[Op] = set()
         self.notes: list[Note] = []
 
     def block(self, region: Region) -> Region:
@@ -156,7 +181,7 @@ class _Hoister:
         self.keys = region.args[:-1]
         fixed = {*self.kernel.params, *outside, *self.keys}
         first, ops, loaded = self.split(region.ops, fixed, None, self.kernel.span)
-        found = Invariants(ops, fixed | loaded)
+        found = self.invariants(ops, fixed | loaded)
         loops = {op for op in found.rest if op.name == "for"}
         moved = [inner for op in ops for inner in (self.loop(op, found.fixed) if op in loops else [op])]
         return Region(region.args, (*first, *moved))
@@ -170,12 +195,16 @@ class _Hoister:
         once, ops, _ = self.split(body.ops, fixed | {turns.index}, turns, op.span)
         return [*once, replace(op, regions=(Region(body.args, tuple(ops)),)) if once else op]
 
+    def invariants(self, ops: Sequence[Op], fixed: set[Value]) -> Invariants:
+        return Invariants(ops, fixed, edges=self.pays is None, left=self.refused)
+
     def turns(self, loop: Op) -> Turns | None:
         """The loop's iterations, if their number is an extent."""
-        low, high, step = (extent_of(bound, self.producers) for bound in loop.operands[:3])
-        if low is None or high is None or not isinstance(step, int) or step < 1:
+        count = turns_of(loop, self.producers)
+        low, step = extent_of(loop.operands[0], self.producers), extent_of(loop.operands[2], self.producers)
+        if count is None:
             return None
-        count = at_least_zero(binary("cdiv", binary("-", high, low), step))
+        assert isinstance(step, int)
         return Turns(loop.operands[:3], loop.regions[0].args[0], low == 0, step, count)
 
     def split(
@@ -184,12 +213,17 @@ class _Hoister:
         """A `once`, if anything in a block or in a loop's body is worth it; the operations left, which load its
         results; the loaded values.
         """
-        found = Invariants(ops, fixed)
+        found = self.invariants(ops, fixed)
         kept = [Kept(cut, turns) for cut in found.cuts()]
         if not kept:
             return (), ops, set()
         moved = found.behind([place.value for place in kept])
         once = self.once([op for op in ops if op in moved], kept, turns, span)
+        if self.pays is not None and not self.pays(
+            self.candidate(once, turns, not found.factors.isdisjoint(p.value for p in kept))
+        ):
+            self.refused.update(filter(works_on_tiles, moved))
+            return (), ops, set()
         build = Builder(span)
         index = turns.index if turns is not None else None
         loads = {
@@ -198,6 +232,12 @@ class _Hoister:
         self.producers.update((result, op) for op in (once, *build.ops) for result in op.results)
         self.notes.append(note(once, kept, span))
         return (once,), (*build.ops, *replaced(ops, loads)), set(loads.values())
+
+    def candidate(self, once: Op, turns: Turns | None, is_factor: bool) -> Candidate:
+        extents = [extent_of(extent, self.producers) for extent in self.grid.operands]
+        places = [self.keys.index(key) for key in once.operands]
+        count = turns.count if turns is not None else None
+        return Candidate(once, count, extents, places, is_factor, self.producers)
 
     def once(self, moved: Sequence[Op], kept: Sequence[Kept], turns: Turns | None, span: Span) -> Op:
         """The operation whose region executes copies of these operations and stores the tiles that are kept."""
@@ -254,7 +294,7 @@ def note(once: Op, kept: Sequence[Kept], span: Span) -> Note:
     keys = ", ".join(key.name or "an index" for key in once.operands)
     often = f"once for each {keys}" if keys else "once in a launch"
     each = " of each iteration" if turns is not None else ""
-    return Note("hoist", f"a thread computes {often} and keeps for its next blocks: {tiles}{each}; {total} bytes", span)
+    return Note("hoist", f"computed {often} and kept for other blocks: {tiles}{each}; {total} bytes", span)
 
 
-hoist = Pass("hoist", hoist_invariants)
+hoist = hoisting()

@@ -7,7 +7,7 @@ cheap operations on the way made it from, where that has fewer bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from vmc.ir.core import Op, TensorType, TileType, Value, needed, walk
 from vmc.ir.ops.linear import DOTS
@@ -35,10 +35,14 @@ GROWTH = 2
 class Invariants:
     """The invariant operations among the operations of a region, given the `fixed` values; `rest` are the others.
 
-    `fixed` grows by what the invariant operations make; `made` tells by which.
+    `fixed` grows by what the invariant operations make; `made` tells by which. `edges`: whether a first factor of a
+    product is worth keeping because its slice may reach past an edge; operations in `left` count among the rest.
     """
 
-    def __init__(self, ops: Sequence[Op], fixed: Iterable[Value]) -> None:
+    def __init__(
+        self, ops: Sequence[Op], fixed: Iterable[Value], edges: bool = True, left: Collection[Op] = ()
+    ) -> None:
+        self.edges = edges
         self.fixed = set(fixed)
         self.made: dict[Value, Op] = {}
         self.rest: list[Op] = []
@@ -46,7 +50,7 @@ class Invariants:
         used = set[Value]().union(*self.needs.values())
         self.factors = {op.operands[0] for op in ops if op.name in DOTS and used.intersection(op.results)}
         for op in ops:
-            if is_repeatable(op) and self.needs[op] <= self.fixed:
+            if op not in left and is_repeatable(op) and self.needs[op] <= self.fixed:
                 self.fixed.update(op.results)
                 self.made.update(dict.fromkeys(op.results, op))
             else:
@@ -94,7 +98,7 @@ class Invariants:
         """Whether a value costs more to make than to load, or is a product's first factor from a slice that may reach
         past its tensor's edge, which would be copied for every product.
         """
-        if value in self.factors and any(map(may_reach_out, self.behind([value]))):
+        if self.edges and value in self.factors and any(map(may_reach_out, self.behind([value]))):
             return True
         ops = [op for op in self.behind([value]) if works_on_tiles(op)]
         loaded = sum(bits(op.result) for outer in ops for op in within(outer) if op.definition.reads_memory)

@@ -29,12 +29,14 @@ int cuInit(unsigned flags) {
 }
 
 int cuGetErrorName(int status, const char **name) {
-    *name = status == 101 ? "CUDA_ERROR_INVALID_DEVICE" : "CUDA_ERROR_INVALID_IMAGE";
+    *name = status == 101 ? "CUDA_ERROR_INVALID_DEVICE"
+            : status == 2 ? "CUDA_ERROR_OUT_OF_MEMORY"
+                          : "CUDA_ERROR_INVALID_IMAGE";
     return 0;
 }
 
 int cuGetErrorString(int status, const char **text) {
-    *text = status == 101 ? "invalid device ordinal" : "device kernel image is invalid";
+    *text = status == 101 ? "invalid device ordinal" : status == 2 ? "out of memory" : "device kernel image is invalid";
     return 0;
 }
 
@@ -103,6 +105,35 @@ int cuModuleGetFunction(void **function, void *module, const char *name) {
 
 int cuFuncSetAttribute(void *function, int attribute, int value) {
     printf("attribute %d of %s is %d\n", attribute, (const char *)function, value);
+    return 0;
+}
+
+int cuMemPoolCreate(void **pool, const int *properties) {
+    printf("pool of memory %d on device %d, for handles of type %d\n", properties[0], properties[3], properties[1]);
+    *pool = (void *)0x9000;
+    return 0;
+}
+
+int cuMemPoolDestroy(void *pool) {
+    printf("destroy pool %p\n", pool);
+    return 0;
+}
+
+int cuMemPoolSetAttribute(void *pool, int attribute, const uint64_t *value) {
+    printf("attribute %d of pool %p is %llx\n", attribute, pool, (unsigned long long)*value);
+    return 0;
+}
+
+int cuMemAllocFromPoolAsync(uint64_t *memory, size_t bytes, void *pool, void *stream) {
+    if (getenv("RECORDER_NO_MEMORY")) return 2;
+    *memory = 0x7000000;
+    printf("allocate %zu bytes of pool %p, stream %p\n", bytes, pool, stream);
+    return 0;
+}
+
+int cuMemFreeAsync(uint64_t memory, void *stream) {
+    printf("free %llx, stream %p\n", (unsigned long long)memory, stream);
+    fflush(stdout);
     return 0;
 }
 

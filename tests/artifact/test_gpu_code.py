@@ -20,6 +20,7 @@ from tests.artifact.test_native_programs import STRICT, run
 from vmc.artifact.images import images
 from vmc.artifact.linking import compiler
 from vmc.backends.cpu.levels import LEVELS
+from vmc.ir.dims import evaluate
 from vmc.runtime.compiling import elaborate
 from vmc.runtime.cuda import compiled
 
@@ -82,6 +83,48 @@ for other in (1, 0):
 """
 
 
+TWO = """
+kernel rows[BN = 64](x: f16[M, K], w: f16[K, N], y: out f32[M, N]):
+    for mi, ni in grid(cdiv(M, 16), cdiv(N, BN)):
+        acc = zeros(f32[16, BN])
+        for k in range(0, K, 128):
+            a = f32(x[mi*16 : +16, k : +128])
+            most = max(abs(a), axis=1, keepdims=true)
+            q = f16(round(a * (127 / max(most, 1e-30))))
+            acc += (q @ w[k : +128, ni*BN : +BN]) * most
+        y[mi*16 : +16, ni*BN : +BN] = acc
+"""
+
+CALL_TWO = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "two.h"
+
+int main(int count, char **words) {
+    vmc_error error;
+    for (int turn = 1; turn < count; turn++) {
+        int64_t rows = atoll(words[turn]), depth = 300, columns = 100;
+        vmc_rows_arguments arguments = {.x = {(void *)0x1000, {rows, depth}}, .w = {(void *)0x20000, {depth, columns}},
+                                        .y = {(void *)0x20000000000, {rows, columns}}};
+        vmc_where where = {.device_type = VMC_CUDA, .stream = (void *)(uintptr_t)(0x70 + turn)};
+        int wrong = vmc_rows(&arguments, &where, &error);
+        if (wrong) printf("%d %s\\n", wrong, error.message);
+    }
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def two(place: Path) -> Path:
+    """The folder, with a library of a kernel that is two launches, and a program that calls it, as well."""
+    vmc.build([TWO], place / "two.so", targets=["cuda:sm_80"], header=place / "two.h")
+    (place / "two.c").write_text(CALL_TWO)
+    links = [f"-L{place}", "-l:two.so", f"-Wl,-rpath,{place}", "-o", str(place / "two")]
+    run([*compiler(), "-Wall", "-Werror", f"-I{place}", str(place / "two.c"), *links])
+    return place
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> Path:
     """A folder with a library of code for GPUs alone, a program that calls it, and the recorder in `driver`."""
@@ -113,6 +156,7 @@ def test_without_a_driver_an_error_says_so(place: Path) -> None:
 def test_a_launch_passes_what_the_kernel_was_compiled_for(place: Path) -> None:
     kernel = elaborate(SOURCE, "<text>", None, "cpu", {})
     made = compiled(kernel._tile, "cuda:sm_90a")
+    (grid,) = made.grids
     kinds = [(one.name, one.kind) for one in made.parameters]
     assert kinds == [
         ("a", "float32"),
@@ -127,8 +171,8 @@ def test_a_launch_passes_what_the_kernel_was_compiled_for(place: Path) -> None:
     launches = [line for line in lines if line.startswith("launch")]
     expected = []
     for columns in (100, 64):
-        blocks = made.blocks({"M": 5, "N": columns}, [1.5, -2, 0.5])
-        head = f"launch affine on 1: {blocks} 1 1 blocks, {made.threads} 1 1 threads, {made.dynamic_shared} bytes"
+        blocks = grid.blocks({"M": 5, "N": columns}, [1.5, -2, 0.5])
+        head = f"launch affine on 1: {blocks} 1 1 blocks, {grid.threads} 1 1 threads, {grid.dynamic_shared} bytes"
         words = f"3fc00000 1000 {2**64 - 2:x} 3800 20000000000 5 {columns:x}"
         expected.append(f"{head}, stream 0x77: {words}")
     assert launches == expected, "a launch of no blocks is none"
@@ -212,3 +256,51 @@ def test_targets_without_an_architecture_are_refused(tmp_path: Path) -> None:
         vmc.build([SOURCE], tmp_path / "lib.so", targets=["cuda"])
     with pytest.raises(vmc.TargetError, match="unknown target `cuda:sm_70`"):
         vmc.build([SOURCE], tmp_path / "lib.so", targets=["cuda:sm_70"])
+
+
+def test_a_kernel_of_two_launches_has_a_workspace_of_its_own_in_the_stream_s_order(two: Path) -> None:
+    made = compiled(elaborate(TWO, "<text>", None, "cpu", {})._tile, "cuda:sm_80")
+    lines = said(two, [str(two / "two"), "5", "17", "0"], "8.0", RECORDER_PARAMETERS="8")
+    pool = "pool of memory 1 on device 0, for handles of type 0"
+    assert lines[:6] == ["init", "retain 0", "load cubin on 0", "function rows_once", "function rows", pool]
+    assert lines[6] == "attribute 4 of pool 0x9000 is ffffffffffffffff"
+    expected = []
+    for rows, stream in ((5, 0x71), (17, 0x72)):
+        symbols = {"M": rows, "K": 300, "N": 100}
+        sizes = [evaluate(size, symbols) for size in made.workspace_sizes]
+        room = [-(-size // 256) * 256 for size in sizes]
+        places = [0x7000000 + sum(room[:place]) for place in range(len(sizes))]
+        words = " ".join(f"{word:x}" for word in (0x1000, 0x20000, 0x20000000000, rows, 300, 100, *places))
+        expected.append(f"allocate {sum(room)} bytes of pool 0x9000, stream {stream:#x}")
+        for grid in made.grids:
+            head = f"launch {grid.entry} on 0: {grid.blocks(symbols, [])} 1 1 blocks, {grid.threads} 1 1 threads"
+            expected.append(f"{head}, {grid.dynamic_shared} bytes, stream {stream:#x}: {words}")
+        expected.append(f"free 7000000, stream {stream:#x}")
+    assert lines[7:-3] == expected, "a launch of no blocks is none"
+    assert lines[-3:] == ["unload", "destroy pool 0x9000", "release 0"]
+
+
+def test_without_memory_for_the_workspace_nothing_is_launched(two: Path) -> None:
+    lines = said(two, [str(two / "two"), "5", "17"], "8.0", RECORDER_NO_MEMORY="1")
+    wrong = "5 the CUDA driver: cuMemAllocFromPoolAsync: CUDA_ERROR_OUT_OF_MEMORY: out of memory"
+    assert [line for line in lines if line.startswith("5 ")] == [wrong] * 2
+    assert not any(line.startswith(("launch", "free")) for line in lines)
+
+
+def test_a_launch_that_fails_gives_the_workspace_back(two: Path) -> None:
+    lines = said(two, [str(two / "two"), "5"], "8.0", RECORDER_LAUNCH_FAILS="710")
+    assert lines[7].startswith("allocate") and lines[8].startswith("free 7000000")
+    assert lines[9] == "2 an assert of a kernel that was launched before failed; its message is on stderr"
+
+
+def test_the_manifest_and_the_header_tell_launches_and_bytes(two: Path) -> None:
+    (entry,) = vmc.load(two / "two.so").manifest.kernels
+    told = entry.launches["cuda:sm_80"]
+    assert told.functions == ("rows_once", "rows")
+    assert told.workspace[-1] == "((2 * (cdiv(M, 16) * 16)) * (cdiv(K, 128) * 128))"
+    assert "/* cuda:sm_80: launches rows_once, rows, in a workspace of " in (two / "two.h").read_text()
+
+
+def test_two_builds_of_several_launches_are_the_same_bytes(two: Path, tmp_path: Path) -> None:
+    vmc.build([TWO], tmp_path / "two.so", targets=["cuda:sm_80"])
+    assert (tmp_path / "two.so").read_bytes() == (two / "two.so").read_bytes()

@@ -27,15 +27,15 @@ def explained() -> GpuExplanation:
 
 
 def test_the_code_is_told_with_registers_spills_and_occupancy(explained: GpuExplanation) -> None:
-    assert explained.code.registers > 30 and explained.code.spills == 0
-    assert (explained.threads, explained.occupancy.blocks > 0) == (128, True)
-    assert explained.shared == 3 * (16 * 64 * 2 + 64 * 64 * 3 // 8 + 64 * 2)
+    assert explained.main.code.registers > 30 and explained.main.code.spills == 0
+    assert (explained.main.threads, explained.main.occupancy.blocks > 0) == (128, True)
+    assert explained.main.shared == 3 * (16 * 64 * 2 + 64 * 64 * 3 // 8 + 64 * 2)
 
 
 def test_a_decoded_weight_costs_what_the_main_loop_has_for_it(explained: GpuExplanation) -> None:
-    loop = explained.main_loop
-    assert loop is not None and explained.weights == 32
-    assert explained.instructions_per_weight == loop.arithmetic / 32
+    loop = explained.main.main_loop
+    assert loop is not None and explained.main.weights == 32
+    assert explained.main.instructions_per_weight == loop.arithmetic / 32
     assert loop.conversions == 0
 
 
@@ -50,7 +50,7 @@ def test_bounds_follow_from_bytes_products_and_instructions(explained: GpuExplan
 def test_the_explanation_prints_and_is_json(explained: GpuExplanation) -> None:
     text = str(explained)
     assert "arithmetic instructions each" in text and "pipelining: `x`, `w`, `scale`: 3 stages" in text
-    assert json.loads(json.dumps(explained.to_json()))["code"]["spills"] == 0
+    assert json.loads(json.dumps(explained.to_json()))["grids"][0]["code"]["spills"] == 0
 
 
 def test_without_sizes_there_are_no_times() -> None:

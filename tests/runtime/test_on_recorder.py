@@ -40,6 +40,21 @@ kernel times[T: type = f16](s: f32, x: f16[M, K], w: T[K, N], y: out f32[M, N]):
 '''
 
 
+TWO_LAUNCHES = '''
+SOURCE = """
+kernel rows(x: f16[M, K], w: f16[K, N], y: out f32[M, N]):
+    for mi, ni in grid(cdiv(M, 16), cdiv(N, 64)):
+        acc = zeros(f32[16, 64])
+        for k in range(0, K, 128):
+            a = f32(x[mi*16 : +16, k : +128])
+            most = max(abs(a), axis=1, keepdims=true)
+            q = f16(round(a * (127 / max(most, 1e-30))))
+            acc += (q @ w[k : +128, ni*64 : +64]) * most
+        y[mi*16 : +16, ni*64 : +64] = acc
+"""
+'''
+
+
 @pytest.fixture(scope="module")
 def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the recorder as `libcuda.so.1`."""
@@ -167,6 +182,29 @@ refused(packed, 1.5, f16(0x1000, 4, 128), u8(0x3000, 64 * 64), f32(0x2000, 4, 64
     assert "argument `w`: is bytes without a label" in lines[-1]
     (launch,) = launches(lines)
     assert launch.endswith("stream (nil): 3fc00000 1000 3000 2000 4 80 40")
+
+
+def test_a_kernel_of_two_launches_takes_a_workspace_in_the_stream_s_order(recorder: Path) -> None:
+    program = """
+stand_in_for_torch()
+Streams.streams = {0: 0x70}
+kernel = vmc.compile(SOURCE, target="cuda")
+x, y = f16(0x1000, 5, 300), f32(0x2000, 5, 100)
+kernel(x, f16(0x4000, 300, 100), y)
+kernel(x, f16(0x4000, 300, 100), y)
+"""
+    lines = said(recorder, compiled_for(TWO_LAUNCHES, "sm_80") + program, "8.0", 8)
+    assert lines[2:5] == ["load cubin on 0", "function rows_once", "function rows"]
+    assert lines[5:7] == [
+        "pool of memory 1 on device 0, for handles of type 0",
+        "attribute 4 of pool 0x9000 is ffffffffffffffff",
+    ]
+    one, again = lines[7:11], lines[11:]
+    assert one == again and one[0] == "allocate 12544 bytes of pool 0x9000, stream 0x70"
+    assert one[3] == "free 7000000, stream 0x70"
+    words = "stream 0x70: 1000 4000 2000 5 12c 64 7000000 7000100"
+    assert one[1].startswith("launch rows_once on 0: 3 1 1 blocks") and one[1].endswith(words)
+    assert one[2].startswith("launch rows on 0: 2 1 1 blocks") and one[2].endswith(words)
 
 
 def test_a_library_launches_on_the_device_of_the_tensors(recorder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import vmc
 from vmc.artifact import header as c_header
 from vmc.artifact import linking, manifest, sealing, tables
-from vmc.artifact.images import NONE, architectures_of, images
+from vmc.artifact.images import NONE, Image, architectures_of, images
 from vmc.artifact.programs import Instance, Program, instances
 from vmc.artifact.shipped import levels_of, plain, versions
 from vmc.ir.core import Storage
@@ -75,8 +75,8 @@ def build(
         on_gpu = images(instance.kernel._tile, name, archs, host) if archs else NONE
         storages = {"cpu": made[0].storages} if made else {}
         storages |= {f"cuda:{image.arch}": image.storages for image in on_gpu.images}
-        one = entry(name, instance, storages)
-        tables.check(one)
+        one = entry(name, instance, storages, {f"cuda:{image.arch}": launches(image) for image in on_gpu.images})
+        tables.check(one, on_gpu.images)
         built.append(tables.Built(one, made, on_gpu))
     check_names([one.entry for one in built], prefix)
     contents = manifest.Manifest(vmc.__version__, tuple(level.name for level in levels), tuple(b.entry for b in built))
@@ -101,7 +101,16 @@ def least_level(architecture: str) -> Level:
     return found
 
 
-def entry(name: str, instance: Instance, storages: Mapping[str, Mapping[str, Storage | None]]) -> manifest.Entry:
+def launches(image: Image) -> manifest.Launches:
+    return manifest.Launches(tuple(grid.entry for grid in image.grids), tuple(map(str, image.workspace)))
+
+
+def entry(
+    name: str,
+    instance: Instance,
+    storages: Mapping[str, Mapping[str, Storage | None]],
+    launches: Mapping[str, manifest.Launches],
+) -> manifest.Entry:
     """What a library tells of a kernel."""
     kernel = instance.kernel
     return manifest.Entry(
@@ -116,6 +125,7 @@ def entry(name: str, instance: Instance, storages: Mapping[str, Mapping[str, Sto
         hidden_symbols(kernel.parameters, kernel.symbols, list(storages.values())),
         kernel.parameters,
         storages,
+        launches,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vmc.artifact.manifest import Entry
+from vmc.artifact.manifest import Entry, Launches
 from vmc.artifact.tables import braces
 from vmc.ir.dims import Sym
 from vmc.runtime.parameters import Parameter
@@ -86,8 +86,15 @@ def declaration_lines(entry: Entry, prefix: str) -> list[str]:
         note = ", packed" if one.name in packed else ""
         lines.append(f"    {kind} {member(one.name)}; /* {one}{note} */")
     lines += [f"    int64_t {member(symbol)};" for symbol in own_symbols(entry)]
-    lines += [f"}} {name}_arguments;", f"{function_head(entry, prefix)};"]
+    lines += [f"}} {name}_arguments;", *map(launch_note, entry.launches.items()), f"{function_head(entry, prefix)};"]
     return [*lines, *(f"{bytes_head(entry, one, target, prefix)};" for one, target in sized(entry))]
+
+
+def launch_note(of: tuple[str, Launches]) -> str:
+    """What a launch on a GPU is, and takes from the device's memory while it runs."""
+    target, made = of
+    taken = f", in a workspace of {' + '.join(made.workspace)} bytes" if made.workspace else ""
+    return f"/* {target}: launches {', '.join(made.functions)}{taken} */"
 
 
 def function_head(entry: Entry, prefix: str) -> str:

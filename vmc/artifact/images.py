@@ -12,33 +12,44 @@ from typing import TYPE_CHECKING
 
 from vmc.ir.core import Kernel as TileKernel
 from vmc.ir.core import Level as IRLevel
-from vmc.ir.core import Region, Storage, sources
+from vmc.ir.core import Region, Storage, Value, sources
+from vmc.ir.dims import Dim
 from vmc.ir.ops import OPS
 from vmc.ir.span import UNKNOWN
 from vmc.runtime.errors import BuildError, TargetError
 
 if TYPE_CHECKING:
     from vmc.backends.cpu.levels import Level
-    from vmc.backends.cuda import Compiled
+    from vmc.backends.cuda import Compiled, Grid
 
 COUNTING_ARENA = 4096
 """Bytes of scratch memory that the code for the number of blocks may use."""
 
 
 @dataclass(frozen=True)
+class ImageGrid:
+    """A grid of a launch: `shared` is dynamic shared memory in bytes; `counting` prefixes the name of the function for
+    the number of blocks.
+    """
+
+    entry: str
+    threads: int
+    shared: int
+    counting: str
+
+
+@dataclass(frozen=True)
 class Image:
     """What is loaded on devices of a compute capability: `exact`ly that one or, of the same major number, later ones;
-    PTX on all later ones. `shared` is dynamic shared memory in bytes; `counting` prefixes the name of the function for
-    the number of blocks.
+    PTX on all later ones. A launch is one of each of the `grids`, in order; `workspace` are the bytes that the tensors
+    of its workspace take.
     """
 
     arch: str
     is_ptx: bool
     data: bytes
-    entry: str
-    threads: int
-    shared: int
-    counting: str
+    grids: tuple[ImageGrid, ...]
+    workspace: tuple[Dim, ...]
     storages: Mapping[str, Storage | None]
 
     @property
@@ -89,26 +100,28 @@ def images(kernel: TileKernel, name: str, architectures: Sequence[str], host: Le
     fallback = next((arch for arch in reversed(architectures) if not arch[-1].isalpha()), None)
     for arch in architectures:
         made = compiled(replace(kernel, name=name), f"cuda:{arch}")
-        code, counting = block_counter(made, f"{name}.blocks_{arch}", host)
-        objects.append(code)
-        found.append(image(made, counting, False))
+        grids = []
+        for number, grid in enumerate(made.grids):
+            code, counting = block_counter(grid, made.params, f"{name}.blocks{number or ''}_{arch}", host)
+            objects.append(code)
+            grids.append(ImageGrid(grid.entry, grid.threads, grid.dynamic_shared, counting))
+        found.append(image(made, grids, False))
         if arch == fallback:
-            found.append(image(made, counting, True))
+            found.append(image(made, grids, True))
     return Images(tuple(found), tuple(objects))
 
 
-def image(made: Compiled, counting: str, is_ptx: bool) -> Image:
-    storages = made.kernel.storages
+def image(made: Compiled, grids: Sequence[ImageGrid], is_ptx: bool) -> Image:
     data = made.ptx.encode() + b"\0" if is_ptx else made.cubin
-    return Image(made.arch, is_ptx, data, made.entry, made.threads, made.dynamic_shared, counting, storages)
+    return Image(made.arch, is_ptx, data, tuple(grids), made.workspace_sizes, made.storages)
 
 
-def block_counter(made: Compiled, name: str, host: Level) -> tuple[bytes, str]:
+def block_counter(made: Grid, params: Sequence[Value], name: str, host: Level) -> tuple[bytes, str]:
     """Native code for the number of blocks of a launch, and what its name begins with."""
     from vmc.runtime.targets import object_code
 
     options = replace(host.options(), triple=f"{host.architecture}-unknown-linux-gnu")
-    code, signature = object_code(counting_kernel(made.kernel, name), options)
+    code, signature = object_code(counting_kernel(replace(made.kernel, params=tuple(params)), name), options)
     if signature.arena > COUNTING_ARENA:
         raise BuildError("E0921", f"`{made.entry}` needs too much memory to compute how many blocks it has")
     return code, signature.entry

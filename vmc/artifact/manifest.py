@@ -5,9 +5,11 @@
          "source": SHA-256 of the file, "ir": SHA-256 of the kernel before passes,
          "symbols": ["M", "N"], "extras": [],
          "parameters": [{"name": "x", "type": "tensor<f16[M, N], in>"}, {"name": "s", "type": "f32"}, ...],
-         "targets": {"cpu": {"storages": {"x": null, "w": "storage(...)", ...}}}}]}
+         "targets": {"cpu": {"storages": {"x": null, "w": "storage(...)", ...}},
+                     "cuda:sm_80": {"storages": ..., "launches": ["matmul_once", ...], "workspace": ["(M * K)"]}}}]}
 
-Types and storages are written as the IR's text writes them. `extras` are the symbols that no array's shape shows.
+Types and storages are written as the IR's text writes them. `extras` are the symbols that no array's shape shows. On a
+GPU a launch is one of each of these functions, in order, with a workspace of tensors that take so many bytes.
 """
 
 from __future__ import annotations
@@ -25,8 +27,18 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
+class Launches:
+    """What a launch on a GPU is: its functions in order, and the bytes of each tensor of its workspace, as text."""
+
+    functions: tuple[str, ...]
+    workspace: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Entry:
-    """A kernel of a library. `storages` tells for each target how its code wants each tensor to lie, by name."""
+    """A kernel of a library. `storages` tells for each target how its code wants each tensor to lie, by name, and
+    `launches`, for each GPU, what a launch is.
+    """
 
     name: str
     kernel: str
@@ -39,6 +51,7 @@ class Entry:
     extras: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     storages: Mapping[str, Mapping[str, Storage | None]]
+    launches: Mapping[str, Launches]
 
     @property
     def tensors(self) -> tuple[Parameter, ...]:
@@ -71,10 +84,12 @@ def write(manifest: Manifest) -> bytes:
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:
-    storages = {
+    targets: dict[str, dict[str, Any]] = {
         target: {"storages": {name: storage_text(s) if s is not None else None for name, s in chosen.items()}}
         for target, chosen in entry.storages.items()
     }
+    for target, made in entry.launches.items():
+        targets[target] |= {"launches": list(made.functions), "workspace": list(made.workspace)}
     return {
         "name": entry.name,
         "kernel": entry.kernel,
@@ -86,7 +101,7 @@ def entry_data(entry: Entry) -> dict[str, Any]:
         "symbols": list(entry.symbols),
         "extras": list(entry.extras),
         "parameters": [parameter_data(parameter) for parameter in entry.parameters],
-        "targets": storages,
+        "targets": targets,
     }
 
 
@@ -118,6 +133,11 @@ def entry_from(data: Mapping[str, Any]) -> Entry:
         target: {name: parse_storage(text) if text is not None else None for name, text in code["storages"].items()}
         for target, code in data["targets"].items()
     }
+    launches = {
+        target: Launches(tuple(code["launches"]), tuple(code["workspace"]))
+        for target, code in data["targets"].items()
+        if "launches" in code
+    }
     return Entry(
         data["name"],
         data["kernel"],
@@ -130,6 +150,7 @@ def entry_from(data: Mapping[str, Any]) -> Entry:
         tuple(data["extras"]),
         tuple(map(parameter_from, data["parameters"])),
         storages,
+        launches,
     )
 
 

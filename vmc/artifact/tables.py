@@ -19,8 +19,10 @@ from vmc.runtime.parameters import Parameter, plain
 if TYPE_CHECKING:
     from vmc.backends.cpu.levels import Level
 
-RANK, MOST, STACK = 8, 64, 16
-"""Limits of `runtime.h`: of a tensor's rank, of tensors, scalars and symbols, and of an extent's stack."""
+RANK, MOST, STACK, SHARED = 8, 64, 16, 16
+"""Limits of `runtime.h`: of a tensor's rank; of tensors, scalars and symbols; of an extent's stack; and of grids, and
+tensors of a workspace.
+"""
 
 OPERATIONS = {"+": 2, "-": 3, "*": 4, "//": 5, "%": 6, "cdiv": 7, "min": 8, "max": 9}
 CONSTANT, SYMBOL = 0, 1
@@ -75,7 +77,7 @@ def program(dim: Dim, symbols: Sequence[str]) -> tuple[list[int], int]:
             return [*one, *other, OPERATIONS[operator]], max(deep, deeper + 1)
 
 
-def check(entry: Entry) -> None:
+def check(entry: Entry, images: Sequence[Image]) -> None:
     """Whether a kernel is within the limits of the tables. Raises BuildError."""
     for parameter in entry.tensors:
         dims = parameter.dims or ()
@@ -83,6 +85,10 @@ def check(entry: Entry) -> None:
             raise BuildError("E0921", f"`{entry.name}`: a library cannot be passed the tensor `{parameter}`")
     if max(len(entry.tensors), len(entry.scalars), len(entry.symbols)) > MOST:
         raise BuildError("E0921", f"`{entry.name}` has more than {MOST} tensors, scalars or symbols")
+    for image in images:
+        deep = any(program(size, entry.symbols)[1] > STACK for size in image.workspace)
+        if deep or max(len(image.workspace), len(image.grids)) > SHARED:
+            raise BuildError("E0921", f"`{entry.name}`: a library cannot have its launches for {image.arch}")
 
 
 def kernels_text(built: Sequence[Built]) -> str:
@@ -111,7 +117,7 @@ def kernel_lines(prefix: str, built: Built) -> list[str]:
         array("int32_t", f"{prefix}_extras", [entry.symbols.index(name) for name in entry.extras]),
     ]
     for place, parameter in enumerate(entry.tensors):
-        lines += extent_lines(f"{prefix}_t{place}", parameter.dims or (), entry.symbols)
+        lines += program_lines(f"{prefix}_t{place}_extents", parameter.dims or (), entry.symbols)
     lines.append(
         array(
             "struct vmc_tensor",
@@ -167,22 +173,35 @@ def image_lines(prefix: str, entry: Entry, images: Sequence[Image]) -> list[str]
             f'__asm__(".section .rodata\\n.balign 16\\n.globl {name}_data\\n{name}_data:\\n'
             f'.incbin \\"{name}.bin\\"\\n.byte 0\\n.previous\\n"); extern const char {name}_data[];'
         )
-        counting = f"int64_t {name}_blocks(const void *, void *, int64_t *)"
-        lines.append(f"extern {counting} __asm__({c_string(f'{image.counting}.blocks')});")
-        facts = [*image.capability, int(image.exact), int(image.is_ptx), image.threads, image.shared]
-        names = [c_string(image.arch), c_string(image.entry), f"{name}_data"]
-        rows.append(braces([*names, *facts, f"{name}_blocks", f"{name}_storages"]))
+        lines += grid_lines(name, image)
+        lines += program_lines(f"{name}_workspace", image.workspace, entry.symbols)
+        facts = [*image.capability, int(image.exact), int(image.is_ptx)]
+        grids = [f"{name}_grids", len(image.grids), f"{name}_workspace", len(image.workspace)]
+        rows.append(braces([c_string(image.arch), f"{name}_data", *facts, *grids, f"{name}_storages"]))
     return [*lines, array("struct vmc_image", f"{prefix}_images", rows)] if images else []
 
 
-def extent_lines(prefix: str, dims: Sequence[Dim], symbols: Sequence[str]) -> list[str]:
+def grid_lines(prefix: str, image: Image) -> list[str]:
+    """The grids of an image."""
+    lines: list[str] = []
+    rows: list[str] = []
+    for place, grid in enumerate(image.grids):
+        counting = f"{prefix}_blocks{place}"
+        declared = f"int64_t {counting}(const void *, void *, int64_t *)"
+        lines.append(f"extern {declared} __asm__({c_string(f'{grid.counting}.blocks')});")
+        rows.append(braces([c_string(grid.entry), grid.threads, grid.shared, counting]))
+    return [*lines, array("struct vmc_grid", f"{prefix}_grids", rows)]
+
+
+def program_lines(name: str, dims: Sequence[Dim], symbols: Sequence[str]) -> list[str]:
+    """An array of extents, and their programs."""
     lines, rows = [], []
-    for axis, dim in enumerate(dims):
+    for place, dim in enumerate(dims):
         code, _ = program(dim, symbols)
-        lines.append(array("int64_t", f"{prefix}_p{axis}", code))
+        lines.append(array("int64_t", f"{name}_p{place}", code))
         symbol = symbols.index(dim.name) if isinstance(dim, Sym) else -1
-        rows.append(braces([c_string(plain(dim)), f"{prefix}_p{axis}", len(code), symbol]))
-    return [*lines, array("struct vmc_extent", f"{prefix}_extents", rows or ["{0}"])]
+        rows.append(braces([c_string(plain(dim)), f"{name}_p{place}", len(code), symbol]))
+    return [*lines, array("struct vmc_extent", name, rows or ["{0}"])]
 
 
 def tensor_row(prefix: str, parameter: Parameter) -> str:

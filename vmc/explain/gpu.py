@@ -8,7 +8,7 @@ The times are bounds by figures of a data sheet; nothing is measured.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vmc.backends import cuda
@@ -54,25 +54,18 @@ CHIPS: dict[str, Chip] = {
 
 
 @dataclass(frozen=True, eq=False)
-class GpuExplanation:
-    """An explanation for one architecture. `weights` is how many weights a thread decodes in a turn of the main loop, 0
-    where it decodes none; `tensors` are (name, type, storage or None, bytes or None).
+class GridReport:
+    """One of the grids that a launch consists of. `blocks` is None where a symbol has no value; `weights` is how many
+    weights a thread decodes in a turn of the main loop, 0 where it decodes none.
     """
 
-    kernel: str
-    target: str
-    chip: Chip
-    bindings: tuple[tuple[str, str], ...]
-    symbols: Mapping[str, int]
+    entry: str
+    blocks: int | None
     threads: int
     shared: int
     code: CodeReport
     occupancy: Occupancy
-    tensors: tuple[tuple[str, str, str | None, int | None], ...]
-    work: Work | None
-    decisions: tuple[Decision, ...]
     weights: int
-    bounds: tuple[Bound, ...]
 
     @property
     def main_loop(self) -> LoopReport | None:
@@ -85,13 +78,10 @@ class GpuExplanation:
         return loop.per_weight(self.weights) if loop is not None and self.weights else None
 
     def to_json(self) -> dict[str, Any]:
-        """The explanation as JSON's types."""
+        """The report as JSON's types."""
         return {
-            "kernel": self.kernel,
-            "target": self.target,
-            "chip": self.chip.name,
-            "bindings": dict(self.bindings),
-            "symbols": dict(self.symbols),
+            "entry": self.entry,
+            "blocks": self.blocks,
             "threads": self.threads,
             "shared_bytes": self.shared,
             "occupancy": {
@@ -101,39 +91,14 @@ class GpuExplanation:
                 "limit": self.occupancy.limit,
             },
             "code": self.code.to_json(),
-            "tensors": [
-                {"name": name, "type": type, "storage": storage, "bytes": bytes}
-                for name, type, storage, bytes in self.tensors
-            ],
             "weights_per_turn": self.weights,
             "instructions_per_weight": self.instructions_per_weight,
-            "decisions": [{"step": found.step, "text": found.text} for found in self.decisions],
-            "bounds": [{"name": bound.name, "seconds": bound.seconds, "how": bound.how} for bound in self.bounds],
         }
 
-    def __str__(self) -> str:
-        parts = [
-            self.head(),
-            section("tensors", self.tensor_lines()),
-            section("machine code", self.code_lines()),
-            section("decisions of the passes", self.decision_lines()),
-            section("predicted time of a launch, at least", self.time_lines()),
-        ]
-        return "\n\n".join(parts) + "\n"
-
-    def head(self) -> str:
-        bound = ", ".join(f"{name}={value}" for name, value in self.bindings)
-        sizes = ", ".join(f"{name}={value}" for name, value in self.symbols.items())
-        kernel = f"{self.kernel}[{bound}]" if bound else self.kernel
-        return f"{kernel} for {self.target} ({self.chip.name})" + (f", {sizes}" if sizes else "")
-
-    def tensor_lines(self) -> Iterator[str]:
-        rows = [(name, type, "-" if bytes is None else f"{bytes:,}") for name, type, _, bytes in self.tensors]
-        yield from aligned([("name", "type", "bytes"), *rows])
-
-    def code_lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         code, held = self.code, self.occupancy
-        yield f"{self.threads} threads, {code.registers} registers each, {code.spills} spills"
+        blocks = f"{self.blocks:,} blocks of " if self.blocks is not None else ""
+        yield f"{blocks}{self.threads} threads, {code.registers} registers each, {code.spills} spills"
         yield f"{self.shared:,} bytes of shared memory"
         yield f"{held.blocks} blocks on a multiprocessor, {held.share:.0%} of its warps, limited by {held.limit}"
         loop = self.main_loop
@@ -148,6 +113,74 @@ class GpuExplanation:
         if self.instructions_per_weight is not None:
             each = f"{self.instructions_per_weight:.2f} arithmetic instructions each"
             yield f"    {self.weights} weights a thread: {each}"
+
+
+@dataclass(frozen=True, eq=False)
+class GpuExplanation:
+    """An explanation for one architecture. `grids` are those that a launch consists of, in order; `tensors` are (name,
+    type, storage or None, bytes or None), the `workspace` likewise.
+    """
+
+    kernel: str
+    target: str
+    chip: Chip
+    bindings: tuple[tuple[str, str], ...]
+    symbols: Mapping[str, int]
+    grids: tuple[GridReport, ...]
+    tensors: tuple[tuple[str, str, str | None, int | None], ...]
+    workspace: tuple[tuple[str, str, str | None, int | None], ...]
+    work: Work | None
+    decisions: tuple[Decision, ...]
+    bounds: tuple[Bound, ...]
+
+    @property
+    def main(self) -> GridReport:
+        """The last grid, which the others prepare."""
+        return self.grids[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """The explanation as JSON's types."""
+        return {
+            "kernel": self.kernel,
+            "target": self.target,
+            "chip": self.chip.name,
+            "bindings": dict(self.bindings),
+            "symbols": dict(self.symbols),
+            "grids": [grid.to_json() for grid in self.grids],
+            "tensors": [
+                {"name": name, "type": type, "storage": storage, "bytes": bytes}
+                for name, type, storage, bytes in self.tensors
+            ],
+            "workspace": [{"name": name, "type": type, "bytes": bytes} for name, type, _, bytes in self.workspace],
+            "decisions": [{"step": found.step, "text": found.text} for found in self.decisions],
+            "bounds": [{"name": bound.name, "seconds": bound.seconds, "how": bound.how} for bound in self.bounds],
+        }
+
+    def __str__(self) -> str:
+        parts = [
+            self.head(),
+            section("tensors", self.tensor_lines()),
+            *(section(self.title(grid), grid.lines()) for grid in self.grids),
+            section("decisions of the passes", self.decision_lines()),
+            section("predicted time of a launch, at least", self.time_lines()),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def head(self) -> str:
+        bound = ", ".join(f"{name}={value}" for name, value in self.bindings)
+        sizes = ", ".join(f"{name}={value}" for name, value in self.symbols.items())
+        kernel = f"{self.kernel}[{bound}]" if bound else self.kernel
+        return f"{kernel} for {self.target} ({self.chip.name})" + (f", {sizes}" if sizes else "")
+
+    def tensor_lines(self) -> Iterator[str]:
+        tensors = (*self.tensors, *self.workspace)
+        rows = [(name, type, "-" if bytes is None else f"{bytes:,}") for name, type, _, bytes in tensors]
+        yield from aligned([("name", "type", "bytes"), *rows])
+
+    def title(self, grid: GridReport) -> str:
+        if len(self.grids) == 1:
+            return "machine code"
+        return f"machine code of `{grid.entry}`, launch {1 + self.grids.index(grid)} of {len(self.grids)}"
 
     def decision_lines(self) -> Iterator[str]:
         yield from (f"{found.step}: {found.text}" for found in self.decisions)
@@ -167,41 +200,52 @@ def explain_gpu(kernel: Kernel, symbols: Mapping[str, int]) -> GpuExplanation:
     """The explanation of a kernel for `cuda:sm_XX`. Raises TargetError."""
     arch = architecture(device_target(kernel.target))
     with blamed():
-        tile = lowered(kernel._tile, f"cuda:{arch}")
-        made = cuda.compile(tile, arch)
-        code = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.entry])
-    shared = made.static_shared + made.dynamic_shared
-    held = occupancy(cuda.ARCHES[arch].number, made.threads, code.registers, shared)
+        made = cuda.compile(lowered(kernel._tile, f"cuda:{arch}"), arch)
+        functions = {function.name: function for function in parse(sass(made.cubin))}
+        used = resources(made.cubin)
+    codes = {grid.entry: report(functions[grid.entry], used[grid.entry]) for grid in made.grids}
     complete = all(name in symbols for name in kernel.symbols)
     work = count(kernel._tile, symbols) if complete else None
     chip = CHIPS[arch]
-    tensors = tuple(
-        (
+    storages = made.storages
+    tensors = {
+        value: (
             value.name,
             f"{value.tensor.dtype.name}[{', '.join(map(str, value.tensor.shape))}]",
-            told(value.tensor),
-            tensor_bytes(value.tensor, symbols) if complete else None,
+            told(type),
+            tensor_bytes(type, symbols) if complete else None,
         )
-        for value in tile.params
+        for value in made.kernel.params
         if isinstance(value.type, TensorType)
-    )
-    moved = sum(bytes or 0 for *_, bytes in tensors)
+        for type in [replace(value.type, storage=storages.get(value.name))]
+    }
+    own = tuple(row for value, row in tensors.items() if value in made.params)
+    moved = sum(bytes or 0 for *_, bytes in own)
     return GpuExplanation(
         kernel.name,
         kernel.target,
         chip,
         tuple(kernel.bindings.items()),
         dict(symbols),
-        made.threads,
-        shared,
-        code,
-        held,
-        tensors,
+        tuple(grid_report(grid, arch, codes[grid.entry], blocks_of(grid, kernel, symbols)) for grid in made.grids),
+        own,
+        tuple(row for value, row in tensors.items() if value not in made.params),
         work,
-        tuple(decision(note, kernel) for note in tile.notes),
-        weights_of(tile),
-        bounds(chip, moved, work, code.main_loop) if work is not None else (),
+        tuple(decision(note, kernel) for grid in reversed(made.grids) for note in grid.kernel.notes),
+        bounds(chip, moved, work, codes[made.grids[-1].entry].main_loop) if work is not None else (),
     )
+
+
+def grid_report(grid: cuda.Grid, arch: str, code: CodeReport, blocks: int | None) -> GridReport:
+    shared = grid.static_shared + grid.dynamic_shared
+    held = occupancy(cuda.ARCHES[arch].number, grid.threads, code.registers, shared)
+    return GridReport(grid.entry, blocks, grid.threads, shared, code, held, weights_of(grid.kernel))
+
+
+def blocks_of(grid: cuda.Grid, kernel: Kernel, symbols: Mapping[str, int]) -> int | None:
+    """The blocks of a grid; None where a symbol has no value, or scalars decide as well."""
+    scalars = any(parameter.is_scalar for parameter in kernel.parameters)
+    return None if scalars or any(name not in symbols for name in kernel.symbols) else grid.blocks(symbols, [])
 
 
 def told(type: TensorType) -> str | None:

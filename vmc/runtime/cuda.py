@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import ctypes
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from vmc.ir.core import IRError, Kernel, Module, Storage, TensorType
+from vmc.ir.dims import evaluate
 from vmc.runtime import driver
-from vmc.runtime.driver import Device, Function
+from vmc.runtime.driver import Device, Function, Program
 from vmc.runtime.errors import ArgumentError, TargetError
 
 if TYPE_CHECKING:
@@ -59,11 +62,11 @@ def passes(target: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]
     return pipeline(target if ":" in target else "cuda", dense)
 
 
-def lowered(kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> Kernel:
-    """The kernel after the passes. Raises TargetError."""
+def lowered(kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> Module:
+    """The kernel after the passes: the kernels of its grids, in order. Raises TargetError."""
     from vmc.ir.passes import run
 
-    return run(Module((kernel,)), passes(target, dense)).kernels[0]
+    return run(Module((kernel,)), passes(target, dense))
 
 
 def compiled(kernel: Kernel, target: str, dense: frozenset[str] = frozenset(), lines: bool = False) -> Compiled:
@@ -119,12 +122,12 @@ def stage_text(kernel: Kernel, target: str, stage: str) -> str:
 
     arch = architecture(target)
     with blamed():
-        tile = lowered(kernel, f"cuda:{arch}")
+        module = lowered(kernel, f"cuda:{arch}")
         if stage == "tirx":
-            return cuda.tir_script(tile, arch) + "\n"
+            return cuda.tir_script(module, arch) + "\n"
         if stage == "cuda":
-            return cuda.source(tile, arch)
-        made = cuda.compile(tile, arch)
+            return cuda.source(module, arch)
+        made = cuda.compile(module, arch)
         return made.ptx if stage == "ptx" else sass(made.cubin)
 
 
@@ -147,6 +150,15 @@ class blamed:
             raise TargetError("E0914", message) from None
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """A launch for some extents: the blocks of each grid, and where the workspace's tensors lie in its `bytes`."""
+
+    blocks: tuple[int, ...]
+    places: tuple[int, ...]
+    bytes: int
+
+
 class OnDevice:
     """Launches on the device that the tensors lie on, on torch's current stream of it where torch is in use.
 
@@ -157,39 +169,39 @@ class OnDevice:
     def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
         self.compiled = compiled(kernel, target, dense)
         self.kernel = self.compiled.kernel
-        self._functions: dict[int, Function] = {}
+        self._programs: dict[int, Program] = {}
         self._loading = Lock()
-        self._blocks: dict[Any, int] = {}
+        self._schedules: dict[Any, Schedule] = {}
         self._has_scalars = any(not isinstance(param.type, TensorType) for param in self.kernel.params)
         if ":" not in target:
-            self.function(driver.current_device())
+            self.program(driver.current_device())
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
-        return self.kernel.storages
+        return self.compiled.storages
 
-    def function(self, number: int) -> Function:
+    def program(self, number: int) -> Program:
         """The kernel on a device, loaded when it is first asked for. Raises TargetError."""
-        found = self._functions.get(number)
+        found = self._programs.get(number)
         if found is not None:
             return found
         with self._loading:
-            if number not in self._functions:
-                self._functions[number] = loaded(self.compiled, driver.device(number))
-            return self._functions[number]
+            if number not in self._programs:
+                self._programs[number] = loaded(self.compiled, driver.device(number))
+            return self._programs[number]
 
-    def blocks(self, symbols: tuple[int, ...], scalars: Sequence[int | float]) -> int:
-        """The number of blocks of a launch, computed once for equal arguments. Raises ArgumentError for too many."""
+    def schedule(self, symbols: tuple[int, ...], scalars: Sequence[int | float]) -> Schedule:
+        """What to launch, computed once for equal arguments. Raises ArgumentError for too many blocks."""
         key = (symbols, *scalars) if self._has_scalars else symbols
-        known = self._blocks.get(key)
+        known = self._schedules.get(key)
         if known is None:
             try:
-                known = self.compiled.blocks(dict(zip(self.kernel.symbols, symbols, strict=True)), scalars)
+                known = schedule(self.compiled, dict(zip(self.kernel.symbols, symbols, strict=True)), scalars)
             except ValueError as error:
                 raise ArgumentError("E0910", str(error)) from None
-            if len(self._blocks) >= MOST_GRIDS:
-                self._blocks.clear()
-            self._blocks[key] = known
+            if len(self._schedules) >= MOST_GRIDS:
+                self._schedules.clear()
+            self._schedules[key] = known
         return known
 
     def launch(
@@ -200,18 +212,31 @@ class OnDevice:
         symbols: tuple[int, ...],
         device: int = 0,
     ) -> None:
-        blocks = self.blocks(symbols, scalars)
-        if not blocks:
+        plan = self.schedule(symbols, scalars)
+        if not any(plan.blocks):
             return
         words = words_of(self.compiled, addresses, scalars, symbols) if self._has_scalars else (*addresses, *symbols)
-        self.function(device).launch(blocks, words, driver.current_stream(device))
+        self.program(device).launch(plan.blocks, words, plan.places, plan.bytes, driver.current_stream(device))
 
 
-def loaded(made: Compiled, device: Device) -> Function:
+def schedule(made: Compiled, symbols: Mapping[str, int], scalars: Sequence[int | float]) -> Schedule:
+    """What a launch is made of. Raises ValueError for too many blocks."""
+    from vmc.backends.cuda import APART
+
+    sizes = [evaluate(size, symbols) for size in made.workspace_sizes]
+    ends = list(accumulate((-(-size // APART) * APART for size in sizes), initial=0))
+    blocks = tuple(grid.blocks(symbols, scalars) for grid in made.grids)
+    return Schedule(blocks, tuple(ends[:-1]), ends[-1])
+
+
+def loaded(made: Compiled, device: Device) -> Program:
     """A kernel on a device. Raises TargetError for one that cannot execute its code."""
     image = image_for(made, device)
-    handle = driver.load(device, image, made.entry, made.dynamic_shared)
-    return Function(device, handle, made.threads, made.dynamic_shared, len(made.parameters))
+    handles = driver.load(device, image, [(grid.entry, grid.dynamic_shared) for grid in made.grids])
+    functions = [
+        Function(handle, grid.threads, grid.dynamic_shared) for handle, grid in zip(handles, made.grids, strict=True)
+    ]
+    return Program(device, functions, len(made.parameters))
 
 
 def image_for(made: Compiled, device: Device) -> bytes:
@@ -244,12 +269,14 @@ def words_of(
 def arguments(
     made: Compiled, addresses: Sequence[int], scalars: Sequence[int | float], symbols: Sequence[int]
 ) -> list[Any]:
-    """The parameters of a launch as machine values, in order."""
+    """The parameters of a launch as machine values, in order, without the workspace's."""
     tensors, numbers, extents = iter(addresses), iter(scalars), iter(symbols)
     found: list[Any] = []
     types = {param.name: param.type for param in made.kernel.params}
     for parameter in made.parameters:
         match parameter.kind:
+            case "workspace":
+                break
             case "pointer":
                 found.append(ctypes.c_uint64(next(tensors)))
             case "int64":

@@ -1,4 +1,4 @@
-"""The CUDA driver, as launches of `vmc.runtime.cuda` need it: devices, modules, kernels.
+"""The CUDA driver, as launches of `vmc.runtime.cuda` need it: devices, modules, kernels, and memory for workspaces.
 
 `libcuda.so.1` is loaded when it is first asked for, and called through ctypes (cuda.h, driver API). Everything happens
 in a device's primary context, which is the one of torch and of the CUDA runtime. Written from the documentation, and
@@ -21,6 +21,8 @@ MAJOR, MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..."""
 MAX_DYNAMIC_SHARED = 8
 """CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES"""
+PINNED, ON_DEVICE, THRESHOLD = 1, 1, 4
+"""CU_MEM_ALLOCATION_TYPE_PINNED, CU_MEM_LOCATION_TYPE_DEVICE, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD"""
 RELAXED = 2
 """CU_STREAM_CAPTURE_MODE_RELAXED"""
 ASSERT = 710
@@ -40,6 +42,10 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuModuleLoadData": (POINTER, TEXT),
     "cuModuleGetFunction": (POINTER, POINTER, TEXT),
     "cuFuncSetAttribute": (POINTER, INT, INT),
+    "cuMemPoolCreate": (POINTER, POINTER),
+    "cuMemPoolSetAttribute": (POINTER, INT, POINTER),
+    "cuMemAllocFromPoolAsync": (POINTER, ctypes.c_size_t, POINTER, POINTER),
+    "cuMemFreeAsync": (ctypes.c_uint64, POINTER),
     "cuLaunchKernel": (POINTER, *[ctypes.c_uint] * 7, POINTER, POINTER, POINTER),
 }
 
@@ -131,18 +137,48 @@ class Entered:
         driver().cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))  # type: ignore[attr-defined]
 
 
-def load(where: Device, image: bytes, entry: str, shared: int) -> int:
-    """The function of a cubin, or of PTX that ends with a zero byte, loaded on a device for the rest of the process.
+def load(where: Device, image: bytes, entries: Sequence[tuple[str, int]]) -> list[int]:
+    """The functions of a cubin, or of PTX that ends with a zero byte, loaded on a device for the rest of the process.
 
-    `shared`: bytes of dynamic shared memory that its blocks take. Raises TargetError.
+    `entries`: their names, with the bytes of dynamic shared memory that their blocks take. Raises TargetError.
     """
-    known, module, function = driver(), ctypes.c_void_p(), ctypes.c_void_p()
+    known, module = driver(), ctypes.c_void_p()
+    found: list[int] = []
     with Entered(where, relaxed=True):
         known.call("cuModuleLoadData", ctypes.byref(module), image)
-        known.call("cuModuleGetFunction", ctypes.byref(function), module, entry.encode())
-        if shared:
-            known.call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared)
-    return function.value or 0
+        for entry, shared in entries:
+            function = ctypes.c_void_p()
+            known.call("cuModuleGetFunction", ctypes.byref(function), module, entry.encode())
+            if shared:
+                known.call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared)
+            found.append(function.value or 0)
+    return found
+
+
+class PoolProperties(ctypes.Structure):
+    """CUmemPoolProps"""
+
+    _fields_ = (
+        ("allocation", ctypes.c_int),
+        ("handles", ctypes.c_int),
+        ("location", ctypes.c_int),
+        ("device", ctypes.c_int),
+        ("rest", ctypes.c_uint8 * 72),
+    )
+
+
+@cache
+def pool(where: Device) -> int:
+    """The device's pool of memory for workspaces, which keeps what it has taken until the process ends.
+
+    Raises TargetError.
+    """
+    known, made, never = driver(), ctypes.c_void_p(), ctypes.c_uint64((1 << 64) - 1)
+    properties = PoolProperties(PINNED, 0, ON_DEVICE, where.number)
+    with Entered(where, relaxed=True):
+        known.call("cuMemPoolCreate", ctypes.byref(made), ctypes.byref(properties))
+        known.call("cuMemPoolSetAttribute", made, THRESHOLD, ctypes.byref(never))
+    return made.value or 0
 
 
 class Arguments:
@@ -155,15 +191,24 @@ class Arguments:
         self.address = ctypes.addressof(self.pointers)
 
 
+@dataclass(frozen=True)
 class Function:
-    """A kernel on a device: `threads` in a block, `shared` bytes of dynamic shared memory, `count` parameters.
+    """A grid's code on a device: `threads` in a block, `shared` bytes of dynamic shared memory."""
 
-    A launch allocates no device memory and waits for nothing, so that it can be captured into a CUDA graph.
+    handle: int
+    threads: int
+    shared: int
+
+
+class Program:
+    """A kernel on a device: the functions of its grids, which all take `count` parameters.
+
+    A launch waits for nothing; the workspace is allocated and freed by the stream, in the order of the launches. So
+    it can be captured into a CUDA graph, which then has a workspace of its own.
     """
 
-    def __init__(self, where: Device, handle: int, threads: int, shared: int, count: int) -> None:
-        self.device, self.handle, self.threads, self.shared = where, handle, threads, shared
-        self.count = count
+    def __init__(self, where: Device, functions: Sequence[Function], count: int) -> None:
+        self.device, self.functions, self.count = where, tuple(functions), count
         self._idle: list[Arguments] = []
         known = driver()
         self._push, self._pop = known.cuCtxPushCurrent_v2, known.cuCtxPopCurrent_v2  # type: ignore[attr-defined]
@@ -171,24 +216,59 @@ class Function:
         self._popped = ctypes.c_void_p()
         self._popped_at = ctypes.addressof(self._popped)
 
-    def launch(self, blocks: int, words: Sequence[int], stream: int) -> None:
-        """Launches so many blocks, with parameters that were widened to eight bytes. Raises TargetError."""
+    def launch(
+        self, blocks: Sequence[int], words: Sequence[int], places: Sequence[int], bytes: int, stream: int
+    ) -> None:
+        """Launches so many blocks of each grid, with parameters that were widened to eight bytes, and the tensors of a
+        workspace of so many `bytes` at these `places` in it. Raises TargetError.
+        """
+        pool_ = pool(self.device) if bytes else 0
         try:
             arguments = self._idle.pop()
         except IndexError:
             arguments = Arguments(self.count)
-        arguments.words[: self.count] = [*words]
-        where, shared = self.device.context, self.shared
-        status, name = self._push(where), "cuCtxPushCurrent"
+        status, name = self._push(self.device.context), "cuCtxPushCurrent"
         if not status:
-            name = "cuLaunchKernel"
-            status = self._launch(
-                self.handle, blocks, 1, 1, self.threads, 1, 1, shared, stream, arguments.address, None
-            )
+            if bytes:
+                name, status = self._run_in_workspace(arguments, blocks, words, places, bytes, pool_, stream)
+            else:
+                arguments.words[: self.count] = [*words, *places]
+                name, status = self._run(arguments, blocks, stream)
             self._pop(self._popped_at)
         self._idle.append(arguments)
         if status:
             raise driver().failure(name, status)
+
+    def _run(self, arguments: Arguments, blocks: Sequence[int], stream: int) -> tuple[str, int]:
+        """The grids in order; the call that failed, if any, and its status."""
+        for count, one in zip(blocks, self.functions, strict=True):
+            if count:
+                status = self._launch(
+                    one.handle, count, 1, 1, one.threads, 1, 1, one.shared, stream, arguments.address, None
+                )
+                if status:
+                    return "cuLaunchKernel", status
+        return "", 0
+
+    def _run_in_workspace(
+        self,
+        arguments: Arguments,
+        blocks: Sequence[int],
+        words: Sequence[int],
+        places: Sequence[int],
+        bytes: int,
+        pool: int,
+        stream: int,
+    ) -> tuple[str, int]:
+        """As `_run`, with memory that is taken before and given back behind the grids."""
+        known, memory = driver(), ctypes.c_uint64()
+        status = known.cuMemAllocFromPoolAsync(ctypes.byref(memory), bytes, pool, stream)  # type: ignore[attr-defined]
+        if status:
+            return "cuMemAllocFromPoolAsync", status
+        arguments.words[: self.count] = [*words, *(memory.value + place for place in places)]
+        name, status = self._run(arguments, blocks, stream)
+        freed = known.cuMemFreeAsync(memory, stream)  # type: ignore[attr-defined]
+        return (name, status) if status or not freed else ("cuMemFreeAsync", freed)
 
 
 def torch_in_use() -> Any:

@@ -6,17 +6,20 @@ Compiling is that of `cuda:sm_80`; only who executes the result differs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from vmc.ir.core import Access, Kernel, Region, Storage, TensorType
+from vmc.ir.dims import evaluate
 from vmc.ir.span import UNKNOWN, Span
 from vmc.runtime.errors import ExecutionError, TargetError
 
 if TYPE_CHECKING:
-    from vmc.backends.ptxvm import Argument, Location, Report
+    from vmc.backends.cuda import Grid
+    from vmc.backends.ptxvm import Argument, Location, Report, Workspace
     from vmc.backends.ptxvm import ExecutionError as Fault
 
 FAMILY = "ptx-vm"
@@ -47,7 +50,9 @@ def check_name(target: str) -> None:
 
 
 class OnPtxMachine:
-    """Launches on the PTX machine. `report`: what the latest launch did, in numbers."""
+    """Launches on the PTX machine, grid after grid. `reports`: what those of the latest launch did, in numbers, by the
+    names of their functions.
+    """
 
     def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
         from vmc.backends import ptxvm
@@ -57,12 +62,17 @@ class OnPtxMachine:
         self.compiled = compiled(kernel, device_target(target), dense, lines=True)
         self.kernel = self.compiled.kernel
         self.module = ptxvm.parse(self.compiled.ptx)
-        self.spans = spans_of(self.kernel.body)
-        self.report: Report | None = None
+        self.spans = [span for grid in self.compiled.grids for span in spans_of(grid.kernel.body)]
+        self.reports: dict[str, Report] = {}
+
+    @property
+    def report(self) -> Report | None:
+        """What the last grid did, which the others prepare."""
+        return self.reports.get(self.compiled.grids[-1].entry)
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
-        return self.kernel.storages
+        return self.compiled.storages
 
     def launch(
         self,
@@ -75,38 +85,57 @@ class OnPtxMachine:
         from vmc.backends import ptxvm
         from vmc.runtime.targets import memory
 
-        made = self.compiled
-        blocks = made.blocks(dict(zip(self.kernel.symbols, symbols, strict=True)), scalars)
-        if not blocks:
-            return
+        bound = dict(zip(self.kernel.symbols, symbols, strict=True))
         tensors = [padded(memory(address, size)) for address, size in zip(addresses, sizes, strict=True)]
-        values = self._arguments(tensors, scalars, symbols)
-        names = [parameter.name for parameter in made.parameters]
-        extents = (blocks,), (made.threads,)
-        try:
-            self.report = self.module.launch(made.entry, *extents, values, made.dynamic_shared, names=names)
-        except ptxvm.ExecutionError as error:
-            span = span_of(error.location, self.spans)
-            failed = failed_assert(self.kernel.body, span) if isinstance(error, ptxvm.TrapError) else ""
-            raise ExecutionError(failed + message_of(error), span) from None
-        except ptxvm.UnsupportedError as error:
-            raise TargetError("E0915", f"the PTX machine does not execute this: {error}") from None
+        shared = [ptxvm.Workspace.of(evaluate(size, bound)) for size in self.compiled.workspace_sizes]
+        self.reports = {}
+        for grid in self.compiled.grids:
+            blocks = grid.blocks(bound, scalars)
+            if blocks:
+                self.reports[grid.entry] = self._run(
+                    grid, blocks, self._arguments(grid, tensors, shared, scalars, symbols)
+                )
         for tensor, address, size in zip(tensors, addresses, sizes, strict=True):
             if tensor.size != size:
                 memory(address, size)[:] = tensor[:size]
 
+    def _run(self, grid: Grid, blocks: int, values: Sequence[Argument]) -> Report:
+        """Executes one grid. Raises ExecutionError, TargetError."""
+        from vmc.backends import ptxvm
+
+        names = [parameter.name for parameter in self.compiled.parameters]
+        try:
+            return self.module.launch(grid.entry, (blocks,), (grid.threads,), values, grid.dynamic_shared, names=names)
+        except ptxvm.ExecutionError as error:
+            span = span_of(error.location, self.spans)
+            failed = failed_assert(grid.kernel.body, span) if isinstance(error, ptxvm.TrapError) else ""
+            raise ExecutionError(failed + message_of(error), span) from None
+        except ptxvm.UnsupportedError as error:
+            raise TargetError("E0915", f"the PTX machine does not execute this: {error}") from None
+
     def _arguments(
-        self, memories: Sequence[Bytes], scalars: Sequence[int | float], symbols: Sequence[int]
+        self,
+        grid: Grid,
+        memories: Sequence[Bytes],
+        shared: Sequence[Workspace],
+        scalars: Sequence[int | float],
+        symbols: Sequence[int],
     ) -> list[Argument]:
         from vmc.runtime.cuda import arguments
 
-        values = [value.value for value in arguments(self.compiled, [0] * len(memories), scalars, symbols)]
-        places = iter(memories)
-        tensors = {p.name: p.tensor for p in self.kernel.params if isinstance(p.type, TensorType)}
-        return [
-            tensor_argument(tensors[parameter.name], next(places)) if parameter.kind == "pointer" else value
-            for parameter, value in zip(self.compiled.parameters, values, strict=True)
-        ]
+        values = iter(arguments(self.compiled, [0] * len(memories), scalars, symbols))
+        places, rest = iter(memories), iter(shared)
+        tensors = {p.name: p.tensor for p in grid.kernel.params if isinstance(p.type, TensorType)}
+        found: list[Argument] = []
+        for parameter in self.compiled.parameters:
+            if parameter.kind == "workspace":
+                read_only = tensors[parameter.name].access is Access.IN
+                found.append(replace(next(rest), constant=read_only))
+                continue
+            value = next(values).value
+            is_tensor = parameter.kind == "pointer"
+            found.append(tensor_argument(tensors[parameter.name], next(places)) if is_tensor else value)
+        return found
 
 
 def padded(data: Bytes) -> Bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from vmc.ir.core import Op, Region, Space, TensorType, Value
+from vmc.ir.core import Op, Region, TensorType, Value
 from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.relations import has_layout
 from vmc.ir.passes.gpu.spread import spread
@@ -65,9 +65,9 @@ def of_op(op: Op, threads: int, fragments: Fragments | None, weight: int) -> Ite
         case "reduce" | "scan":
             source = op.operands[0]
             yield Anchor(source, axis_layout(source, op, threads), ALONG_AXIS, weight * bits(source))
-        case "load" if has_layout(op.result) and op.operands[0].tensor.space is Space.GLOBAL:
+        case "load" if has_layout(op.result) and op.operands[0].tensor.in_device_memory:
             yield accessed(op.result, op.operands[0].tensor, op, threads, weight)
-        case "store" if has_layout(op.operands[1]) and op.operands[0].tensor.space is Space.GLOBAL:
+        case "store" if has_layout(op.operands[1]) and op.operands[0].tensor.in_device_memory:
             yield accessed(op.operands[1], op.operands[0].tensor, op, threads, weight)
     yield from defaults(op.results, threads, weight)
 

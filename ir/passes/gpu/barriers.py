@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from vmc.ir.builder import make_op
-from vmc.ir.core import Access, Kernel, Module, Op, Region, Space, Value
+from vmc.ir.core import Access, Kernel, Module, Op, Region, Value
 from vmc.ir.passes.gpu.carrying import stored_type
 from vmc.ir.passes.gpu.pipelining import is_ring
 from vmc.ir.passes.gpu.relations import has_layout
@@ -162,9 +162,9 @@ class _Walk:
 
     def access(self, tensor: Value, writes: bool, own: object = None) -> Iterable[Touched]:
         type, (root, start) = tensor.tensor, self.root(tensor)
-        if type.space is Space.GLOBAL and type.access is Access.IN:
+        if type.in_device_memory and type.access is Access.IN:
             return
-        size = 0 if type.space is Space.GLOBAL else storage_bytes(type, extents(type, {}))
+        size = 0 if type.in_device_memory else storage_bytes(type, extents(type, {}))
         yield Touched(root, start, start + size if size else 0, writes, own, ring=is_ring(type))
 
 

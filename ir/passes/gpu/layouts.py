@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vmc.ir.builder import make_op
-from vmc.ir.core import IRError, Kernel, Level, Module, Op, Region, Space, TileType, Value, walk
+from vmc.ir.core import IRError, Kernel, Level, Module, Op, Region, TileType, Value, walk
 from vmc.ir.layout import Layout
 from vmc.ir.passes.gpu.anchors import WIDEST, Fragments, anchors, axis_layout
 from vmc.ir.passes.gpu.relations import FREE, Relation, has_layout, natural, projected, relations
@@ -288,7 +288,7 @@ def wider_stores(op: Op, given: Layout) -> Layout:
     """
     tensor, dtype = op.operands[0].tensor, op.operands[1].tile.dtype
     sizes, steps = op.attrs["sizes"], op.attrs["steps"]
-    plain = tensor.space is Space.GLOBAL and tensor.storage is None and dtype.width >= 8 and WIDEST % dtype.width == 0
+    plain = tensor.in_device_memory and tensor.storage is None and dtype.width >= 8 and WIDEST % dtype.width == 0
     if not plain or sizes[-1] is None or steps[-1] != 1 or pieces(given) * dtype.width >= COALESCED:
         return given
     return widened(given, dtype.width, WIDEST) or given

@@ -13,13 +13,16 @@ from vmc.ir.passes.gpu.barriers import barriers
 from vmc.ir.passes.gpu.decoding import decoding
 from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.factors import placing
+from vmc.ir.passes.gpu.launches import launches
 from vmc.ir.passes.gpu.layouts import layouts
 from vmc.ir.passes.gpu.matrix import fragments, is_matrix
+from vmc.ir.passes.gpu.payoff import pays
 from vmc.ir.passes.gpu.pipelining import pipelining
 from vmc.ir.passes.gpu.planning import planning
 from vmc.ir.passes.gpu.sharing import sharing
 from vmc.ir.passes.gpu.warpgroups import choosing
 from vmc.ir.passes.gpu.weights import weights
+from vmc.ir.passes.hoist import hoisting
 from vmc.ir.passes.integers import exact_integers
 from vmc.ir.passes.licm import licm
 from vmc.ir.passes.manager import Pass
@@ -33,9 +36,10 @@ def cuda_pipeline(dense: frozenset[str] = frozenset(), warpgroups: bool = False)
     `warpgroups`: there are matrix instructions of warpgroups.
     """
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, exact_integers, dce, decoding, dce)
+    shared = (hoisting(pays), launches, dce)
     lowered = (expansion(frozenset({"decode"})), exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse)
     tiles = (*lowered, bounds, dce)
     chosen, put = ((choosing,), (placing, dce)) if warpgroups else ((), ())
     matrices = (*chosen, weights(dense), pipelining, cse, *put)
     threads = (layouts(fragments), dce, sharing, cse, planning, barriers)
-    return (*early, *tiles, *matrices, *threads)
+    return (*early, *shared, *tiles, *matrices, *threads)

@@ -22,9 +22,10 @@ from math import prod
 
 from vmc.ir.builder import Builder, argument, make_op
 from vmc.ir.core import Access, Attr, Kernel, Module, Note, Op, Region, Space, Storage, TensorType, Value, walk
-from vmc.ir.dims import Dim, DimOp, Sym
+from vmc.ir.dims import Dim, Sym
 from vmc.ir.layout import Layout, row_major
 from vmc.ir.multiples import Multiples
+from vmc.ir.passes.extents import value_of
 from vmc.ir.passes.gpu.matrix import product_of
 from vmc.ir.passes.gpu.warpgroups import panels
 from vmc.ir.passes.manager import Pass
@@ -39,7 +40,6 @@ BANKS = 1024
 MOST_STAGES, MOST_BYTES = 5, 160 << 10
 SLOT = "i32"
 """The type of a stage's number: places in shared memory have 32 bits."""
-DIM_OPERATIONS = {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod", "min": "min", "max": "max"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,13 +267,13 @@ def tests_of_slice(build: Builder, ahead: Ahead, load: Op, step: int, multiples:
         if not ahead.rises(start):
             return None
         end = build("add", ahead.clone(build, start, renamed), build.index(size or 1))
-        tests.append(build("le", end, extent_value(build, extent)))
+        tests.append(build("le", end, value_of(build, extent)))
     if type.storage is None:
         each, last = CHUNK // type.dtype.width, type.shape[-1]
         if (isinstance(last, int) and last % each) or multiples.of(load.operands[-1]) % each:
             return None
         if not isinstance(last, int):
-            tests.append(divides(build, extent_value(build, last), each))
+            tests.append(divides(build, value_of(build, last), each))
     return tests
 
 
@@ -288,19 +288,6 @@ def divides(build: Builder, value: Value, number: int) -> Value:
     return build("eq", build("mod", value, build.index(number)), build.index(0))
 
 
-def extent_value(build: Builder, dim: Dim) -> Value:
-    """An extent, computed."""
-    match dim:
-        case Sym(name):
-            return build("symbol", name=name)
-        case DimOp("cdiv", left, right):
-            below = build("neg", extent_value(build, left))
-            return build("neg", build("floordiv", below, extent_value(build, right)))
-        case DimOp(operator, left, right):
-            return build(DIM_OPERATIONS[operator], extent_value(build, left), extent_value(build, right))
-    return build.index(dim)
-
-
 # ---- what is staged, and how it lies ---------------------------------------------------------------------------------
 
 
@@ -311,7 +298,7 @@ def is_staged(op: Op, ahead: Ahead, users: dict[Value, list[Op]]) -> bool:
     if op.name != "load" or not isinstance(op.operands[0].type, TensorType) or op.attrs["fill"]:
         return False
     type, sizes = op.operands[0].type, op.attrs["sizes"]
-    if type.access is not Access.IN or type.space is not Space.GLOBAL or type.rank != 2 or sizes[1] is None:
+    if type.access is not Access.IN or not type.in_device_memory or type.rank != 2 or sizes[1] is None:
         return False
     starts = op.operands[1:]
     if any(step != 1 for step in op.attrs["steps"]) or not all(map(ahead.is_clonable, starts)):
@@ -322,6 +309,8 @@ def is_staged(op: Op, ahead: Ahead, users: dict[Value, list[Op]]) -> bool:
         return is_row(op)
     if type.storage is not None:
         return is_weight(op, users)
+    if op.result.tile.dtype.width == 8 and not is_factor(op, users):
+        return False
     return is_rows(op) and becomes_first(op.result, users)
 
 
@@ -341,8 +330,8 @@ def is_weight(op: Op, users: dict[Value, list[Op]]) -> bool:
 
 def is_rows(op: Op) -> bool:
     """Whether a load is of rows of whole copies, whose chunks can be exchanged."""
-    tile = op.result.tile
-    return tile.dtype.width == 16 and tile.shape[1] * 16 % CHUNK == 0 and is_power(tile.shape[1])
+    columns, width = op.result.tile.shape[1], op.result.tile.dtype.width
+    return width in (8, 16) and columns * width % CHUNK == 0 and is_power(columns)
 
 
 def is_factor(op: Op, users: dict[Value, list[Op]]) -> bool:

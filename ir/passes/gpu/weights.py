@@ -8,10 +8,11 @@ few rows as make 16 bytes, or several times that, for every thread, if the slice
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from math import gcd
 
-from vmc.ir.core import Kernel, Module, Note, Op, Storage, Value
+from vmc.ir.core import Kernel, Module, Note, Op, Storage, Value, walk
 from vmc.ir.decode import Decoder
 from vmc.ir.layout import BIT, LANE, Digit, Layout, Shuffle, local, mma_fragment
 from vmc.ir.multiples import Multiples
@@ -41,12 +42,20 @@ def weights(keep: frozenset[str] = frozenset()) -> Pass:
     def lay_out_weights(module: Module) -> Module:
         """Needs: decodes before products. Guarantees: a tensor of two dimensions that is only read, and only to be
         decoded for products of matrix instructions, has the storage of those, where the slices taken of it are whole
-        blocks. Kernels with such products have their number of threads. Idempotent. Keeps: the operations; tensors that
-        have a storage.
+        blocks, and no other kernel of the module reads it. Kernels with such products have their number of threads.
+        Idempotent. Keeps: the operations; tensors that have a storage.
         """
-        return each_kernel(module, lambda kernel: stored(kernel, keep))
+        readers = Counter(name for kernel in module.kernels for name in accessed(kernel))
+        shared = keep.union(name for name, kernels in readers.items() if kernels > 1)
+        return each_kernel(module, lambda kernel: stored(kernel, shared))
 
     return Pass("weights", lay_out_weights)
+
+
+def accessed(kernel: Kernel) -> set[str]:
+    """The names of the parameters that a kernel uses."""
+    used = {value for op in walk(kernel.body) for value in op.operands}
+    return {param.name for param in kernel.params if param in used}
 
 
 def stored(kernel: Kernel, keep: frozenset[str]) -> Kernel:

@@ -10,44 +10,48 @@ import numpy as np
 from tests.generators.ir_arguments import differences
 from vmc.backends import cuda, ptxvm
 from vmc.backends.interp import run as execute
-from vmc.ir.core import Kernel, Module, TensorType
+from vmc.ir.core import Module, TensorType
+from vmc.ir.dims import evaluate
 from vmc.ir.passes import pipeline, run
 
 ARCH = "sm_80"
 WORD = 4
 
 
-def lowered(module: Module, arch: str = ARCH) -> Kernel:
-    """The only kernel of a module after the passes for an architecture."""
-    return run(module, pipeline(f"cuda:{arch}"), verify=True).kernels[0]
+def lowered(module: Module, arch: str = ARCH) -> Module:
+    """The grids of a module's only kernel after the passes for an architecture."""
+    return run(module, pipeline(f"cuda:{arch}"), verify=True)
 
 
 def launch(made: cuda.Compiled, arguments: Sequence[Any], symbols: Mapping[str, int], **options: Any) -> ptxvm.Report:
     """Executes compiled code. Tensors are u8 memory, which is written in place; scalars are Python numbers."""
-    types = {param.name: param.type for param in made.kernel.params}
-    numbers = [a for p, a in zip(made.kernel.params, arguments, strict=True) if not isinstance(p.type, TensorType)]
-    blocks = made.blocks(symbols, numbers)
+    types = {param.name: param.type for param in made.params}
+    numbers = [a for p, a in zip(made.params, arguments, strict=True) if not isinstance(p.type, TensorType)]
     values: list[Any] = []
     memories = []
     given = iter(arguments)
+    sizes = iter(evaluate(size, symbols) for size in made.workspace_sizes)
     for parameter in made.parameters:
-        if parameter.name in types and parameter.kind == "pointer":
+        if parameter.kind == "pointer":
             memory = next(given)
             padded = np.zeros(-(-max(1, memory.size) // WORD) * WORD, np.uint8)
             padded[: memory.size] = memory
             memories.append((memory, padded))
             values.append(padded)
+        elif parameter.kind == "workspace":
+            values.append(np.zeros(next(sizes), np.uint8))
         elif parameter.kind == "int64":
             values.append(symbols[parameter.name])
         else:
             values.append(scalar(types[parameter.name], next(given), parameter.kind))
-    if not blocks:
-        return None  # type: ignore[return-value]
-    module = ptxvm.parse(made.ptx)
-    report = module.launch(made.entry, (blocks,), (made.threads,), values, made.dynamic_shared, **options)
+    module, report = ptxvm.parse(made.ptx), None
+    for grid in made.grids:
+        blocks = grid.blocks(symbols, numbers)
+        if blocks:
+            report = module.launch(grid.entry, (blocks,), (grid.threads,), values, grid.dynamic_shared, **options)
     for memory, padded in memories:
         memory[:] = padded[: memory.size]
-    return report
+    return report  # type: ignore[return-value]
 
 
 def scalar(type: Any, number: int | float, kind: str) -> int | float:

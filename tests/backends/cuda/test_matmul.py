@@ -106,7 +106,7 @@ def test_turns_and_rows_that_are_whole_and_such_that_are_not_give_the_same_produ
 @pytest.mark.skipif(tool("cuobjdump") is None, reason="cuobjdump is not installed")
 @pytest.mark.parametrize(("name", "most"), [("u4", 1.5), ("u8", 1.5), ("u3", 1.7), ("f6e3m2", 2.25)])
 def test_the_main_loop_has_few_operations_beside_those_that_decode(name: str, most: float) -> None:
-    found = vmc.compile(SOURCE, target="cuda:sm_90a", T=name, BM=16, BN=128, BK=128).explain()
+    found = vmc.compile(SOURCE, target="cuda:sm_90a", T=name, BM=16, BN=128, BK=128).explain().main
     assert (found.weights, found.code.spills) == (128, 0)
     assert found.instructions_per_weight <= most
 
@@ -120,7 +120,7 @@ def test_the_machine_code_has_matrix_instructions_and_neither_conversions_nor_sp
     made = compiled(kernel._tile, "cuda:sm_90a")
     from vmc.backends.cuda.disassembly import sass
 
-    found = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.entry])
+    found = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.grids[-1].entry])
     loop = found.main_loop
     assert loop is not None and loop.products == 4 * 2 * 2048
     assert (found.spills, found.stack, loop.kinds.get(Kind.CONVERT, 0)) == (0, 0, 0)

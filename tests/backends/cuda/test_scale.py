@@ -9,16 +9,16 @@ import pytest
 
 from vmc.backends import cuda
 from vmc.backends.cuda.disassembly import sass, tool
-from vmc.ir.core import Kernel, Module
+from vmc.ir.core import Module
 from vmc.ir.passes import pipeline, run
 from vmc.lang import compile_kernel
 
 SOURCE = Path(__file__).parents[3] / "examples" / "scale.vmc"
 
 
-def scale(arch: str) -> Kernel:
+def scale(arch: str) -> Module:
     kernel = compile_kernel(SOURCE.read_text("utf-8"), str(SOURCE), None, {}).kernel
-    return run(Module((kernel,)), pipeline(f"cuda:{arch}"), verify=True).kernels[0]
+    return run(Module((kernel,)), pipeline(f"cuda:{arch}"), verify=True)
 
 
 @pytest.mark.parametrize("arch", cuda.ARCHES)
@@ -36,10 +36,11 @@ def test_a_launch_knows_parameters_threads_and_blocks() -> None:
         ("y", "pointer"),
         ("N", "int64"),
     ]
-    assert (made.entry, made.threads) == ("scale", 32)
-    assert [made.blocks({"N": n}, []) for n in (0, 1, 64, 65)] == [0, 1, 1, 2]
+    (grid,) = made.grids
+    assert (grid.entry, grid.threads, made.workspace) == ("scale", 32, ())
+    assert [grid.blocks({"N": n}, []) for n in (0, 1, 64, 65)] == [0, 1, 1, 2]
     with pytest.raises(ValueError, match="the most is 2147483647"):
-        made.blocks({"N": 1 << 40}, [])
+        grid.blocks({"N": 1 << 40}, [])
 
 
 def test_strict_code_flushes_nothing_and_fuses_nothing() -> None:

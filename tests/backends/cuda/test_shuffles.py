@@ -34,7 +34,7 @@ kernel turn(%x: tensor<{name}[16, 64], in>, %y: tensor<{name}[16, 64], out>) {{
   }}
   yield
 }}""")
-    kernel = lowered(module)
+    (kernel,) = lowered(module).kernels
     assert sum(op.name == "relayout" for op in walk(kernel.body)) >= 1
     assert not any(op.name == "alloc" for op in walk(kernel.body))
     arguments, symbols = random_arguments(module.kernels[0], 3)

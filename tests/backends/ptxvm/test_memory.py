@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,21 @@ def test_an_output_that_is_read_before_it_is_written_is_found() -> None:
     assert (out == 1).all()
     with pytest.raises(ptxvm.UninitialisedError):
         launch(body, ptxvm.Unset(out))
+
+
+def test_of_a_workspace_only_what_an_earlier_launch_wrote_may_be_read() -> None:
+    workspace, out = ptxvm.Workspace.of(128), np.zeros(32, np.uint32)
+    read = OUT.replace("p0", "p1") + "ld.global.u32 %r0, [%q];" + OUT + "st.global.u32 [%q], %r0;"
+    with pytest.raises(ptxvm.UninitialisedError):
+        launch(read, ptxvm.Unset(out), workspace)
+    launch(OUT + "st.global.u32 [%q], %t;", workspace, threads=31)
+    with pytest.raises(ptxvm.UninitialisedError, match="thread 31 of block 0"):
+        launch(read, ptxvm.Unset(out), workspace)
+    launch(OUT + "st.global.u32 [%q], %t;", workspace)
+    launch(read, ptxvm.Unset(out), replace(workspace, constant=True))
+    assert (out == np.arange(32)).all()
+    with pytest.raises(ptxvm.BoundsError, match="which is constant"):
+        launch(OUT + "st.global.u32 [%q], %t;", replace(workspace, constant=True))
 
 
 def test_constant_arguments_must_not_be_written() -> None:

@@ -82,8 +82,9 @@ static int64_t floor_div(int64_t a, int64_t b) {
     return quotient - (a % b != 0 && (a < 0) != (b < 0));
 }
 
-/* The value of a postfix program. Returns 1 for a division by zero, 2 for a number of more than 63 bits. */
-static int evaluate(const int64_t *program, int32_t length, const int64_t *symbols, int64_t *value) {
+int vmc_extent(const struct vmc_extent *extent, const int64_t *symbols, int64_t *value) {
+    const int64_t *program = extent->program;
+    int32_t length = extent->length;
     int64_t stack[VMC_STACK];
     int32_t size = 0;
     for (int32_t at = 0; at < length; at++) {
@@ -184,7 +185,7 @@ static int check_size(const struct vmc_kernel *kernel, const struct vmc_tensor *
     int64_t extents[VMC_RANK], given[VMC_RANK], elements = 1;
     for (int32_t axis = 0; axis < tensor->rank; axis++) {
         const struct vmc_extent *extent = &tensor->extents[axis];
-        int wrong = evaluate(extent->program, extent->length, symbols, &extents[axis]);
+        int wrong = vmc_extent(extent, symbols, &extents[axis]);
         if (wrong == 1)
             return argument(kernel, tensor->name, error, "%s: division by zero in %s", tensor->shown, extent->text);
         if (wrong || __builtin_mul_overflow(elements, extents[axis] < 0 ? 1 : extents[axis], &elements))

@@ -9,10 +9,13 @@
 #include "runtime.h"
 
 #define DEVICES 64
+#define VMC_PARAMETERS (VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS + VMC_WORKSPACE)
 
 enum { MAJOR = 75, MINOR = 76 };              /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_... */
 enum { MAX_DYNAMIC_SHARED_SIZE_BYTES = 8 };   /* CU_FUNC_ATTRIBUTE_... */
 enum { ASSERT = 710 };                        /* CUDA_ERROR_ASSERT */
+enum { PINNED = 1, ON_DEVICE = 1 };           /* CU_MEM_ALLOCATION_TYPE_..., CU_MEM_LOCATION_TYPE_DEVICE */
+enum { RELEASE_THRESHOLD = 4 };               /* CU_MEMPOOL_ATTR_... */
 enum { RELAXED = 2 };                         /* CU_STREAM_CAPTURE_MODE_RELAXED */
 enum { MOST_BLOCKS = 0x7FFFFFFF };            /* of a grid's first dimension */
 
@@ -31,6 +34,11 @@ enum { MOST_BLOCKS = 0x7FFFFFFF };            /* of a grid's first dimension */
     F(cuModuleUnload, (void *))                                                                                        \
     F(cuModuleGetFunction, (void **, void *, const char *))                                                            \
     F(cuFuncSetAttribute, (void *, int, int))                                                                          \
+    F(cuMemPoolCreate, (void **, const void *))                                                                        \
+    F(cuMemPoolDestroy, (void *))                                                                                      \
+    F(cuMemPoolSetAttribute, (void *, int, void *))                                                                    \
+    F(cuMemAllocFromPoolAsync, (uint64_t *, size_t, void *, void *))                                                   \
+    F(cuMemFreeAsync, (uint64_t, void *))                                                                              \
     F(cuLaunchKernel, (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **,  \
                        void **))
 
@@ -42,17 +50,24 @@ static struct {
 } driver;
 static const char *const names[] = {FUNCTIONS(NAME)};
 
-/* A device that is in use, and an image that is loaded on one. */
+/* A device that is in use, with its pool of memory for workspaces once one was needed, and an image that is loaded on one. */
 struct device {
     void *context;
     int number, major, minor;
+    void *_Atomic pool;
+};
+
+/* CUmemPoolProps */
+struct pool_properties {
+    int allocation, handles, location, device;
+    unsigned char rest[72];
 };
 
 struct loaded {
     struct loaded *next;
     const struct vmc_image *image;
     const struct device *device;
-    void *module, *function;
+    void *module, **functions; /* the functions of the image's grids */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows, but for reading what is atomic */
@@ -108,7 +123,7 @@ static int open_device(int32_t number, vmc_error *error) {
     return VMC_OK;
 }
 
-static int get_device(int32_t number, const struct device **found, vmc_error *error) {
+static int get_device(int32_t number, struct device **found, vmc_error *error) {
     if (number < 0 || number >= DEVICES) return vmc_fail(error, VMC_TARGET, "there is no device %d", number);
     if (!atomic_load(&in_use[number])) {
         pthread_mutex_lock(&lock);
@@ -132,7 +147,7 @@ static int fitness(const struct vmc_image *image, const struct device *device) {
 
 int vmc_choose_image(const struct vmc_kernel *kernel, int32_t number, const struct vmc_image **chosen, vmc_error *error) {
     if (!kernel->image_count) return vmc_fail(error, VMC_TARGET, "%s: the library has no code for GPUs", kernel->name);
-    const struct device *device;
+    struct device *device;
     int wrong = get_device(number, &device, error), best = 0;
     if (wrong) return wrong;
     for (int32_t place = 0; place < kernel->image_count; place++) {
@@ -154,8 +169,13 @@ int vmc_choose_image(const struct vmc_kernel *kernel, int32_t number, const stru
 
 static int load_module(const struct vmc_image *image, struct loaded *made, vmc_error *error) {
     TRY(cuModuleLoadData, &made->module, image->data);
-    TRY(cuModuleGetFunction, &made->function, made->module, image->entry);
-    if (image->shared) TRY(cuFuncSetAttribute, made->function, MAX_DYNAMIC_SHARED_SIZE_BYTES, image->shared);
+    made->functions = calloc((size_t)image->grid_count, sizeof *made->functions);
+    if (!made->functions) return vmc_fail(error, VMC_MEMORY, "there is no memory");
+    for (int32_t place = 0; place < image->grid_count; place++) {
+        const struct vmc_grid *grid = &image->grids[place];
+        TRY(cuModuleGetFunction, &made->functions[place], made->module, grid->entry);
+        if (grid->shared) TRY(cuFuncSetAttribute, made->functions[place], MAX_DYNAMIC_SHARED_SIZE_BYTES, grid->shared);
+    }
     return VMC_OK;
 }
 
@@ -177,7 +197,8 @@ static const struct loaded *find(const struct vmc_image *image, const struct dev
     return one;
 }
 
-static int get_function(const struct vmc_image *image, const struct device *device, void **function, vmc_error *error) {
+static int get_functions(const struct vmc_image *image, const struct device *device, void ***functions,
+                         vmc_error *error) {
     const struct loaded *known = find(image, device);
     if (!known) {
         pthread_mutex_lock(&lock);
@@ -187,6 +208,7 @@ static int get_function(const struct vmc_image *image, const struct device *devi
             int wrong = made ? load(image, device, made, error) : vmc_fail(error, VMC_MEMORY, "there is no memory");
             if (wrong) {
                 if (made && made->module) driver.cuModuleUnload(made->module);
+                if (made) free(made->functions);
                 free(made);
                 pthread_mutex_unlock(&lock);
                 return wrong;
@@ -197,20 +219,74 @@ static int get_function(const struct vmc_image *image, const struct device *devi
         }
         pthread_mutex_unlock(&lock);
     }
-    *function = known->function;
+    *functions = known->functions;
     return VMC_OK;
 }
 
-/* With the device's context current. `words` are the parameters in the kernel's order, then the symbols. */
-static int launch(const struct vmc_kernel *kernel, const struct vmc_image *image, const struct device *device,
-                  uint64_t *words, int64_t blocks, void *stream, vmc_error *error) {
-    void *pointers[VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS], *function;
-    int wrong = get_function(image, device, &function, error);
-    if (wrong) return wrong;
-    for (int32_t place = 0; place < kernel->parameters + kernel->symbols; place++) pointers[place] = &words[place];
-    TRY(cuLaunchKernel, function, (unsigned)blocks, 1, 1, (unsigned)image->threads, 1, 1, (unsigned)image->shared, stream,
-        pointers, NULL);
+/* The device's pool of memory for workspaces, which keeps what it has taken. The lock is held. */
+static int open_pool(struct device *device, void **pool, vmc_error *error) {
+    struct pool_properties properties = {PINNED, 0, ON_DEVICE, device->number, {0}};
+    uint64_t never = UINT64_MAX;
+    TRY(cuMemPoolCreate, pool, &properties);
+    TRY(cuMemPoolSetAttribute, *pool, RELEASE_THRESHOLD, &never);
+    atomic_store(&device->pool, *pool);
     return VMC_OK;
+}
+
+static int get_pool(struct device *device, void **pool, vmc_error *error) {
+    *pool = atomic_load(&device->pool);
+    if (*pool) return VMC_OK;
+    int mode = RELAXED, wrong = VMC_OK;
+    pthread_mutex_lock(&lock);
+    *pool = atomic_load(&device->pool);
+    if (!*pool) {
+        driver.cuThreadExchangeStreamCaptureMode(&mode);
+        wrong = open_pool(device, pool, error);
+        driver.cuThreadExchangeStreamCaptureMode(&mode);
+    }
+    pthread_mutex_unlock(&lock);
+    return wrong;
+}
+
+/* What a launch consists of: the blocks of each grid, the parameters of them all, the workspace's bytes and, behind its
+   start, where each of its tensors lies. */
+struct launch {
+    int64_t blocks[VMC_GRIDS];
+    uint64_t parameters[VMC_PARAMETERS];
+    int64_t bytes, places[VMC_WORKSPACE];
+};
+
+/* With the device's context current. */
+static int launch_grids(const struct vmc_kernel *kernel, const struct vmc_image *image, void **functions,
+                        struct launch *launch, void *stream, vmc_error *error) {
+    void *pointers[VMC_PARAMETERS];
+    int32_t count = kernel->parameters + kernel->symbols + image->workspace_count;
+    for (int32_t place = 0; place < count; place++) pointers[place] = &launch->parameters[place];
+    for (int32_t place = 0; place < image->grid_count; place++) {
+        const struct vmc_grid *grid = &image->grids[place];
+        if (launch->blocks[place])
+            TRY(cuLaunchKernel, functions[place], (unsigned)launch->blocks[place], 1, 1, (unsigned)grid->threads, 1, 1,
+                (unsigned)grid->shared, stream, pointers, NULL);
+    }
+    return VMC_OK;
+}
+
+/* With the device's context current. The workspace is taken and given back in the stream's order, so that launches on
+   several streams, and graphs that captured one, have each their own. */
+static int launch_on(const struct vmc_kernel *kernel, const struct vmc_image *image, struct device *device,
+                     struct launch *launch, void *stream, vmc_error *error) {
+    void **functions, *pool;
+    uint64_t memory;
+    int wrong = get_functions(image, device, &functions, error);
+    if (wrong || !launch->bytes) return wrong ? wrong : launch_grids(kernel, image, functions, launch, stream, error);
+    wrong = get_pool(device, &pool, error);
+    if (wrong) return wrong;
+    TRY(cuMemAllocFromPoolAsync, &memory, (size_t)launch->bytes, pool, stream);
+    for (int32_t place = 0; place < image->workspace_count; place++)
+        launch->parameters[kernel->parameters + kernel->symbols + place] = memory + (uint64_t)launch->places[place];
+    wrong = launch_grids(kernel, image, functions, launch, stream, error);
+    int status = driver.cuMemFreeAsync(memory, stream);
+    return wrong || !status ? wrong : report(error, "cuMemFreeAsync", status);
 }
 
 /* From argument words to a GPU kernel's parameters: in the declared order, signed scalars with their sign extended. */
@@ -229,26 +305,55 @@ static void order(const struct vmc_kernel *kernel, const uint64_t *words, uint64
     for (int32_t place = 0; place < kernel->symbols; place++) parameters[kernel->parameters + place] = symbol[place];
 }
 
-int vmc_run_cuda(const struct vmc_kernel *kernel, const struct vmc_image *image, const uint64_t *words,
-                 const vmc_where *where, vmc_error *error) {
-    uint64_t parameters[VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS], arguments[VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS + 1];
+/* Counts the blocks of every grid. */
+static int count_blocks(const struct vmc_kernel *kernel, const struct vmc_image *image, const uint64_t *words,
+                        struct launch *launch, vmc_error *error) {
+    uint64_t arguments[VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS + 1];
     __attribute__((aligned(64))) char arena[VMC_COUNTING_ARENA];
     int64_t facts[2];
     int32_t count = kernel->tensors + kernel->scalars + kernel->symbols;
-    const struct device *device;
-    int wrong = get_device(where->device, &device, error);
-    if (wrong) return wrong;
     for (int32_t place = 0; place < count; place++) arguments[place] = words[place];
-    arguments[count] = 0;
-    int64_t blocks = image->blocks(arguments, arena, facts);
-    if (!blocks) return VMC_OK;
-    if (blocks < 0) return vmc_fail(error, VMC_EXECUTION, "%s: an assert before the grid failed", kernel->name);
-    if (blocks > MOST_BLOCKS)
-        return vmc_fail(error, VMC_ARGUMENT, "%s: a launch of %lld blocks; the most is %d", kernel->name,
-                        (long long)blocks, MOST_BLOCKS);
-    order(kernel, words, parameters);
+    for (int32_t place = 0; place < image->grid_count; place++) {
+        arguments[count] = 0;
+        int64_t blocks = image->grids[place].blocks(arguments, arena, facts);
+        if (blocks < 0) return vmc_fail(error, VMC_EXECUTION, "%s: an assert before the grid failed", kernel->name);
+        if (blocks > MOST_BLOCKS)
+            return vmc_fail(error, VMC_ARGUMENT, "%s: a launch of %lld blocks; the most is %d", image->grids[place].entry,
+                            (long long)blocks, MOST_BLOCKS);
+        launch->blocks[place] = blocks;
+    }
+    return VMC_OK;
+}
+
+/* Lays out the workspace. */
+static int lay_out(const struct vmc_kernel *kernel, const struct vmc_image *image, const int64_t *symbols,
+                   struct launch *launch, vmc_error *error) {
+    launch->bytes = 0;
+    for (int32_t place = 0; place < image->workspace_count; place++) {
+        int64_t size, room;
+        if (vmc_extent(&image->workspace[place], symbols, &size) || size < 0 ||
+            __builtin_add_overflow(size, VMC_WORKSPACE_ALIGNMENT - 1, &room) ||
+            __builtin_add_overflow(launch->bytes, room & -VMC_WORKSPACE_ALIGNMENT, &room))
+            return vmc_fail(error, VMC_ARGUMENT, "%s: the workspace is too large", kernel->name);
+        launch->places[place] = launch->bytes;
+        launch->bytes = room;
+    }
+    return VMC_OK;
+}
+
+int vmc_run_cuda(const struct vmc_kernel *kernel, const struct vmc_image *image, const uint64_t *words,
+                 const vmc_where *where, vmc_error *error) {
+    struct launch launch;
+    struct device *device;
+    int64_t some = 0;
+    int wrong = get_device(where->device, &device, error);
+    if (!wrong) wrong = count_blocks(kernel, image, words, &launch, error);
+    if (!wrong) wrong = lay_out(kernel, image, (const int64_t *)words + kernel->tensors + kernel->scalars, &launch, error);
+    for (int32_t place = 0; !wrong && place < image->grid_count; place++) some |= launch.blocks[place];
+    if (wrong || !some) return wrong;
+    order(kernel, words, launch.parameters);
     TRY(cuCtxPushCurrent_v2, device->context);
-    wrong = launch(kernel, image, device, parameters, blocks, where->stream, error);
+    wrong = launch_on(kernel, image, device, &launch, where->stream, error);
     void *popped;
     driver.cuCtxPopCurrent_v2(&popped);
     return wrong;
@@ -263,8 +368,13 @@ __attribute__((destructor)) static void unloaded(void) {
             driver.cuModuleUnload(one->module);
             driver.cuCtxPopCurrent_v2(&popped);
         }
+        free(one->functions);
         free(one);
     }
     for (int number = 0; number < DEVICES; number++)
-        if (atomic_load(&in_use[number])) driver.cuDevicePrimaryCtxRelease_v2(devices[number].number);
+        if (atomic_load(&in_use[number])) {
+            void *pool = atomic_load(&devices[number].pool);
+            if (pool) driver.cuMemPoolDestroy(pool);
+            driver.cuDevicePrimaryCtxRelease_v2(devices[number].number);
+        }
 }

@@ -15,6 +15,9 @@
 #define VMC_STACK 16
 #define VMC_COUNTING_ARENA 4096
 #define VMC_DEVICE_ALIGNMENT 16
+#define VMC_GRIDS 16 /* of a launch on a GPU */
+#define VMC_WORKSPACE 16 /* of a launch on a GPU: tensors, and the bytes that they start at multiples of */
+#define VMC_WORKSPACE_ALIGNMENT 256
 
 /* An extent. `program` is in postfix order; `symbol` is the number of the symbol that the extent is, or -1. */
 struct vmc_extent {
@@ -62,14 +65,24 @@ struct vmc_version {
     const char *const *sites;
 };
 
-/* A kernel's code for GPUs of compute capability `major`.`minor`: a cubin, for `exact`ly those or for later ones of the
-   same major number, or PTX for all later ones. `blocks` counts the blocks of a launch. */
-struct vmc_image {
-    const char *arch, *entry;
-    const void *data;
-    int32_t major, minor, exact, is_ptx;
+/* A grid of a launch on a GPU, whose blocks `blocks` counts; one without any is left out. */
+struct vmc_grid {
+    const char *entry;
     int32_t threads, shared;
     int64_t (*blocks)(const void *arguments, void *arena, int64_t *facts);
+};
+
+/* A kernel's code for GPUs of compute capability `major`.`minor`: a cubin, for `exact`ly those or for later ones of the
+   same major number, or PTX for all later ones. A launch is one of each of the grids, in order, which take the same
+   parameters; the last ones are the tensors of a workspace, of which `workspace` gives the bytes. */
+struct vmc_image {
+    const char *arch;
+    const void *data;
+    int32_t major, minor, exact, is_ptx;
+    const struct vmc_grid *grids;
+    int32_t grid_count;
+    const struct vmc_extent *workspace;
+    int32_t workspace_count;
     const struct vmc_storage *storages;
 };
 
@@ -112,6 +125,9 @@ int vmc_bind(const struct vmc_kernel *kernel, const struct vmc_storage *storages
 /* Checks a number, and writes the bits of the scalar. */
 int vmc_encode(const struct vmc_kernel *kernel, const struct vmc_scalar *scalar, struct vmc_number number,
                uint64_t *word, vmc_error *error);
+
+/* The value of an extent. Returns 1 for a division by zero, 2 for a number of more than 63 bits. */
+int vmc_extent(const struct vmc_extent *extent, const int64_t *symbols, int64_t *value);
 
 /* The bytes of a tensor of these extents; -1 if one is negative or they are too many. */
 int64_t vmc_bytes(const struct vmc_tensor *tensor, const struct vmc_storage *storage, const int64_t *extents);
