@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
+from vmc.backends.cpu import small_floats
 from vmc.backends.cpu.elements import (
     DOUBLE,
     FLOAT,
@@ -67,7 +68,9 @@ def widen_float(e: Emitter, dtype: DType, element: ir.Value) -> ir.Value:
         case "tf32":
             used = number(element.type, (1 << 32) - (1 << dtype.unused_bits))
             return e.b.bitcast(e.b.and_(element, used), float_type)
-    code = to_code(e.b, dtype, element)
+    code, form = to_code(e.b, dtype, element), small_floats.reading(dtype) if e.has_half else None
+    if form is not None:
+        return form.value(e.b, form.place(e.b, small_floats.words_of(e, code)))
     return decode_fields(e, dtype, resize(e.b, code, I32, signed=False))
 
 

@@ -167,9 +167,9 @@ class Blocks:
             offset = e.add(e.mul(number, e.index(bytes)), e.index(self.tensor.bit_offset // 8))
             if e.guarded:
                 offset = e.b.select(self.inside(e, block), offset, e.index(0))
-            return step_to(e.b, self.tensor.base, offset, I8, inbounds=True)
+            return e.ordered(step_to(e.b, self.tensor.base, offset, I8, inbounds=True))
 
-        return e.remembered(("address", self, *block), compute)
+        return e.remembered(("address", self, *block, e.before), compute)
 
 
 def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:

@@ -20,7 +20,7 @@ from itertools import groupby
 
 from llvmlite import ir
 
-from vmc.backends.cpu import casts, matrices, strips
+from vmc.backends.cpu import casts, matrices, small_floats, strips
 from vmc.backends.cpu.elements import I64
 from vmc.backends.cpu.emitter import Emitter, can_vector, natural
 from vmc.backends.cpu.instructions import Instruction, Line, instruction_for, line
@@ -35,7 +35,6 @@ MOST_ROWS = {16: 4, 32: 4, 64: 8}
 """Rows of a block, by bytes of a vector. AVX-512 multiplies by a word of memory; else each row takes a register of its
 own, and blocks are better about as many vectors wide as rows high.
 """
-FEW_ROWS = 4
 MOST_VECTORS = 4
 LONGEST, SHORTEST = 256, 32
 """Instructions that multiply in the body of a loop: at most, and at least where steps along k are repeated for it."""
@@ -77,8 +76,8 @@ def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
     left, right = (converted(e, tile, instruction.operand(tile.dtype, type.dtype)) for tile in (a, b))
     if not in_memory(left):
         e.settle(left)
-    rows = instruction.rows_of_block(a.shape[0])
-    if right.buffer is None and (not can_vector(right) or (rows > REUSE and not instruction.decodes_cheaply)):
+    blocks = -(-a.shape[0] // MOST_ROWS[e.machine.vector_bytes])
+    if right.buffer is None and (not can_vector(right) or (blocks > REUSE and not instruction.decodes_cheaply)):
         e.settle(right)
     tile = Tile(type.dtype, type.shape, product=Product(left, right, c, instruction, e.plan.rows_wanted.get(op.result)))
     tile.sources = {**c.sources, **moved_sources(left), **moved_sources(right)}
@@ -90,7 +89,10 @@ def converted(e: Emitter, tile: Tile, dtype: DType) -> Tile:
     if tile.dtype == dtype:
         return tile
     source = tile.dtype
-    return e.map(dtype, [tile], lambda element: casts.cast(e, source, dtype, NEAREST, element))
+    result = e.map(dtype, [tile], lambda element: casts.cast(e, source, dtype, NEAREST, element))
+    if dtype.name == "f32" and source.width <= 8:
+        small_floats.by_rows(e, result, tile)
+    return result
 
 
 def in_memory(tile: Tile) -> bool:
@@ -214,17 +216,26 @@ class Nest:
         if self.wanted is None or e.guarded or (step is None and not self.has_strips):
             many()
             return
-        few = e.b.icmp_signed("<=", self.wanted, e.index(FEW_ROWS))
+        few = e.b.icmp_signed("<=", self.wanted, e.index(self.few_rows))
         with e.b.if_else(few) as (then, otherwise):
             with then, e.fresh_memo():
-                self.in_blocks(e.index(0), FEW_ROWS)
+                self.in_blocks(e.index(0), self.few_rows)
             with otherwise, e.fresh_memo():
                 many()
 
     @property
+    def most_rows(self) -> int:
+        """Rows of high blocks, which strips are decoded for; those left over go by half as many at most."""
+        return MOST_ROWS[self.e.machine.vector_bytes]
+
+    @property
+    def few_rows(self) -> int:
+        return self.most_rows // 2
+
+    @property
     def has_strips(self) -> bool:
         """Whether high blocks read the right factors from strips."""
-        high = self.rows_at_once(MOST_ROWS[self.e.machine.vector_bytes])
+        high = self.rows_at_once(self.most_rows)
         depth, (m, _, _) = self.products[0].instruction.depth, self.products[0].shape
         some = any(strips.pays(product.b, depth) for product in self.products)
         return some and m >= strips.BLOCKS * high and not self.e.guarded
@@ -233,8 +244,8 @@ class Nest:
         """As many rows as there are in high blocks, then those left over in low ones of more columns at a time."""
         row = self.e.index(0)
         if not self.e.guarded:
-            row = self.in_blocks(row, MOST_ROWS[self.e.machine.vector_bytes], FEW_ROWS)
-        self.in_blocks(row, FEW_ROWS)
+            row = self.in_blocks(row, self.most_rows, self.few_rows)
+        self.in_blocks(row, self.few_rows)
 
     def in_blocks(self, row: ir.Value, most: int, least: int = 0) -> ir.Value:
         """Rows from one on in blocks of at most so many and more than `least`; the first row that is left over."""
@@ -357,11 +368,17 @@ class Nest:
             for row in range(block.rows)
         }
 
+        apart = self.goes_vector_by_vector(block)
+
         def turn(inner: ir.Value, running: Sequence[ir.Value]) -> list[ir.Value]:
             sums, (base, offset) = list(running), spot(inner)
             steps = [(base, offset + along) for along in range(0, step, depth)]
-            for number, few in enumerate(batched(steps, run)):
-                self.multiply(block, lines, few, sums, number % chains * size)
+            last: ir.Value | None = None
+            for vectors in ([vector] for vector in range(block.vectors)) if apart else [range(block.vectors)]:
+                with e.behind(last):
+                    for number, few in enumerate(batched(steps, run)):
+                        self.multiply(block, lines, few, sums, number % chains * size, vectors)
+                last = sums[vectors[-1]]
             return sums
 
         whole = k // step * step
@@ -369,11 +386,18 @@ class Nest:
         for rest in range(whole, k, depth):
             ends = list(ends)
             with e.fresh_memo():
-                self.multiply(block, lines, [(None, rest)], ends, 0)
+                self.multiply(block, lines, [(None, rest)], ends, 0, range(block.vectors))
         add = self.products[0].instruction.add
         totals = [ends[i] if chains == 1 else add(e, ends[i], ends[size + i]) for i in range(size)]
         parts = len(block.parts)
         return [totals[i * parts : (i + 1) * parts] for i in range(len(self.group))]
+
+    def goes_vector_by_vector(self, block: Block) -> bool:
+        """Whether all steps of a turn are made for one vector of columns after the other. Sums of 16 bits that last one
+        step leave LLVM free to decode all vectors first, for which 16 registers are too few.
+        """
+        short = self.products[0].instruction.short
+        return block.rows == 1 and short is not None and short.run == 1 and self.e.machine.vector_registers == 16
 
     @property
     def least_step(self) -> int:
@@ -395,17 +419,20 @@ class Nest:
         steps: Sequence[Spot],
         sums: list[ir.Value],
         first: int,
+        vectors: Sequence[int],
     ) -> None:
-        """Some steps along k of every sum; they are `sums` from `first` on. With an instruction for short sums, these
-        are added to the sums after the last step.
+        """Some steps along k of every sum of some vectors; all sums are `sums` from `first` on. With an instruction for
+        short sums, these are added to the sums after the last step.
         """
         e, parts = self.e, block.parts
         for number, product in enumerate(self.products):
             instruction, start = product.instruction, first + number * len(parts)
             short: dict[int, ir.Value] = {}
             for inner in steps:
-                right = [self.right(product, block, inner, vector) for vector in range(block.vectors)]
+                right = {vector: self.right(product, block, inner, vector) for vector in vectors}
                 for at, (row, vector) in enumerate(parts, start):
+                    if vector not in right:
+                        continue
                     left = instruction.left(e, lines[product.a, row], inner, block.lanes)
                     if instruction.short is None:
                         sums[at] = instruction.combine(e, sums[at], left, right[vector])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from vmc.backends.cpu import arith, casts
+from vmc.backends.cpu import arith, casts, small_floats
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.tiles import Tile
 from vmc.ir.core import Op
@@ -55,7 +55,11 @@ def lower_cast(e: Emitter, op: Op) -> tuple[Tile]:
     def convert(element: ir.Value, noise: ir.Value | None = None) -> ir.Value:
         return casts.cast(e, source, target, casts.Mode(rounding, saturate, noise), element)
 
-    return (e.map(target, [e.tile(operand) for operand in op.operands], convert),)
+    tiles = [e.tile(operand) for operand in op.operands]
+    tile = e.map(target, tiles, convert)
+    if target.name == "f32" and source.width <= 8:
+        small_floats.by_rows(e, tile, tiles[0])
+    return (tile,)
 
 
 def lower_bitcast(e: Emitter, op: Op) -> tuple[Tile]:

@@ -60,6 +60,7 @@ class Emitter:
         self.tile_shapes: tuple[int, ...] | None = None
         self._memo: dict[tuple[object, ...], ir.Value] = {}
         self._scopes: list[Scope] = []
+        self.before: ir.Value | None = None
 
     # Numbers
 
@@ -324,6 +325,22 @@ class Emitter:
     def opaque(self, pointer: ir.Value) -> ir.Value:
         """The same address, whose terms LLVM's passes over loops do not see: they take long over sums of many."""
         return self.call("llvm.strip.invariant.group.p0", POINTER, pointer)
+
+    def ordered(self, pointer: ir.Value) -> ir.Value:
+        """The same address, which LLVM cannot tell before it has what `behind` names: its schedulers then keep what is
+        loaded from there apart from what came before, where all at once would not fit the registers.
+        """
+        if self.before is None:
+            return pointer
+        type = ir.FunctionType(POINTER, [POINTER, self.before.type])
+        return self.b.call(ir.InlineAsm(type, "", "=r,0,x"), [pointer, self.before])
+
+    @contextmanager
+    def behind(self, value: ir.Value | None) -> Iterator[None]:
+        """Code whose blocks of memory are found after a vector is computed."""
+        saved, self.before = self.before, value
+        yield
+        self.before = saved
 
     def element(self, buffer: Buffer, position: ir.Value) -> ir.Value:
         """The address of an element of a buffer."""

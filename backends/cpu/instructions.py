@@ -67,10 +67,6 @@ class Instruction:
         """Whether b is better decoded again for every block of rows than kept decoded in memory."""
         return self.depth > 1
 
-    def rows_of_block(self, m: int) -> int:
-        """How many blocks of rows a product of m rows has, at most."""
-        return -(-m // 8)
-
     def period(self, b: Tile) -> int:
         """Rows of b after which what an atom's decoding looks like repeats."""
         return b.period

@@ -69,17 +69,54 @@ def permuted(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
 def shuffled(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
     """By vpshufb: 16 entries in each 16 bytes."""
     count = codes.type.count
-    if len(table) > LINE:
-        half = len(table) // 2
-        return chosen(e, codes, half, shuffled(e, table[:half], codes), shuffled(e, table[half:], codes))
     if count > (32 if "avx2" in e.machine.features else 16):
         halves = [shuffle(e.b, codes, undefined(codes.type), range(s, s + count // 2)) for s in (0, count // 2)]
         return joined(e.b, *(shuffled(e, table, half) for half in halves))
-    low = e.b.and_(codes, splat(e.b, ir.Constant(I8, len(table) - 1), count))
-    wide = low if count >= 16 else shuffle(e.b, low, undefined(low.type), [min(i, count - 1) for i in range(16)])
-    name = "llvm.x86.avx2.pshuf.b" if wide.type.count == 32 else "llvm.x86.ssse3.pshuf.b.128"
-    found = e.call(name, wide.type, constant(table, wide.type.count), wide)
+    wide = codes if count >= 16 else shuffle(e.b, codes, undefined(codes.type), [min(i, count - 1) for i in range(16)])
+    found = signed(e, table, wide) if len(table) > LINE and mirrored(table) else by_lines(e, table, wide, len(table))
     return found if count >= 16 else shuffle(e.b, found, undefined(found.type), range(count))
+
+
+def by_lines(e: Emitter, table: Sequence[int], codes: ir.Value, below: int) -> ir.Value:
+    """The same of 16 or 32 codes below a power of two: each line of the table looked up by the low four bits, and
+    chosen by those above.
+    """
+    count = codes.type.count
+    within = e.b.and_(codes, splat(e.b, ir.Constant(I8, SIGN - 1), count)) if below > SIGN else codes
+    name = "llvm.x86.avx2.pshuf.b" if count == 32 else "llvm.x86.ssse3.pshuf.b.128"
+
+    def find(part: Sequence[int]) -> ir.Value:
+        if len(part) <= LINE:
+            return e.call(name, codes.type, constant(part, count), within)
+        half = len(part) // 2
+        low, high = find(part[:half]), find(part[half:])
+        zeros = splat(e.b, ir.Constant(I8, 0), count)
+        return e.b.select(e.b.icmp_signed("<", raised(e, codes, half), zeros), high, low)
+
+    return find(table)
+
+
+def signed(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
+    """The same of a mirrored table: half of it, above the first entry, is looked up."""
+    half, count = len(table) // 2, codes.type.count
+    above = by_lines(e, [(entry - table[0]) % 256 for entry in table[:half]], codes, len(table))
+    name = "llvm.x86.avx2.psign.b" if count == 32 else "llvm.x86.ssse3.psign.b.128"
+    found = e.call(name, codes.type, above, raised(e, codes, half))
+    return e.b.add(found, splat(e.b, ir.Constant(I8, table[0]), count))
+
+
+def raised(e: Emitter, codes: ir.Value, bit: int) -> ir.Value:
+    """Codes whose top bit is one of theirs; the bits below are anything, but of a code that is not 0 not all are 0."""
+    words = ir.VectorType(I16, codes.type.count // 2)
+    distance = splat(e.b, ir.Constant(I16, SIGN.bit_length() - bit.bit_length()), words.count)
+    return e.b.bitcast(e.b.shl(e.b.bitcast(codes, words), distance), codes.type)
+
+
+def mirrored(table: Sequence[int]) -> bool:
+    """Whether the upper half is as far below the first entry as the lower half is above it, by at most 127."""
+    half = len(table) // 2
+    above = [entry - table[0] for entry in table[:half]]
+    return [table[0] - entry for entry in table[half:]] == above and max(map(abs, above)) < SIGN
 
 
 def chosen(e: Emitter, codes: ir.Value, bit: int, low: ir.Value, high: ir.Value) -> ir.Value:

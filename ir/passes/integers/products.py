@@ -24,7 +24,7 @@ from vmc.ir.passes.rewrite import Rewriter, each_kernel
 from vmc.ir.types import DType
 
 LARGEST_SUM = (1 << 31) - 1
-FEW_ROWS = 16
+FEW_ROWS = 8
 LARGEST_SCALE = 96
 """2**-96 and 2**96 times any sum are normal numbers of f32."""
 
@@ -39,26 +39,29 @@ def select_integers(module: Module) -> Module:
     Keeps: everything else; in other kernels the bits of every result where the sums fit the significand, but for the
     sign of a zero, and else the bound of `dot`; the casts, for `dce` to remove.
     """
-    return each_kernel(module, select_in)
+    return each_kernel(module, lambda kernel: select_in(kernel, kernel.fast))
 
 
 def select_few_digits(module: Module) -> Module:
-    """As `integers`, with digits for left factors of at most `FEW_ROWS` rows: for processors without an instruction
-    that sums products of bytes in 32 bits. With more rows, each weight is converted once for many multiply-adds.
+    """As `integers`, for processors without an instruction that sums products of bytes in 32 bits: left factors of more
+    than `FEW_ROWS` rows become no digits, and float products of theirs with right ones of two bytes stay. With so many
+    rows, each weight is converted once for many multiply-adds.
     """
-    return each_kernel(module, lambda kernel: select_in(kernel, FEW_ROWS))
+    return each_kernel(module, lambda kernel: select_in(kernel, kernel.fast, FEW_ROWS))
 
 
 def select_exact_integers(module: Module) -> Module:
     """As `integers`, without the licence of `fast`: for targets that multiply floats faster than digits of them."""
-    return each_kernel(module, lambda kernel: select_in(kernel, 0))
+    return each_kernel(module, lambda kernel: select_in(kernel, False))
 
 
-def select_in(kernel: Kernel, most_rows: int | None = None) -> Kernel:
-    """`most_rows`: of the left factors that may become digits in `fast` kernels; None for any number."""
+def select_in(kernel: Kernel, digits: bool, most_rows: int | None = None) -> Kernel:
+    """`digits`: any float rows may become digits. `most_rows`: of left factors that are multiplied more than once; None
+    for any number.
+    """
     if not any(op.name == "dot" for op in walk(kernel.body)):
         return kernel
-    selector = _Selector(most_rows if kernel.fast else 0)
+    selector = _Selector(digits, most_rows)
     selected = selector.kernel(kernel)
     return selected.noted(*selector.notes) if selector.notes else selected
 
@@ -96,8 +99,9 @@ class Proof:
 class _Selector(Rewriter):
     """Gathers facts in program order, and rewrites the products that they allow to."""
 
-    def __init__(self, most_rows: int | None) -> None:
+    def __init__(self, digits: bool, most_rows: int | None) -> None:
         super().__init__(lambda op, _: self.visit_op(op))
+        self.digits = digits
         self.most_rows = most_rows
         self.facts = Facts(self.producer)
         self.emission = Emission(self, self.facts)
@@ -122,7 +126,7 @@ class _Selector(Rewriter):
 
     def exact_product(self, op: Op, proof: Proof) -> Sequence[Value] | None:
         type = op.result.tile.dtype
-        if type != I32 and not proof.holds:
+        if type != I32 and not (proof.holds and (proof.right.bytes == 1 or not type.is_float or self.has_few_rows(op))):
             return None
         left = self.emission.signed_bytes(op.operands[0], proof.left.shift)
         right, low = self.emission.unsigned_bytes(proof.right), self.emission.low(proof.right)
@@ -141,13 +145,17 @@ class _Selector(Rewriter):
         producer = self.producer(value)
         return producer is not None and producer.name == "constant" and producer.attrs["code"] == 0
 
+    def has_few_rows(self, op: Op) -> bool:
+        """Whether a product is better made of several of bytes than of floats."""
+        return self.most_rows is None or op.operands[0].tile.shape[0] <= self.most_rows
+
     # The licence of `fast`
 
     def product_of_digits(self, op: Op, right: Unsigned) -> Sequence[Value] | None:
         a, _, start = op.operands
         proof = Proof(a.tile.shape[1], Exact(0, -digits.LARGEST_DIGIT, digits.LARGEST_DIGIT - 1), right)
-        few = self.most_rows is None or a.tile.shape[0] <= self.most_rows
-        if not few or op.result.tile.dtype != F32 or right.bytes > 1 or not proof.holds:
+        allowed = self.digits and self.has_few_rows(op) and op.result.tile.dtype == F32
+        if not allowed or right.bytes > 1 or not proof.holds:
             return None
         planes = self.emission.unsigned_bytes(right)
         self.notes.append(Note("integers", digits_text(op, proof), op.span))

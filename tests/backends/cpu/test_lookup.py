@@ -21,10 +21,18 @@ NAMES = [features or "host" for features in MASKED] + [level.name for level in T
 
 
 def tables(length: int) -> list[np.ndarray]:
-    """Random bytes; bytes whose halves are alike; and with a sign, the upper half being the lower with the top bit."""
+    """Random bytes; bytes whose halves are alike; with a sign, the upper half being the lower with the top bit; and
+    mirrored at the first one.
+    """
     rng = np.random.default_rng(length)
-    half = rng.integers(0, 128, length // 2)
-    return [rng.integers(0, 256, length), np.concatenate([half, half]), np.concatenate([half, half | 128])]
+    half, middle = rng.integers(0, 128, length // 2), 127
+    above = np.concatenate([[0], rng.integers(-127, 128, length // 2 - 1)])
+    return [
+        rng.integers(0, 256, length),
+        np.concatenate([half, half]),
+        np.concatenate([half, half | 128]),
+        np.concatenate([middle + above, middle - above]),
+    ]
 
 
 def looked_up(width: int, entries: np.ndarray, type: str) -> Sketch:
@@ -37,7 +45,7 @@ def looked_up(width: int, entries: np.ndarray, type: str) -> Sketch:
     return sketch
 
 
-@pytest.mark.parametrize("kind", range(3), ids=["random", "alike halves", "signed"])
+@pytest.mark.parametrize("kind", range(4), ids=["random", "alike halves", "signed", "mirrored"])
 @pytest.mark.parametrize("width", range(1, 9))
 @pytest.mark.parametrize("options", OPTIONS, ids=NAMES)
 def test_entries_are_those_of_the_table(options: cpu.Options, width: int, kind: int) -> None:
