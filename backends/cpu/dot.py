@@ -88,9 +88,11 @@ def converted(e: Emitter, tile: Tile, dtype: DType) -> Tile:
     """The tile with elements of the type that is multiplied, which holds them exactly."""
     if tile.dtype == dtype:
         return tile
+    while tile.buffer is None and tile.same is not None:
+        tile = tile.same
     source = tile.dtype
     result = e.map(dtype, [tile], lambda element: casts.cast(e, source, dtype, NEAREST, element))
-    if dtype.name == "f32" and source.width <= 8:
+    if dtype.name == "f32":
         small_floats.by_rows(e, result, tile)
     return result
 

@@ -57,7 +57,9 @@ def lower_cast(e: Emitter, op: Op) -> tuple[Tile]:
 
     tiles = [e.tile(operand) for operand in op.operands]
     tile = e.map(target, tiles, convert)
-    if target.name == "f32" and source.width <= 8:
+    if source.is_float and casts.fits(source, target):
+        tile.same = tiles[0]
+    if target.name == "f32":
         small_floats.by_rows(e, tile, tiles[0])
     return (tile,)
 

@@ -86,6 +86,8 @@ def by_lines(e: Emitter, table: Sequence[int], codes: ir.Value, below: int) -> i
     name = "llvm.x86.avx2.pshuf.b" if count == 32 else "llvm.x86.ssse3.pshuf.b.128"
 
     def find(part: Sequence[int]) -> ir.Value:
+        if len(set(part)) == 1:
+            return constant(part, count)
         if len(part) <= LINE:
             return e.call(name, codes.type, constant(part, count), within)
         half = len(part) // 2

@@ -52,7 +52,7 @@ class Tile:
     `lanes` is the recipe for an atom of elements at once (`vectors`); `whole`, where there is one, says at run time
     whether the recipe for lanes needs no guard. `product` is what a matrix product is, until it has a buffer. Places
     whose rows differ by multiples of `period` are decoded alike. `transposed` is the tile of two axes that one is the
-    transpose of.
+    transpose of, `same` one of another type whose elements are the same numbers.
     """
 
     dtype: DType
@@ -71,6 +71,7 @@ class Tile:
     product: object = None
     period: int = 1
     transposed: Tile | None = None
+    same: Tile | None = None
 
     @property
     def size(self) -> int:

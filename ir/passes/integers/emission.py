@@ -9,7 +9,7 @@ import numpy as np
 from vmc.ir.core import Op, Table, TileType, Value
 from vmc.ir.passes.effects import is_pinned
 from vmc.ir.passes.integers.exact import holds
-from vmc.ir.passes.integers.factors import BYTE, Form, Unsigned
+from vmc.ir.passes.integers.factors import Form, Unsigned
 from vmc.ir.passes.integers.facts import Facts
 from vmc.ir.passes.integers.functions import Function
 from vmc.ir.passes.narrow import MOVING
@@ -28,9 +28,11 @@ class Emission:
 
     # Products
 
-    def product(self, left: Value, right: Sequence[Value], low: int | Value, start: Value | None = None) -> Value:
-        """start + left @ (low + right) of an i8 tile and the bytes of a right factor, modulo 2**32; `low` is a number
-        or an i32 tile [1, N].
+    def product(
+        self, left: Value, right: Sequence[Value], low: int | Value, start: Value | None = None, weight: int = 1
+    ) -> Value:
+        """start + left @ (low + right) of an i8 tile and the bytes of a right factor, modulo 2**32; a second one counts
+        `weight` times. `low` is a number or an i32 tile [1, N].
         """
         emit, first = self.rewriter.emit, right[0]
         zero = self.constant(I32, 0, (left.tile.shape[0], first.tile.shape[1]))
@@ -41,7 +43,7 @@ class Emission:
         total = emit("dot", left, first, zero if sums is None else sums)
         for upper in right[1:]:
             part = emit("dot", left, upper, zero)
-            total = emit("add", total, emit("mul", part, self.constant(I32, BYTE + 1, part.tile.shape)))
+            total = emit("add", total, emit("mul", part, self.constant(I32, weight, part.tile.shape)))
         return total
 
     def row_sums(self, left: Value, factor: int | Value, shape: tuple[int, ...]) -> Value:
@@ -69,17 +71,15 @@ class Emission:
         return self.integers(value, shift, I8)
 
     def unsigned_bytes(self, factor: Unsigned) -> list[Value]:
-        """The right factor's n: its bytes, the lower one first."""
+        """The right factor's n: its bytes, the lighter one first."""
         if factor.function is None:
             return self.computed(factor)
         codes = self.codes(factor.function.source)
         if factor.form is Form.TABLE:
-            places = range(0, 8 * factor.bytes, 8)
-            planes = [[offset >> place & BYTE for offset in factor.offsets] for place in places]
-            return [self.moved(self.look_up(U8, plane, codes), factor.function) for plane in planes]
+            return [self.moved(self.look_up(U8, plane, codes), factor.function) for plane in factor.planes]
         wide = self.cast(codes, U8)
         if factor.form is Form.FLIPPED:
-            wide = self.rewriter.emit("xor", wide, self.constant(U8, len(factor.offsets) // 2, wide.tile.shape))
+            wide = self.rewriter.emit("xor", wide, self.constant(U8, len(factor.planes[0]) // 2, wide.tile.shape))
         return [self.moved(wide, factor.function)]
 
     def computed(self, factor: Unsigned) -> list[Value]:

@@ -5,7 +5,8 @@ from the operations that made it:
 
     n = code for all codes            the stored codes
     n = code ^ 2**(bits - 1)          the stored codes with the sign bit inverted: i4 is -8 + n
-    anything else                     a table of bytes; two, for the upper and the lower byte, of up to 16 bits
+    anything else                     a table of bytes, or two: of small numbers and of multiples of a power of two, as
+                                      floats have them, or of the lower and the upper byte of up to 16 bits
     no function of one small tile     computed from the tile itself
 
 A number of each column (`columns`) may be added to such a function of codes; it is part of `low` then.
@@ -39,8 +40,8 @@ class Form(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Unsigned:
-    """A tile whose elements are (low + n) * 2**-shift, 0 <= n <= span; `offsets` are the n by code of a function.
-    A `column` is added to low.
+    """A tile whose elements are (low + n) * 2**-shift, 0 <= n <= span; of a function, n by code is the sum of `planes`,
+    the second one times `weight`. A `column` is added to low.
     """
 
     value: Value
@@ -49,7 +50,8 @@ class Unsigned:
     span: int
     form: Form
     function: Function | None = None
-    offsets: tuple[int, ...] = ()
+    planes: tuple[tuple[int, ...], ...] = ()
+    weight: int = BYTE + 1
     column: Column | None = None
 
     @property
@@ -107,7 +109,33 @@ def of_function(value: Value, function: Function, reduced: bool) -> Unsigned | N
     if span > WIDEST_SPAN:
         return None
     offsets = tuple(number - low for number in integers)
-    return Unsigned(value, shift, low, span, form_of(offsets), function, offsets)
+    if span <= BYTE:
+        return Unsigned(value, shift, low, span, form_of(offsets), function, (offsets,))
+    sizes = by_size(integers)
+    if sizes is None:
+        lower, upper = tuple(offset & BYTE for offset in offsets), tuple(offset >> 8 for offset in offsets)
+        return Unsigned(value, shift, low, span, Form.TABLE, function, (lower, upper))
+    weight, parts = sizes
+    lows = [min(part) for part in parts]
+    planes = tuple(tuple(number - least for number in part) for part, least in zip(parts, lows, strict=True))
+    low, span = lows[0] + weight * lows[1], max(planes[0]) + weight * max(planes[1])
+    return Unsigned(value, shift, low, span, Form.TABLE, function, planes, weight)
+
+
+def by_size(integers: Sequence[int]) -> tuple[int, tuple[Sequence[int], Sequence[int]]] | None:
+    """(weight, (small, large)) with integers == small + weight * large, one of which is 0, each in a span of a byte,
+    the narrower the better: sums of narrow bytes fit 16 bits for longer. None where there are no such.
+    """
+    best: tuple[int, tuple[Sequence[int], Sequence[int]]] | None = None
+    least = BYTE + 1
+    for weight in (1 << place for place in range(1, 8)):
+        limit = max((abs(number) for number in integers if number % weight), default=0)
+        small = [number if abs(number) <= limit else 0 for number in integers]
+        large = [number // weight if abs(number) > limit else 0 for number in integers]
+        widest = max(max(part) - min(part) for part in (small, large))
+        if widest < least:
+            best, least = (weight, (small, large)), widest
+    return best
 
 
 def form_of(offsets: Sequence[int]) -> Form:

@@ -133,8 +133,10 @@ class _Selector(Rewriter):
         start = op.operands[2]
         self.notes.append(Note("integers", exact_text(op, proof), op.span))
         if type == I32:
-            return (self.emission.product(left, right, low, None if self.is_zero(start) else start),)
-        sums = self.emission.cast(self.emission.product(left, right, low), type)
+            return (
+                self.emission.product(left, right, low, None if self.is_zero(start) else start, proof.right.weight),
+            )
+        sums = self.emission.cast(self.emission.product(left, right, low, weight=proof.right.weight), type)
         return (self.sum(start, self.emission.scaled(sums, -proof.shift)),)
 
     def sum(self, start: Value, product: Value) -> Value:
