@@ -14,6 +14,7 @@ many rows, times the same elements of a row of a, which are one word of memory s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -214,16 +215,19 @@ class Nest:
         enough.
         """
         e, step = self.e, matrices.step_for(self)
-        many = matrices.Tiles(self, step).run if step is not None else self.by_vectors
-        if self.wanted is None or e.guarded or (step is None and not self.has_strips):
-            many()
+        if step is None:
+            self.by_vectors()
+            return
+        tiles = matrices.Tiles(self, step)
+        if self.wanted is None or e.guarded:
+            tiles.run()
             return
         few = e.b.icmp_signed("<=", self.wanted, e.index(self.few_rows))
         with e.b.if_else(few) as (then, otherwise):
             with then, e.fresh_memo():
                 self.in_blocks(e.index(0), self.few_rows)
             with otherwise, e.fresh_memo():
-                many()
+                tiles.run()
 
     @property
     def most_rows(self) -> int:
@@ -260,9 +264,20 @@ class Nest:
                     parts.append(Rows(row, end, height))
                 row = end
         decoded = self.has_strips and least > 0
-        for vectors, group in groupby(parts, lambda part: self.vectors_beside(part.height)):
-            self.columns(list(group), vectors, decoded)
+        with self.where_any(parts) if decoded else nullcontext():
+            for vectors, group in groupby(parts, lambda part: self.vectors_beside(part.height)):
+                self.columns(list(group), vectors, decoded)
         return row
+
+    @contextmanager
+    def where_any(self, parts: Sequence[Rows]) -> Iterator[None]:
+        """Code that runs if there are rows."""
+        if self.wanted is None or not parts:
+            yield
+            return
+        some = self.e.b.icmp_signed("<", parts[0].low, parts[-1].high)
+        with self.e.b.if_then(some), self.e.fresh_memo():
+            yield
 
     def stop(self, row: ir.Value, height: int) -> ir.Value:
         """Where blocks of a height end that begin at a row. The last one may reach over rows that are not wanted, up to

@@ -152,6 +152,12 @@ def test_what_is_an_integer_already_needs_no_digits_in_a_fast_kernel() -> None:
 
 
 def test_many_rows_stay_floats_where_no_instruction_sums_four_products() -> None:
-    few, many = (product(dtype("u4"), extents=(rows, K)) for rows in (16, 64))
+    few, many = (product(dtype("u4"), extents=(rows, K)) for rows in (8, 64))
     assert factors(run(Module((few,)), (few_digits,)).kernels[0]) == ["i8 u8"] * 3
+    assert factors(run(Module((many,)), (few_digits,)).kernels[0]) == ["f32 f32"]
+
+
+def test_so_do_integers_times_numbers_of_two_bytes() -> None:
+    few, many = (product(dtype("f6e3m2"), "i8", False, (rows, K)) for rows in (8, 64))
+    assert factors(run(Module((few,)), (few_digits,)).kernels[0]) == ["i8 u8"] * 2
     assert factors(run(Module((many,)), (few_digits,)).kernels[0]) == ["f32 f32"]
