@@ -43,11 +43,35 @@ def _step(e: Emitter, apply: Callable[..., Array], count: int) -> Step:
     kind = e.type
     element = element_of(kind)
     part = WIDTHS[element]
+    if is_mixed(e):
+        return _mixed(e, _modified(e, apply, "f32"), count)
     inner = _modified(e, apply, element)
     rule: Rule = taint.anything(part)
     if kind in PACKED:
         inner, rule = packed(inner, part), taint.lanes(part, 2 * part)
     return e.compute(e.result(), [e.source(i + 1) for i in range(count)], inner, rule)
+
+
+def is_mixed(e: Emitter) -> bool:
+    """Whether an instruction on f32 takes operands of 16 bits (PTX ISA, "Mixed Precision Floating-Point")."""
+    return e.types[0] == "f32" and e.types[-1] in ("f16", "bf16")
+
+
+def _mixed(e: Emitter, apply: Callable[..., Array], count: int) -> Step:
+    """All operands but the last one are widened, which is exact."""
+    kind = e.type
+
+    def run(*values: Array) -> Array:
+        wide = [numeric.encode(numeric.decode(value, kind), "f32") for value in values[:-1]]
+        return apply(*wide, values[-1])
+
+    narrow = [e.source(i + 1) for i in range(count - 1)]
+    return e.compute(e.result(), [*narrow, e.source(count, 32, "f32")], run, taint.anything(32))
+
+
+def arithmetic_type(e: Emitter) -> str:
+    """The type that an instruction computes in."""
+    return "f32" if is_mixed(e) else element_of(e.type)
 
 
 def _modified(e: Emitter, apply: Callable[..., Array], kind: str) -> Callable[..., Array]:
@@ -82,11 +106,11 @@ def sign_bit(kind: str) -> np.unsignedinteger:
 
 
 def add(e: Emitter) -> Step:
-    return _step(e, partial(numeric.add, kind=element_of(e.type), mode=e.rounding), 2)
+    return _step(e, partial(numeric.add, kind=arithmetic_type(e), mode=e.rounding), 2)
 
 
 def sub(e: Emitter) -> Step:
-    kind, mode = element_of(e.type), e.rounding
+    kind, mode = arithmetic_type(e), e.rounding
     sign = sign_bit(kind)
     return _step(e, lambda a, b: numeric.add(a, b ^ sign, kind, mode), 2)
 
@@ -96,7 +120,7 @@ def mul(e: Emitter) -> Step:
 
 
 def fma(e: Emitter) -> Step:
-    return _step(e, partial(numeric.multiply_add, kind=element_of(e.type), mode=e.rounding), 3)
+    return _step(e, partial(numeric.multiply_add, kind=arithmetic_type(e), mode=e.rounding), 3)
 
 
 def div(e: Emitter) -> Step:

@@ -75,11 +75,21 @@ def subc(e: Emitter) -> Step:
 
 def _with_carry(e: Emitter, subtract: bool, carry_in: bool) -> Step:
     """Extended-precision sums. The carry, or for differences the borrow, is a bit for each thread."""
-    destination, a, b = e.result(), e.source(1), e.source(2)
-    sets = e.has("cc")
+    return _carrying(e, [e.source(1), e.source(2)], lambda x, y: (x, y), subtract, carry_in)
+
+
+def _carrying(
+    e: Emitter,
+    sources: list[int],
+    terms: Callable[..., tuple[Array, Array]],
+    subtract: bool,
+    carry_in: bool,
+) -> Step:
+    """The sum, or difference, of the two `terms` of the sources and the carry."""
+    destination, sets = e.result(), e.has("cc")
 
     def run(m: Cohort) -> None:
-        x, y = m.wide(a), m.wide(b)
+        x, y = terms(*(m.wide(slot) for slot in sources))
         carry = m.carry.astype(x.dtype) if carry_in else np.zeros(1, x.dtype)
         if subtract:
             first = x - y
@@ -92,7 +102,7 @@ def _with_carry(e: Emitter, subtract: bool, carry_in: bool) -> Step:
         if sets:
             m.carry = np.where(m.mask, out, m.carry)
         if m.taint:
-            m.spread(destination, [a, b], value, taint.anything(e.width))
+            m.spread(destination, sources, value, taint.anything(e.width))
         else:
             m.put(destination, value)
 
@@ -148,7 +158,7 @@ def mad(e: Emitter) -> Step:
     sign = is_signed(e.type)
     width = e.width
     if e.has("cc"):
-        e.unsupported("carry of a multiply-add")
+        return _mad_with_carry(e, carry_in=False)
     if e.has("wide"):
         c = e.source(3, 2 * width, f"u{2 * width}")
 
@@ -167,7 +177,17 @@ def mad(e: Emitter) -> Step:
 
 
 def madc(e: Emitter) -> Step:
-    e.unsupported("carry of a multiply-add")
+    return _mad_with_carry(e, carry_in=True)
+
+
+def _mad_with_carry(e: Emitter, carry_in: bool) -> Step:
+    """The low or the high half of a product, plus a number and the carry of an earlier instruction."""
+    sign = is_signed(e.type)
+
+    def terms(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
+        return high(a, b, sign) if e.has("hi") else a * b, c
+
+    return _carrying(e, [e.source(1), e.source(2), e.source(3)], terms, False, carry_in)
 
 
 def _cut24(value: Array, sign: bool) -> Array:

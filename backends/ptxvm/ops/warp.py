@@ -153,9 +153,8 @@ REDUCTIONS: dict[str, Callable[[Array], Array]] = {
 
 def redux(e: Emitter) -> Step:
     name = next(m for m in e.modifiers if m in REDUCTIONS)
-    if e.type == "f32":
-        e.unsupported("redux of floats")
-    reduce, sign = REDUCTIONS[name], is_signed(e.type)
+    reduce = _extreme_float(e, name) if e.type == "f32" else REDUCTIONS[name]
+    sign = is_signed(e.type)
     a, mask, destination = e.source(1), e.source(2, 32, "b32"), e.result()
 
     def run(m: Cohort) -> None:
@@ -173,6 +172,25 @@ def redux(e: Emitter) -> Step:
         m.put(destination, result.reshape(-1))
 
     return run
+
+
+def _extreme_float(e: Emitter, name: str) -> Callable[[Array], Array]:
+    """min or max of f32, as bits: -0 is below +0; a NaN is passed over, but for `.NaN`, unless there is nothing else."""
+    if name not in ("min", "max"):
+        e.mistake("redux of f32 is min or max")
+    magnitudes, infectious = e.has("abs"), e.has("NaN")
+
+    def reduce(bits: Array) -> Array:
+        bits = bits & np.uint32(0x7FFFFFFF) if magnitudes else bits
+        nans = (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
+        if nans.all() or (infectious and nans.any()):
+            return np.uint32(0x7FFFFFFF)
+        bits = bits[~nans]
+        order = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))
+        chosen: Array = bits[np.argmin(order) if name == "min" else np.argmax(order)]
+        return chosen
+
+    return reduce
 
 
 def elect(e: Emitter) -> Step:

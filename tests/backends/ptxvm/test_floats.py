@@ -400,3 +400,17 @@ def test_scales_are_powers_of_two_rounded_down_or_up(each: Each) -> None:
     back = each("cvt.rn.bf16x2.ue8m0x2 %x, %a;", np.array([0x7F80, 0xFF01], np.uint16), out=np.uint32)
     assert [v & 0xFFFF for v in back.tolist()] == [0x4000, 0x0080] and back[0] >> 16 == 0x3F80
     assert back[1] >> 16 == 0x7FFF
+
+
+@pytest.mark.parametrize(("kind", "to_float"), [("f16", np.float16), ("bf16", ml_dtypes.bfloat16)])
+def test_sums_of_mixed_precision_widen_the_first_operands(each: Each, kind: str, to_float: Any) -> None:
+    """PTX ISA, "Mixed Precision Floating-Point Instructions": add.f32.f16 and its kin, rounded once to f32."""
+    a, b = (np.resize(codes(kind, 200, seed), 600) for seed in (1, 2))
+    c = np.resize(codes("f32", 200, 3), 600)
+    code = f"add.rn.f32.{kind} %x, %a, %c; sub.rn.f32.{kind} %y, %a, %c; fma.rn.f32.{kind} %z, %a, %b, %c;"
+    total, difference, fused = each(code, a, b, c, out=(np.uint32,) * 3)
+    for name, bits in (("add", total), ("sub", difference), ("fma", fused)):
+        wide = f"{name}.rn.f32 %x, %a, {'%b' if name != 'fma' else '%b, %c'};"
+        x, y, z = a.view(to_float).astype(np.float32), b.view(to_float).astype(np.float32), c.view(np.float32)
+        others = (y, z) if name == "fma" else (z,)
+        np.testing.assert_array_equal(bits, each(wide, x, *others, out=np.uint32))

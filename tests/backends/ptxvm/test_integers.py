@@ -102,6 +102,22 @@ def test_extended_sums_carry_from_word_to_word(each: Each) -> None:
     assert (difference == a - b).all()
 
 
+def test_multiply_adds_carry_from_word_to_word(each: Each) -> None:
+    """a * a.low + b in 96 bits, of which the middle and the upper word are asked for, and one lower half plus a carry."""
+    a, b = pairs(64)
+    code = """cvt.u32.u64 %t0, %a; shr.u64 %u0, %a, 32; cvt.u32.u64 %t1, %u0;
+    cvt.u32.u64 %t2, %b; shr.u64 %u0, %b, 32; cvt.u32.u64 %t3, %u0;
+    mad.lo.cc.u32 %t4, %t0, %t0, %t2;
+    madc.hi.cc.u32 %t5, %t0, %t0, %t3;
+    addc.u32 %t6, 0, 0;
+    mad.lo.cc.u32 %t5, %t1, %t0, %t5;
+    madc.hi.u32 %t6, %t1, %t0, %t6;
+    mov.b64 %x, {%t4, %t5}; mov.b32 %y, %t6;"""
+    low, high = each(code, a, b, out=(np.uint64, np.uint32))
+    for x, y, got, upper in zip(*(v.tolist() for v in (a, b, low, high)), strict=True):
+        assert upper << 64 | got == x * (x & 0xFFFFFFFF) + y & (1 << 96) - 1
+
+
 @pytest.mark.parametrize("kind", ["b16", "b32", "b64"])
 def test_logic_works_on_each_bit(each: Each, kind: str) -> None:
     a, b = pairs(int(kind[1:]))

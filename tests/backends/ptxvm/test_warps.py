@@ -77,6 +77,17 @@ def test_reductions_of_a_warp(each: Each, name: str, kind: str, function: Callab
     assert (got == np.repeat([function(a[:32]), function(a[32:])], 32)).all()
 
 
+@pytest.mark.parametrize(("name", "values", "expected"), [
+    ("min", [1.5, -2.0, np.nan, 7.0], -2.0), ("max", [1.5, -2.0, np.nan, 7.0], 7.0), ("max.abs", [1.5, -9.0, 7.0], 9.0),
+    ("min.abs", [-1.5, -9.0, np.inf], 1.5), ("max", [-0.0, 0.0], 0.0), ("min", [0.0, -0.0], -0.0),
+    ("max.NaN", [1.0, np.nan], np.nan), ("min", [np.nan], np.nan), ("max", [-3.0, -np.inf], -3.0),
+])  # fmt: skip
+def test_reductions_of_a_warp_of_floats(each: Each, name: str, values: list[float], expected: float) -> None:
+    """PTX ISA, redux.sync: NaNs are passed over, but for .NaN; +0 is above -0; a NaN is the canonical one."""
+    got = each(f"redux.sync.{name}.f32 %x, %a, -1;", np.resize(np.array(values, np.float32), 32), out=np.uint32)
+    assert (got == (0x7FFFFFFF if np.isnan(expected) else np.float32(expected).view(np.uint32))).all()
+
+
 def test_a_shuffle_in_a_branch_exchanges_among_its_mask_only(each: Each) -> None:
     a = lanes(5)
     code = """mov.u32 %t1, %laneid; and.b32 %t2, %t1, 1; setp.eq.u32 %p, %t2, 0; mov.u32 %x, 7;
