@@ -84,6 +84,11 @@ class Order:
             rows.append(self.fenced[block][threads].max(axis=0))
         return np.stack(rows)
 
+    def together(self, threads: Array) -> None:
+        """Threads (numbered over all blocks) that told one after the other in one instruction go on at one time: of
+        several readers no more than the latest time is kept."""
+        self.stamp[threads] = self.now[threads // self.threads]
+
     def learn(self, block: int, threads: Array, told: Array) -> None:
         """`threads` come to know what an earlier `tell` told."""
         self.known[block][threads] = np.maximum(self.known[block][threads], told[0])
@@ -97,7 +102,7 @@ class Order:
         per_block = self.threads // 32
         known = self.known.reshape(-1, 32, self.threads)
         for warp in np.flatnonzero(lanes.any(axis=1)):
-            block, place = divmod(int(warp), per_block)
+            place = int(warp) % per_block
             taking = np.flatnonzero(lanes[warp])
             joined = known[warp][taking].max(axis=0)
             own = place * 32 + taking
@@ -106,8 +111,9 @@ class Order:
             if self.fenced is not None:
                 fenced = self.fenced.reshape(-1, 32, self.threads)[warp]
                 fenced[taking] = fenced[taking].max(axis=0)
-            self.now[block] += 1
-            stamps[warp][taking] = self.now[block]
+        met = np.flatnonzero(mask)
+        self.now[np.unique(met // self.threads)] += 1
+        self.together(met)
 
     def before(self, block: Array, reader: Array, writer: Array, stamp: Array) -> Bools:
         """Whether accesses of threads `writer` with these stamps come before what threads `reader` do now."""

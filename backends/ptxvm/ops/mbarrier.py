@@ -97,6 +97,7 @@ def _arrive(e: Emitter) -> Step:
             if expects:
                 barrier.missing_bytes += number
             phases[row] = m.mbarriers.arrive(m, block, own, barrier, 1 if expects else number)
+        m.order.together(m.active)
         if result is not None:
             m.put(result, m.scatter(phases))
 

@@ -175,7 +175,7 @@ def redux(e: Emitter) -> Step:
 
 
 def _extreme_float(e: Emitter, name: str) -> Callable[[Array], Array]:
-    """min or max of f32, as bits: -0 is below +0; a NaN is passed over, but for `.NaN`, unless there is nothing else."""
+    """min or max of bits of f32: -0 is below +0; NaNs are passed over, but for `.NaN`, if there is anything else."""
     if name not in ("min", "max"):
         e.mistake("redux of f32 is min or max")
     magnitudes, infectious = e.has("abs"), e.has("NaN")
@@ -184,11 +184,11 @@ def _extreme_float(e: Emitter, name: str) -> Callable[[Array], Array]:
         bits = bits & np.uint32(0x7FFFFFFF) if magnitudes else bits
         nans = (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
         if nans.all() or (infectious and nans.any()):
-            return np.uint32(0x7FFFFFFF)
+            return np.array(0x7FFFFFFF, np.uint32)
         bits = bits[~nans]
         order = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))
-        chosen: Array = bits[np.argmin(order) if name == "min" else np.argmax(order)]
-        return chosen
+        place = np.argmin(order) if name == "min" else np.argmax(order)
+        return np.asarray(bits[place])
 
     return reduce
 

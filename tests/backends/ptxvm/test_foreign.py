@@ -1,13 +1,14 @@
 """PTX that other compilers made, executed in the PTX machine and compared with NumPy.
 
-The texts in `foreign/` come from Triton, which is used on GPUs every day: where they are right on hardware, a machine that
-gets other results from them, or finds faults in them, is wrong. `foreign/make.py` makes them, `foreign/triton_kernels.py`
-holds the kernels. Elements are small integers wherever sums are then exact, so that any element out of place is seen.
+The texts in `foreign/` come from Triton and from NVIDIA's CuTe, which are used on GPUs every day: a machine that gets
+other results from them, or faults, is wrong. `foreign/make.py` and `foreign/make_cute.py` make them of the kernels
+beside. Elements are small integers wherever sums are then exact, so that any one out of place shows.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -140,7 +141,11 @@ def test_running_sums_and_sorting(name: str, columns: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape", "kind"),
-    [("turned_f16_sm80", (64, 32), np.uint16), ("turned_f32_sm90", (32, 128), np.uint32), ("turned_i8_sm90", (64, 64), np.uint8)],
+    [
+        ("turned_f16_sm80", (64, 32), np.uint16),
+        ("turned_f32_sm90", (32, 128), np.uint32),
+        ("turned_i8_sm90", (64, 64), np.uint8),
+    ],
 )
 def test_transposes(name: str, shape: tuple[int, int], kind: Any) -> None:
     x = integers(shape, kind, 8, 0, np.iinfo(kind).max)
@@ -155,13 +160,20 @@ def test_atomics(name: str, per_block: int) -> None:
     n = blocks * per_block - 48
     x = integers((n,), np.int32, 9, -1000, 1000)
     bins, total, halves = np.zeros(16, np.int32), np.zeros(1, np.float32), np.zeros(8, np.float16)
-    extremes = np.array([-5000, 5000, 0, 0, 0], np.int32)
+    extremes = np.array([-5000, 5000, 0], np.int32)
     launch(name, (blocks,), x, bins, extremes, total, halves, n)
     np.testing.assert_array_equal(bins, np.bincount(x & 15, minlength=16))
     of_blocks = [int(x[i : i + per_block].sum()) for i in range(0, n, per_block)]
-    assert extremes.tolist() == [x.max(), x.min(), np.bitwise_xor.reduce(of_blocks), 0, blocks]
+    assert extremes.tolist() == [x.max(), x.min(), np.bitwise_xor.reduce(of_blocks)]
     assert total[0] == x.sum()
     np.testing.assert_array_equal(halves, np.bincount(np.arange(n) % 8, x & 3))
+
+
+@pytest.mark.slow
+def test_a_lock_by_compare_and_swap() -> None:
+    lock, count = np.zeros(1, np.int32), np.zeros(1, np.int32)
+    launch("locked_sm80", (2,), lock, count)
+    assert (lock[0], count[0]) == (0, 2)
 
 
 @pytest.mark.parametrize("name", ["casts_sm89", "casts_sm100"])
@@ -169,7 +181,27 @@ def test_casts(name: str) -> None:
     bits = np.random.default_rng(10).integers(0, 2**32, 512, np.uint32)
     wild = bits.view(np.float32)
     tame = np.random.default_rng(11).normal(size=512).astype(np.float32) * 30
-    edges = np.array([0, -0.0, 448, 449, 464, 465, 1e9, np.inf, -np.inf, 2**-10, 2**-9, 3 * 2.0**-10, 57344, 61440, 65504, 65520, 2**-25])
+    edges = np.array(
+        [
+            0,
+            -0.0,
+            448,
+            449,
+            464,
+            465,
+            1e9,
+            np.inf,
+            -np.inf,
+            2**-10,
+            2**-9,
+            3 * 2.0**-10,
+            57344,
+            61440,
+            65504,
+            65520,
+            2**-25,
+        ]
+    )
     for x in (np.where(np.isfinite(wild), wild, 1), tame, np.resize(edges, 512).astype(np.float32)):
         x = x.astype(np.float32)
         small, wide = np.zeros(512, np.uint8), np.zeros(512, np.uint8)
@@ -195,9 +227,16 @@ def test_functions() -> None:
     launch("functions_sm80", (1,), x, ptxvm.Unset(y), 256)
     wide = x.astype(float)
     expected = [
-        np.exp2(wide), np.log2(wide), np.sin(wide), 1 / np.sqrt(wide), np.sqrt(wide), scipy.erf(wide), 1 / wide, np.floor(wide),
+        np.exp2(wide),
+        np.log2(wide),
+        np.sin(wide),
+        1 / np.sqrt(wide),
+        np.sqrt(wide),
+        scipy.erf(wide),
+        1 / wide,
+        np.floor(wide),
         wide * wide - wide,
-    ]  # fmt: skip
+    ]
     for row, (got, right) in enumerate(zip(y, expected, strict=True)):
         exact = row in (4, 6, 7, 8)
         np.testing.assert_allclose(got, right.astype(np.float32), rtol=0 if exact else 3e-6, atol=0 if exact else 5e-7)
@@ -212,8 +251,83 @@ def test_random_bits_of_philox() -> None:
     for _ in range(10):
         first, second = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
         c = [
-            second >> np.uint64(32) ^ c[1] ^ np.uint64(low), second & mask, first >> np.uint64(32) ^ c[3] ^ np.uint64(high),
+            second >> np.uint64(32) ^ c[1] ^ np.uint64(low),
+            second & mask,
+            first >> np.uint64(32) ^ c[3] ^ np.uint64(high),
             first & mask,
-        ]  # fmt: skip
+        ]
         low, high = (low + 0x9E3779B9) & 0xFFFFFFFF, (high + 0xBB67AE85) & 0xFFFFFFFF
     np.testing.assert_array_equal(y.view(np.uint32), np.stack(c, 1).astype(np.uint32))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A text of CuTe: extents of the product, types, and whether the tiles of each factor reach memory K-major."""
+
+    kind: Any
+    total: Any
+    extents: tuple[int, int, int]
+
+
+TILES = {
+    "cute_plain_sm90": Tile(np.float16, np.float32, (64, 64, 32)),
+    "cute_plain_turned_sm90": Tile(np.float16, np.float32, (64, 64, 32)),
+    "cute_32_sm90": Tile(np.float16, np.float32, (64, 64, 32)),
+    "cute_64_sm90": Tile(np.float16, np.float32, (64, 64, 64)),
+    "cute_128_sm90": Tile(np.float16, np.float32, (64, 128, 128)),
+    "cute_bytes_sm90": Tile(np.int8, np.int32, (64, 32, 64)),
+    "cute_e4m3_sm90": Tile(E4M3, np.float32, (64, 32, 128)),
+    "cute_tf32_sm90": Tile(np.float32, np.float32, (64, 32, 32)),
+}
+
+
+@pytest.mark.parametrize("name", TILES)
+def test_layouts_and_descriptors_of_cute(name: str) -> None:
+    """Every swizzle, K- and MN-major, as CUTLASS lays matrices out and describes them."""
+    case, made = TILES[name], LAUNCHES[name]
+    m, n, k = case.extents
+    a, b = integers((m, k), case.kind, 1), integers((n, k), case.kind, 2)
+    y = np.zeros((m, n), case.total)
+    module(name).launch(made["entry"], (1,), (made["threads"],), [a, b, ptxvm.Unset(y)], made["shared"])
+    np.testing.assert_array_equal(y, a.astype(np.float64) @ b.astype(np.float64).T)
+
+
+def test_a_ring_of_bulk_copies_of_cutlass() -> None:
+    """A producer that copies in bulk and a warpgroup that multiplies, over CUTLASS' barriers."""
+    steps, made = 8, LAUNCHES["cute_ring_sm90"]
+    a, b = integers((64, 64 * steps), np.float16, 1), integers((64, 64 * steps), np.float16, 2)
+    tiles_a = np.ascontiguousarray(a.reshape(64, steps, 64).transpose(1, 0, 2))
+    tiles_b = b.reshape(64, steps, 8, 8).transpose(1, 0, 2, 3)
+    # Swizzle of 128 bytes: chunk c of 8 elements of row r lies at c ^ (r % 8).
+    row = np.arange(64)[:, None]
+    tiles_b = np.ascontiguousarray(tiles_b[:, row, np.arange(8)[None, :] ^ (row % 8)])
+    y = np.zeros((64, 64), np.float32)
+    args = [tiles_a, tiles_b, ptxvm.Unset(y), steps]
+    module("cute_ring_sm90").launch(made["entry"], (1,), (made["threads"],), args, made["shared"])
+    np.testing.assert_array_equal(y, a.astype(float) / 2 @ b.astype(float).T)
+
+
+FAULTS = [
+    ("product_f16_sm80", r"cp\.async\.wait_group +\d+;", ptxvm.AsyncCopyError),
+    ("product_f16_sm80", r"bar\.sync +0;", ptxvm.RaceError),
+    ("product_f16_sm90", r"fence\.proxy\.async\.shared::cta;", ptxvm.RaceError),
+    ("product_f16_sm90", r"wgmma\.wait_group\.sync\.aligned +\d;", ptxvm.AsyncProductError),
+    ("product_f16_sm90", r"wgmma\.fence\.sync\.aligned;", ptxvm.AsyncProductError),
+    ("attention_sm90", r"bar\.sync +0;", ptxvm.PtxError),
+]
+
+
+@pytest.mark.parametrize(("name", "pattern", "error"), FAULTS)
+def test_what_other_compilers_emit_is_needed(name: str, pattern: str, error: type[ptxvm.PtxError]) -> None:
+    """Without one kind of fence, wait or barrier of theirs, the machine reports the fault that it prevents."""
+    text, made = (HERE / f"{name}.ptx").read_text(), LAUNCHES[name]
+    changed = re.sub(pattern, "", text)
+    assert changed != text
+    if name.startswith("product"):
+        a = integers((128, 128), np.float16, 1)
+        args = [a, a, ptxvm.Unset(np.zeros((128, 128), np.float32)), 128, 128, 128, 128]
+    else:
+        q = integers((128, 64), np.float16, 1)
+        args = [q, q, q, ptxvm.Unset(np.zeros((128, 64), np.float32)), 128, np.float32(1)]
+    with pytest.raises(error):
+        ptxvm.parse(changed).launch(made["entry"], (2, 1), (made["threads"],), [*args, 0, 0], made["shared"])

@@ -103,7 +103,7 @@ def test_extended_sums_carry_from_word_to_word(each: Each) -> None:
 
 
 def test_multiply_adds_carry_from_word_to_word(each: Each) -> None:
-    """a * a.low + b in 96 bits, of which the middle and the upper word are asked for, and one lower half plus a carry."""
+    """a * a.low + b in 96 bits: the carries go through lower and upper halves of products."""
     a, b = pairs(64)
     code = """cvt.u32.u64 %t0, %a; shr.u64 %u0, %a, 32; cvt.u32.u64 %t1, %u0;
     cvt.u32.u64 %t2, %b; shr.u64 %u0, %b, 32; cvt.u32.u64 %t3, %u0;

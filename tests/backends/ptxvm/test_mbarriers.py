@@ -135,3 +135,31 @@ def test_a_producer_and_a_consumer_take_turns_over_phases() -> None:
         launch(re.sub(r"FULL: [^;]*; @!%w bra FULL;", "", body) + OUT, ptxvm.Unset(out))
     with pytest.raises(ptxvm.BarrierError, match="waiting for an mbarrier that lacks 32 arrivals"):
         launch(re.sub(r"EMPTY: [^;]*; @!%w bra EMPTY;", "", body) + OUT, ptxvm.Unset(out))
+
+
+def hand_over(rounds: int, waits: bool = True) -> str:
+    """Thread 64 writes a word that threads 0 to 63 read, `rounds` times; they tell that they have read by arriving."""
+    full, empty = "[bar]", "[bar+8]"
+
+    def wait(name: str, barrier: str, phase: int) -> str:
+        return f"{name}: mbarrier.try_wait.parity.shared::cta.b64 %w, {barrier}, {phase & 1}; @!%w bra {name}; "
+
+    init = f"@%b mbarrier.init.shared::cta.b64 {full}, 1; @%b mbarrier.init.shared::cta.b64 {empty}, 64; bar.sync 0; "
+    reads, writes = "mov.u32 %r0, 0; ", "setp.ne.u32 %w, %t, 64; @%w bra END; "
+    for n in range(rounds):
+        reads += wait(f"FULL{n}", full, n) + "ld.shared.u32 %r3, [sm]; add.u32 %r0, %r0, %r3; "
+        reads += f"mbarrier.arrive.shared::cta.b64 _, {empty}; "
+        writes += wait(f"EMPTY{n}", empty, n - 1) if n and waits else ""
+        writes += f"st.shared.u32 [sm], {n + 1}; mbarrier.arrive.shared::cta.b64 _, {full}; "
+    return f"{init} setp.ge.u32 %w, %t, 64; @%w bra WRITER; {reads} {OUT} bra END; WRITER: {writes} END: "
+
+
+def test_readers_that_each_arrive_hand_memory_back_again_and_again() -> None:
+    out = np.zeros(64, np.uint32)
+    launch(hand_over(4), ptxvm.Unset(out), threads=96)
+    assert (out == 1 + 2 + 3 + 4).all()
+
+
+def test_writing_again_before_the_readers_have_arrived_is_a_race() -> None:
+    with pytest.raises(ptxvm.PtxError):
+        launch(hand_over(4, waits=False), ptxvm.Unset(np.zeros(64, np.uint32)), threads=96)

@@ -1,7 +1,7 @@
 """Makes the PTX texts of this folder with compilers that are none of ours: `python make.py [NAME...]`.
 
-Needs Triton (3.9.0 made those that are here), and no GPU. Line tables and comments are left out. `launches.json` keeps, for each,
-the entry, threads of a block and bytes of dynamic shared memory, as Triton's own launcher would take them.
+Needs Triton (3.9.0 made those that are here), and no GPU. Line tables and comments are left out. `launches.json` keeps,
+for each, the entry, threads of a block and bytes of dynamic shared memory, as Triton's own launcher would take them.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ from pathlib import Path
 os.environ["TRITON_DISABLE_LINE_INFO"] = "1"
 os.environ["TRITON_DEFAULT_FP_FUSION"] = "1"
 
-import triton  # noqa: E402
-import triton.language as tl  # noqa: E402
-import triton_kernels as kernels  # noqa: E402
-from triton.backends.compiler import GPUTarget  # noqa: E402
-from triton.compiler import ASTSource  # noqa: E402
+import triton
+import triton.language as tl
+import triton_kernels as kernels
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
 
 HERE = Path(__file__).parent
 SUMS = {"fp32": tl.float32, "i32": tl.int32, "fp16": tl.float16, "fp64": tl.float64}
 
 
 def product(arch, kind, total="fp32", tile=(64, 64, 32), turned=(False, False), warps=4, stages=3):
-    types = {"a": f"*{kind}", "b": f"*{kind}", "c": f"*{total}", **dict.fromkeys(("k_extent", "stride_a", "stride_b", "stride_c"), "i32")}
+    types = {
+        "a": f"*{kind}",
+        "b": f"*{kind}",
+        "c": f"*{total}",
+        **dict.fromkeys(("k_extent", "stride_a", "stride_b", "stride_c"), "i32"),
+    }
     fixed = dict(zip(("BM", "BN", "BK"), tile, strict=True)) | {"TA": turned[0], "TB": turned[1], "SUM": SUMS[total]}
     return kernels.product, arch, types, fixed, warps, stages
 
@@ -38,7 +43,9 @@ def decoded(arch, tile=(64, 64, 64), stages=3, warps=4):
 
 
 def byte_weights(arch, kind, tile=(64, 64, 64), stages=3, warps=4):
-    types = {"w": "*i8", "x": f"*{kind}", "y": "*fp32"} | dict.fromkeys(("k_extent", "stride_w", "stride_x", "stride_y"), "i32")
+    types = {"w": "*i8", "x": f"*{kind}", "y": "*fp32"} | dict.fromkeys(
+        ("k_extent", "stride_w", "stride_x", "stride_y"), "i32"
+    )
     return kernels.byte_weights, arch, types, dict(zip(("BM", "BN", "BK"), tile, strict=True)), warps, stages
 
 
@@ -46,7 +53,16 @@ def simple(kernel, arch, types, fixed, warps=4):
     return kernel, arch, types, fixed, warps, 1
 
 
-CASTS = {"x": "*fp32", "f8": "*fp8e4nv", "f8wide": "*fp8e5", "halves": "*fp16", "brains": "*bf16", "ints": "*i32", "bytes": "*i8", "back": "*fp16"}
+CASTS = {
+    "x": "*fp32",
+    "f8": "*fp8e4nv",
+    "f8wide": "*fp8e5",
+    "halves": "*fp16",
+    "brains": "*bf16",
+    "ints": "*i32",
+    "bytes": "*i8",
+    "back": "*fp16",
+}
 ORDER = dict.fromkeys(("x", "sums", "largest", "sorted"), "*i32")
 ATOMICS = {"x": "*i32", "bins": "*i32", "extremes": "*i32", "total": "*fp32", "halves": "*fp16", "n": "i32"}
 
@@ -76,8 +92,18 @@ TEXTS = {
     "decoded_product_sm90": decoded(90),
     "byte_weights_bf16_sm90": byte_weights(90, "bf16"),
     "byte_weights_f16_sm120": byte_weights(120, "fp16"),
-    "attention_sm80": simple(kernels.attention, 80, dict.fromkeys("qkvy", "*fp16") | {"y": "*fp32", "count": "i32", "scale": "fp32"}, {"D": 32, "BM": 64, "BN": 32}),
-    "attention_sm90": simple(kernels.attention, 90, dict.fromkeys("qkvy", "*fp16") | {"y": "*fp32", "count": "i32", "scale": "fp32"}, {"D": 64, "BM": 64, "BN": 64}),
+    "attention_sm80": simple(
+        kernels.attention,
+        80,
+        dict.fromkeys("qkvy", "*fp16") | {"y": "*fp32", "count": "i32", "scale": "fp32"},
+        {"D": 32, "BM": 64, "BN": 32},
+    ),
+    "attention_sm90": simple(
+        kernels.attention,
+        90,
+        dict.fromkeys("qkvy", "*fp16") | {"y": "*fp32", "count": "i32", "scale": "fp32"},
+        {"D": 64, "BM": 64, "BN": 64},
+    ),
     # all else
     "softmax_sm80": simple(kernels.softmax, 80, {"x": "*fp16", "y": "*fp16", "columns": "i32"}, {"B": 1024}),
     "softmax_sm100": simple(kernels.softmax, 100, {"x": "*bf16", "y": "*bf16", "columns": "i32"}, {"B": 512}, 8),
@@ -88,11 +114,12 @@ TEXTS = {
     "turned_i8_sm90": simple(kernels.turned, 90, {"x": "*i8", "y": "*i8"}, {"R": 64, "C": 64}),
     "atomics_sm80": simple(kernels.atomics, 80, ATOMICS, {"B": 256}),
     "atomics_sm90": simple(kernels.atomics, 90, ATOMICS, {"B": 128}),
+    "locked_sm80": simple(kernels.locked, 80, {"lock": "*i32", "count": "*i32"}, {}, 1),
     "casts_sm89": simple(kernels.casts, 89, CASTS, {"B": 256}),
     "casts_sm100": simple(kernels.casts, 100, CASTS, {"B": 256}),
     "functions_sm80": simple(kernels.functions, 80, {"x": "*fp32", "y": "*fp32", "n": "i32"}, {"B": 256}),
     "random_sm80": simple(kernels.random, 80, {"y": "*i32", "seed": "u64"}, {"B": 256}),
-}  # fmt: skip
+}
 
 
 def compiled(kernel, arch, types, fixed, warps, stages):
@@ -102,7 +129,9 @@ def compiled(kernel, arch, types, fixed, warps, stages):
     # Pointers and strides are multiples of 16, as Triton's launcher finds out when it specialises a kernel.
     multiples = {(names.index(name),): [["tt.divisibility", 16]] for name, type in types.items() if type[0] in "*i"}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=multiples)
-    return triton.compile(source, target=GPUTarget("cuda", arch, 32), options={"num_warps": warps, "num_stages": stages})
+    return triton.compile(
+        source, target=GPUTarget("cuda", arch, 32), options={"num_warps": warps, "num_stages": stages}
+    )
 
 
 def stripped(text: str) -> str:
@@ -116,13 +145,13 @@ def main(wanted: list[str]) -> None:
     table = HERE / "launches.json"
     launches = json.loads(table.read_text()) if table.exists() else {}
     for name in wanted or TEXTS:
-        try:
-            made = compiled(*TEXTS[name])
-        except Exception as error:
-            print("FAILED", name, str(error)[-600:])
-            continue
+        made = compiled(*TEXTS[name])
         (HERE / f"{name}.ptx").write_text(f"// Triton {triton.__version__}\n{stripped(made.asm['ptx'])}")
-        launches[name] = {"entry": made.metadata.name, "threads": 32 * made.metadata.num_warps, "shared": made.metadata.shared}
+        launches[name] = {
+            "entry": made.metadata.name,
+            "threads": 32 * made.metadata.num_warps,
+            "shared": made.metadata.shared,
+        }
         print(name, launches[name], len(made.asm["ptx"]))
     table.write_text(json.dumps(dict(sorted(launches.items())), indent=1) + "\n")
 

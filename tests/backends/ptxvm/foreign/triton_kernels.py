@@ -18,19 +18,15 @@ def product(
     rows = tl.program_id(0) * BM + tl.arange(0, BM)
     columns = tl.program_id(1) * BN + tl.arange(0, BN)
     depth = tl.arange(0, BK)
-    if TA:
-        from_a = a + rows[:, None] + depth[None, :] * stride_a
-    else:
-        from_a = a + rows[:, None] * stride_a + depth[None, :]
-    if TB:
-        from_b = b + depth[:, None] + columns[None, :] * stride_b
-    else:
-        from_b = b + depth[:, None] * stride_b + columns[None, :]
+    row_a, along_a = (1, stride_a) if TA else (stride_a, 1)
+    along_b, column_b = (1, stride_b) if TB else (stride_b, 1)
+    from_a = a + rows[:, None] * row_a + depth[None, :] * along_a
+    from_b = b + depth[:, None] * along_b + columns[None, :] * column_b
     total = tl.zeros((BM, BN), dtype=SUM)
     for _ in range(0, k_extent, BK):
         total = tl.dot(tl.load(from_a), tl.load(from_b), total, out_dtype=SUM)
-        from_a += BK * stride_a if TA else BK
-        from_b += BK if TB else BK * stride_b
+        from_a += BK * along_a
+        from_b += BK * along_b
     tl.store(c + rows[:, None] * stride_c + columns[None, :], total)
 
 
@@ -53,9 +49,7 @@ def decoded_product(
 
 
 @triton.jit
-def byte_weights(
-    w, x, y, k_extent, stride_w, stride_x, stride_y, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr
-):
+def byte_weights(w, x, y, k_extent, stride_w, stride_x, stride_y, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
     """y = w @ x.T, w [M, K] of i8 cast to the type of x, x [N, K]: x is K-major in shared memory."""
     rows = tl.program_id(0) * BM + tl.arange(0, BM)
     columns = tl.program_id(1) * BN + tl.arange(0, BN)
@@ -118,7 +112,7 @@ def turned(x, y, R: tl.constexpr, C: tl.constexpr):
 
 @triton.jit
 def atomics(x, bins, extremes, total, halves, n, B: tl.constexpr):
-    """Counts of x mod 16, the extremes of x, its sum in f32 and in f16; a lock by compare-and-swap guards extremes[4]."""
+    """Counts of x mod 16, extremes of x, and sums of x in f32 and of x mod 4 in f16."""
     at = tl.program_id(0) * B + tl.arange(0, B)
     inside = at < n
     values = tl.load(x + at, mask=inside, other=0)
@@ -128,13 +122,18 @@ def atomics(x, bins, extremes, total, halves, n, B: tl.constexpr):
     tl.atomic_xor(extremes + 2, tl.sum(tl.where(inside, values, 0), 0))
     tl.atomic_add(total, tl.sum(tl.where(inside, values, 0).to(tl.float32), 0), sem="release")
     tl.atomic_add(halves + at % 8, (values & 3).to(tl.float16), mask=inside)
-    while tl.atomic_cas(extremes + 3, 0, 1) == 1:
+
+
+@triton.jit
+def locked(lock, count):
+    """Every block adds one to the count, guarded by a lock."""
+    while tl.atomic_cas(lock, 0, 1) == 1:
         pass
-    turns = tl.load(extremes + 4, volatile=True)
+    turns = tl.load(count, volatile=True)
     tl.debug_barrier()
-    tl.store(extremes + 4, turns + 1)
+    tl.store(count, turns + 1)
     tl.debug_barrier()
-    tl.atomic_xchg(extremes + 3, 0)
+    tl.atomic_xchg(lock, 0)
 
 
 @triton.jit
