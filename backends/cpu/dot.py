@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 
 from llvmlite import ir
@@ -36,6 +36,9 @@ MOST_ROWS = {16: 4, 32: 4, 64: 8}
 """Rows of a block, by bytes of a vector. AVX-512 multiplies by a word of memory; else each row takes a register of its
 own, and blocks are better about as many vectors wide as rows high.
 """
+FEW_REGISTERS = 16
+PLAIN_ROWS = 6
+"""The same where three quarters of 16 registers are sums: beside two vectors of columns that leaves one for a row."""
 MOST_VECTORS = 4
 LONGEST, SHORTEST = 256, 32
 """Instructions that multiply in the body of a loop: at most, and at least where steps along k are repeated for it."""
@@ -231,20 +234,27 @@ class Nest:
 
     @property
     def most_rows(self) -> int:
-        """Rows of high blocks, which strips are decoded for; those left over go by half as many at most."""
-        return MOST_ROWS[self.e.machine.vector_bytes]
+        """Rows of high blocks, which strips are decoded for."""
+        return PLAIN_ROWS if self.plain else MOST_ROWS[self.e.machine.vector_bytes]
 
     @property
     def few_rows(self) -> int:
-        return self.most_rows // 2
+        """Rows of low blocks, for those that are left over."""
+        return MOST_ROWS[self.e.machine.vector_bytes] // 2
 
     @property
     def has_strips(self) -> bool:
         """Whether high blocks read the right factors from strips."""
         high = self.rows_at_once(self.most_rows)
         depth, (m, _, _) = self.products[0].instruction.depth, self.products[0].shape
-        some = any(strips.pays(product.b, depth) for product in self.products)
+        some = any(self.pays(product, depth) for product in self.products)
         return some and m >= strips.BLOCKS * high and not self.e.guarded
+
+    def pays(self, product: Product, depth: int) -> bool:
+        """Whether a right factor is better read from strips, which many blocks of rows share."""
+        if self.plain and product.shape[0] >= 2 * strips.BLOCKS * self.most_rows:
+            return strips.is_large(product.b)
+        return strips.pays(product.b, depth)
 
     def by_vectors(self) -> None:
         """As many rows as there are in high blocks, then those left over in low ones of more columns at a time."""
@@ -309,7 +319,7 @@ class Nest:
     def new_strips(self, lanes: int, vectors: int) -> dict[Tile, Strip]:
         """Memory for so many vectors of columns of each right factor that has to be decoded."""
         depth = self.products[0].instruction.depth
-        factors = dict.fromkeys(product.b for product in self.products if strips.pays(product.b, depth))
+        factors = dict.fromkeys(product.b for product in self.products if self.pays(product, depth))
         return {b: strips.strip_of(self.e, b, Atom(depth, lanes), vectors) for b in factors}
 
     def strip(self, parts: Sequence[Rows], lanes: int, vectors: int, column: ir.Value) -> None:
@@ -330,7 +340,14 @@ class Nest:
     @property
     def sums_in_registers(self) -> int:
         """Vectors of sums of each product that registers have room for, beside factors and scales."""
-        return max(1, self.e.machine.vector_registers // 2 // len(self.group))
+        quarters = 3 if self.plain else 2
+        return max(1, self.e.machine.vector_registers * quarters // 4 // len(self.group))
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether registers are few and right factors need none for decoding: they are read from memory as they are."""
+        few, products = self.e.machine.vector_registers <= FEW_REGISTERS, self.products
+        return few and products[0].instruction.depth == 1 and all(in_memory(product.b) for product in products)
 
     @property
     def room(self) -> int:
@@ -341,11 +358,16 @@ class Nest:
 
     def rows_at_once(self, most: int) -> int:
         """The rows of a block, at most so many."""
-        return power_of_two(min(most, self.products[0].shape[0], self.room))
+        return self.fitting(min(most, self.products[0].shape[0], self.room))
 
     def vectors_beside(self, rows: int) -> int:
         """How many vectors of columns a block of so many rows has."""
-        return 1 if self.e.guarded else power_of_two(max(1, min(MOST_VECTORS, self.room // rows)))
+        return 1 if self.e.guarded else self.fitting(max(1, min(MOST_VECTORS, self.room // rows)))
+
+    def fitting(self, most: int) -> int:
+        """The largest height or width of a block that is not more: a power of two; of twelve sums one and a half."""
+        power = 1 << (most.bit_length() - 1)
+        return power * 3 // 2 if self.plain and power > 1 and most >= power * 3 // 2 else power
 
     def block(self, block: Block) -> None:
         """The sums of one block, and the chain over them."""
@@ -511,11 +533,6 @@ def batched(items: Sequence[Spot], size: int) -> Iterator[Sequence[Spot]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def power_of_two(most: int) -> int:
-    """The largest power of two that is not more."""
-    return 1 << (most.bit_length() - 1)
-
-
 def descending(most: int) -> list[int]:
-    """Powers of two from one down to 1."""
-    return [most >> shift for shift in range(most.bit_length())]
+    """A number, and the powers of two below it."""
+    return [most, *(1 << shift for shift in reversed(range((most - 1).bit_length())))]

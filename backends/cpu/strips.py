@@ -3,7 +3,8 @@
     columns 32..63 of u4[128, 64]   -->   [32][2] atoms of 4 x 16 bytes, one after the other
 
 Without it each block of rows decodes again what the one before had in registers. From `BLOCKS` blocks on that takes
-longer than to store the decoded atoms and to read them back from the first-level cache.
+longer than to store the decoded atoms and to read them back from the first-level cache. A large factor gains even
+where there is nothing to decode: columns of rows that are far from one another share few sets of that cache.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from vmc.backends.cpu.vectors import ROWS, Atom, Spot, spot
 
 BLOCKS = 4
 """Blocks of rows from which on it pays."""
+NEAREST_CACHE = 1 << 15
+"""Bytes that the cache next to a processor holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ class Strip:
 
     def vector(self, e: Emitter, inner: Spot, vector: int) -> ir.Value:
         """One of the atoms from row `inner` on."""
-        type = ir.VectorType(self.element, self.atom.size)
+        type = ir.VectorType(self.element, self.atom.size) if self.atom.size > 1 else self.element
         return e.load(self.memory.scope, self.address(e, inner, vector), type, self.bytes)
 
 
@@ -53,6 +56,11 @@ def pays(b: Tile, depth: int) -> bool:
         return False
     loaded = [part.dtype.width for part in chain(b) if part.origin is not None]
     return not loaded or max(loaded) < 8 or depth < ROWS
+
+
+def is_large(b: Tile) -> bool:
+    """Whether a factor's rows, of which a strip is a few columns, would push the other factor out of the cache."""
+    return element_size(b.dtype) * b.size >= NEAREST_CACHE
 
 
 def strip_of(e: Emitter, b: Tile, atom: Atom, vectors: int) -> Strip:

@@ -75,6 +75,16 @@ def test_every_edge_of_the_register_blocks_is_right(m: int, n: int) -> None:
     assert_sketch(product(f32, f32, m, 5, n), arrays)
 
 
+@pytest.mark.parametrize("features", ["", "-avx512f"], ids=["host", "without AVX-512"])
+@pytest.mark.parametrize("m", [48, 53, 64])
+def test_a_right_factor_larger_than_the_nearest_cache_is_read_from_strips(m: int, features: str) -> None:
+    """As that of few rows, which is read in place, does; with columns beside the strips' last vectors."""
+    rng = np.random.default_rng(m)
+    f32 = dtype("f32")
+    arrays = [f32.encode(rng.integers(-8, 8, shape)) for shape in ((m, 130), (130, 75), (m, 75))]
+    assert_sketch(product(f32, f32, m, 130, 75), arrays, features=features, opt_level=2)
+
+
 def test_an_accumulator_that_is_used_again_is_not_overwritten() -> None:
     f32 = dtype("f32")
     sketch = Sketch()
