@@ -15,7 +15,7 @@ from llvmlite import ir
 from vmc.backends.cpu.elements import I8, I16, from_code, step_to
 from vmc.backends.cpu.emitter import LINE, Emitter
 from vmc.backends.cpu.tiles import Tensor
-from vmc.backends.cpu.vectors import ROWS, Atom, Place, rows_of, splat
+from vmc.backends.cpu.vectors import ROWS, Atom, Place, Spot, rows_of, splat
 from vmc.ir.core import Storage
 
 COLUMNS = 16
@@ -119,25 +119,25 @@ class Blocks:
             code = e.b.select(self.inside(e, block), code, splat(e.b, ir.Constant(I8, self.fill), atom.size))
         return from_code(e.b, dtype, code)
 
-    def number(self, e: Emitter, spot: tuple[ir.Value | None, int], axis: int) -> ir.Value:
-        """The number of the block that a coordinate of the tile lies in."""
+    def number(self, e: Emitter, spot: tuple[ir.Value | None, int], axis: int) -> Spot:
+        """The number of the block that a coordinate of the tile lies in: a value, and a constant beside it."""
         storage = self.tensor.type.storage
         assert storage is not None
         base, offset = spot
         size = storage.block[axis]
+        if base is None:
+            return self.starts[axis], offset // size
+        key = ("block", self, axis, base)
+        return e.remembered(key, lambda: e.add(self.starts[axis], e.divmod(base, size)[0])), offset // size
 
-        def compute() -> ir.Value:
-            start = e.add(self.starts[axis], e.index(offset // size))
-            return start if base is None else e.add(start, e.divmod(base, size)[0])
-
-        return e.remembered(("block", self, axis, base, offset // size), compute)
-
-    def inside(self, e: Emitter, block: tuple[ir.Value, ir.Value]) -> ir.Value:
+    def inside(self, e: Emitter, block: tuple[Spot, Spot]) -> ir.Value:
         """Whether the tensor has a block, as i1."""
-        conditions = (e.b.icmp_unsigned("<", number, count) for number, count in zip(block, self.counts, strict=True))
+        conditions = (
+            e.b.icmp_unsigned("<", e.spot(number), count) for number, count in zip(block, self.counts, strict=True)
+        )
         return e.remembered(("inside", self, *block), lambda: e.b.and_(*conditions))
 
-    def field(self, e: Emitter, block: tuple[ir.Value, ir.Value], byte: ir.Value, type: ir.Type) -> ir.Value:
+    def field(self, e: Emitter, block: tuple[Spot, Spot], byte: ir.Value, type: ir.Type) -> ir.Value:
         """Bytes of a block; where guarded and there is no such block, of the first one."""
 
         def load() -> ir.Value:
@@ -155,21 +155,27 @@ class Blocks:
         if self.ahead is not None and starts_line and count >= LINE // 2 and not e.guarded:
             e.prefetch(step_to(e.b, place, self.ahead, I8))
 
-    def block(self, e: Emitter, block: tuple[ir.Value, ir.Value]) -> ir.Value:
-        """The address of a block."""
+    def block(self, e: Emitter, block: tuple[Spot, Spot]) -> ir.Value:
+        """The address of a block. Of those that follow each other in memory the first one's is computed, so that the
+        others' are no terms of loops.
+        """
         storage = self.tensor.type.storage
         assert storage is not None
         bytes = storage.pitch // 8
+        outer, inner = storage.dimensions
+        (first, further), row = block[inner], e.spot(block[outer])
 
-        def compute() -> ir.Value:
-            outer, inner = storage.dimensions
-            number = e.add(e.mul(block[outer], self.counts[inner]), block[inner])
+        def address(inner_number: ir.Value) -> ir.Value:
+            number = e.add(e.mul(row, self.counts[inner]), inner_number)
             offset = e.add(e.mul(number, e.index(bytes)), e.index(self.tensor.bit_offset // 8))
             if e.guarded:
                 offset = e.b.select(self.inside(e, block), offset, e.index(0))
-            return e.ordered(step_to(e.b, self.tensor.base, offset, I8, inbounds=True))
+            return step_to(e.b, self.tensor.base, offset, I8, inbounds=True)
 
-        return e.remembered(("address", self, *block, e.before), compute)
+        if e.guarded:
+            return e.remembered(("address", self, *block), lambda: address(e.spot(block[inner])))
+        start = e.remembered(("address", self, block[outer], first, e.before), lambda: e.ordered(address(first)))
+        return step_to(e.b, start, e.index(further * bytes), I8, inbounds=True) if further else start
 
 
 def taken(e: Emitter, bytes: ir.Value, field: Field) -> ir.Value:
