@@ -73,7 +73,8 @@ def shuffled(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
         halves = [shuffle(e.b, codes, undefined(codes.type), range(s, s + count // 2)) for s in (0, count // 2)]
         return joined(e.b, *(shuffled(e, table, half) for half in halves))
     wide = codes if count >= 16 else shuffle(e.b, codes, undefined(codes.type), [min(i, count - 1) for i in range(16)])
-    found = signed(e, table, wide) if len(table) > LINE and mirrored(table) else by_lines(e, table, wide, len(table))
+    by_sign = len(table) > LINE and not has_masks(e) and mirrored(table)
+    found = signed(e, table, wide) if by_sign else by_lines(e, table, wide, len(table))
     return found if count >= 16 else shuffle(e.b, found, undefined(found.type), range(count))
 
 
@@ -91,9 +92,7 @@ def by_lines(e: Emitter, table: Sequence[int], codes: ir.Value, below: int) -> i
         if len(part) <= LINE:
             return e.call(name, codes.type, constant(part, count), within)
         half = len(part) // 2
-        low, high = find(part[:half]), find(part[half:])
-        zeros = splat(e.b, ir.Constant(I8, 0), count)
-        return e.b.select(e.b.icmp_signed("<", raised(e, codes, half), zeros), high, low)
+        return chosen(e, codes, half, find(part[:half]), find(part[half:]))
 
     return find(table)
 
@@ -121,8 +120,15 @@ def mirrored(table: Sequence[int]) -> bool:
     return [table[0] - entry for entry in table[half:]] == above and max(map(abs, above)) < SIGN
 
 
+def has_masks(e: Emitter) -> bool:
+    """Whether registers of masks choose bytes; else their top bits do."""
+    return "avx512bw" in e.machine.features
+
+
 def chosen(e: Emitter, codes: ir.Value, bit: int, low: ir.Value, high: ir.Value) -> ir.Value:
     """`high` where the codes have a bit."""
-    count = codes.type.count
-    masked = e.b.and_(codes, splat(e.b, ir.Constant(I8, bit), count))
-    return e.b.select(e.b.icmp_unsigned("!=", masked, splat(e.b, ir.Constant(I8, 0), count)), high, low)
+    zeros = splat(e.b, ir.Constant(I8, 0), codes.type.count)
+    if not has_masks(e):
+        return e.b.select(e.b.icmp_signed("<", raised(e, codes, bit), zeros), high, low)
+    masked = e.b.and_(codes, splat(e.b, ir.Constant(I8, bit), codes.type.count))
+    return e.b.select(e.b.icmp_unsigned("!=", masked, zeros), high, low)
