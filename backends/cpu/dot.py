@@ -77,7 +77,8 @@ def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
     types = (a.dtype, b.dtype, type.dtype)
     run = int(str(op.attrs["run"])) if op.name == "dot_short" else 1
     instruction = instruction_for(e.machine, types, b.shape, op.name == "dot_flushing", run)
-    left, right = (converted(e, tile, instruction.operand(tile.dtype, type.dtype)) for tile in (a, b))
+    left = converted(e, a, instruction.left_operand(a.dtype, type.dtype))
+    right = converted(e, b, instruction.operand(b.dtype, type.dtype))
     if not in_memory(left):
         e.settle(left)
     blocks = -(-a.shape[0] // MOST_ROWS[e.machine.vector_bytes])

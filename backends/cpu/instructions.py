@@ -3,7 +3,7 @@
 | depth | a, b -> sums | instruction |
 |---|---|---|
 | 4 | i8, u8 -> i32 | vpdpbusd (AVX512-VNNI, AVX-VNNI); usdot on Arm; of `dot_short` vpmaddubsw into sums of 16 bits, |
-|   |               | added up in 32 by vpmaddwd after some steps; else vpmaddwd twice on halves of the words |
+|   |               | added up in 32 by vpmaddwd after some steps; else vpmaddwd twice, of words of 16 bits |
 | 2 | bf16, bf16 -> f32 | vdpbf16ps (AVX512-BF16), of `dot_flushing` |
 | 1 | any | multiply-add of the sums' own type |
 
@@ -22,8 +22,8 @@ from vmc.backends.cpu.elements import BFLOAT, DOUBLE, FLOAT, I16, I32, element_t
 from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.tiles import Scope, Tile
-from vmc.backends.cpu.vectors import Place, Spot, shuffle, splat
-from vmc.ir.types import DType
+from vmc.backends.cpu.vectors import Place, Spot, joined, shuffle, splat
+from vmc.ir.types import DType, dtype
 
 Combine = Callable[[Emitter, ir.Value, ir.Value, ir.Value], ir.Value]
 ATOM_COLUMNS = 16
@@ -43,7 +43,8 @@ class Short:
 @dataclass(frozen=True)
 class Instruction:
     """`combine(e, sums, left, right)` gives new sums, in about `length` instructions. `lanes` are the columns of a
-    vector of sums. With `short`, sums of 16 bits stand between the products and the sums.
+    vector of sums. With `short`, sums of 16 bits stand between the products and the sums; with `wide_left`, bytes on
+    the left are kept as words of 16 bits.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Instruction:
     combine: Combine
     length: int = 1
     short: Short | None = None
+    wide_left: bool = False
 
     @property
     def together(self) -> int:
@@ -61,6 +63,10 @@ class Instruction:
     def operand(self, source: DType, sums: DType) -> DType:
         """The type that an operand is multiplied in."""
         return source if self.depth > 1 else sums
+
+    def left_operand(self, source: DType, sums: DType) -> DType:
+        """The same of the left one, as it lies in memory."""
+        return dtype("i16") if self.wide_left else self.operand(source, sums)
 
     @property
     def decodes_cheaply(self) -> bool:
@@ -82,9 +88,16 @@ class Instruction:
             address = step_to(e.b, address, e.index(offset), row.element)
         if self.depth == 1:
             return splat(e.b, e.load(row.scope, address, row.element), lanes)
-        word = ir.IntType(self.depth * row.element.width)
-        words = splat(e.b, e.load(row.scope, address, word), lanes)
-        return e.b.bitcast(words, ir.VectorType(row.element, self.depth * lanes))
+        if self.wide_left:
+            return joined(
+                e.b, *(self.words(e, row, step_to(e.b, address, e.index(at), I16), 2, lanes) for at in (0, 2))
+            )
+        return self.words(e, row, address, self.depth, lanes)
+
+    def words(self, e: Emitter, row: Line, address: ir.Value, count: int, lanes: int) -> ir.Value:
+        """`count` elements from an address on, again and again."""
+        word = e.load(row.scope, address, ir.IntType(count * row.element.width))
+        return e.b.bitcast(splat(e.b, word, lanes), ir.VectorType(row.element, count * lanes))
 
     def add(self, e: Emitter, one: ir.Value, other: ir.Value) -> ir.Value:
         """The sum of two sums."""
@@ -131,7 +144,8 @@ def instruction_for(
     if (a.name, b.name, sums.name) == ("i8", "u8", "i32") and k % 4 == 0 and n % ATOM_COLUMNS == 0:
         combine = quads(machine)
         short = short_quads(machine, run) if combine is halves else None
-        return Instruction("quads", 4, lanes, combine, 2 if short else 8 if combine is halves else 1, short)
+        wide = combine is halves and short is None
+        return Instruction("quads", 4, lanes, combine, 2 if short else 6 if wide else 1, short, wide)
     return Instruction("multiply-add", 1, lanes, multiply_add)
 
 
@@ -213,24 +227,21 @@ MADD = {16: "llvm.x86.sse2.pmadd.wd", 32: "llvm.x86.avx2.pmadd.wd", 64: "llvm.x8
 
 
 def halves(e: Emitter, sums: ir.Value, left: ir.Value, right: ir.Value) -> ir.Value:
-    """Even and odd bytes as words of 16 bits, whose products are exact in 32."""
-    count = sums.type.count
-    words = ir.VectorType(I16, 2 * count)
-    b = e.b
-    eight = splat(b, ir.Constant(I16, 8), 2 * count)
-    low = splat(b, ir.Constant(I16, 255), 2 * count)
+    """The first two and the last two of four bytes as words of 16 bits, whose products are exact in 32; those on the
+    left are words already, the first two of each four before all last two.
+    """
+    b, count = e.b, sums.type.count
+    zeros = ir.Constant(right.type, None)
 
-    def signed() -> tuple[ir.Value, ir.Value]:
-        wide = b.bitcast(left, words)
-        return b.ashr(b.shl(wide, eight), eight), b.ashr(wide, eight)
+    def words(first: int) -> ir.Value:
+        lanes = [lane for i in range(count) for at in (first, first + 1) for lane in (4 * i + at, 4 * count)]
+        return b.bitcast(shuffle(b, right, zeros, lanes), ir.VectorType(I16, 2 * count))
 
-    def unsigned() -> tuple[ir.Value, ir.Value]:
-        wide = b.bitcast(right, words)
-        return b.and_(wide, low), b.lshr(wide, eight)
-
-    factors = zip(e.remembered(("signed", left), signed), e.remembered(("unsigned", right), unsigned), strict=True)
-    even, odd = (pairs(e, one, other, sums.type) for one, other in factors)
-    return b.add(sums, b.add(even, odd))
+    for first in (0, 2):
+        factor = e.remembered(("words", right, first), lambda: words(first))  # noqa: B023
+        own = shuffle(b, left, left, range(first * count, (first + 2) * count))
+        sums = b.add(sums, pairs(e, own, factor, sums.type))
+    return sums
 
 
 def pairs(e: Emitter, a: ir.Value, c: ir.Value, sums: ir.Type) -> ir.Value:
