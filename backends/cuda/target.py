@@ -42,6 +42,10 @@ ARCHES: dict[str, Arch] = {
 }
 """By name."""
 
+TEGRA = frozenset({87})
+"""Compute capabilities times ten of systems on a chip, which execute cubins made for others of their major number no
+more than those execute theirs (CUDA C++ Programming Guide, "Binary Compatibility")."""
+
 ALIGNMENT = 16
 """What addresses of tensors are multiples of, in bytes: the widest access."""
 

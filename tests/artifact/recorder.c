@@ -28,6 +28,11 @@ int cuInit(unsigned flags) {
     return (int)flags;
 }
 
+int cuDriverGetVersion(int *version) {
+    *version = 12040;
+    return 0;
+}
+
 int cuGetErrorName(int status, const char **name) {
     *name = status == 101 ? "CUDA_ERROR_INVALID_DEVICE"
             : status == 2 ? "CUDA_ERROR_OUT_OF_MEMORY"
@@ -49,7 +54,10 @@ int cuDeviceGet(int *device, int number) {
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     int major, minor;
     capability(device, &major, &minor);
-    *value = attribute == 75 ? major : minor;
+    if (attribute == 97) /* Technical Specifications per Compute Capability */
+        *value = (major == 8 && (minor == 0 || minor == 7) ? 163 : major == 9 || major == 10 ? 227 : 99) << 10;
+    else
+        *value = attribute == 75 ? major : minor;
     return 0;
 }
 

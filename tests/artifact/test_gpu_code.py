@@ -186,6 +186,7 @@ def test_a_launch_passes_what_the_kernel_was_compiled_for(place: Path) -> None:
         ("9.0", "load cubin on 0"),
         ("8.0", "load cubin on 0"),
         ("8.6", "load cubin on 0"),
+        ("8.7", "load ptx on 0"),
         ("10.0", "load ptx on 0"),
         ("12.0", "load ptx on 0"),
         ("7.5", "4 affine: the library has code for sm_80, sm_90a, and device 0 has compute capability 7.5"),
@@ -200,6 +201,7 @@ def test_what_the_driver_refuses_is_an_error(place: Path) -> None:
     assert lines[1] == "5 the CUDA driver: cuDeviceGet: CUDA_ERROR_INVALID_DEVICE: invalid device ordinal"
     lines = said(place, [str(place / "main"), "0", "64"], "9.0", RECORDER_REFUSES="1")
     assert lines[2].startswith("5 the CUDA driver: cuModuleLoadData: CUDA_ERROR_INVALID_IMAGE")
+    assert lines[2].endswith("the driver is one of CUDA 12.4: code that a newer CUDA made may need a newer driver")
     lines = said(place, [str(place / "main"), "0", "64"], "9.0", RECORDER_LAUNCH_FAILS="710")
     assert lines[4] == "2 an assert of a kernel that was launched before failed; its message is on stderr"
     lines = said(place, [str(place / "main"), "99", str(1 << 60)], "9.0")

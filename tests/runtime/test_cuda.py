@@ -99,7 +99,7 @@ def test_compiled_code_is_kept_on_disk_and_read_back(tmp_path: Path, monkeypatch
     monkeypatch.setattr(cuda, "compile", lambda *args: pytest.fail("compiled again"))
     again = compiled(kernel, "cuda:sm_80")
     assert again.header() == first.header() and again.cubin == first.cubin
-    assert again.blocks({"N": 5}, []) == 5
+    assert again.grids[0].blocks({"N": 5}, []) == 5
     (entry,) = tmp_path.iterdir()
     entry.write_bytes(entry.read_bytes()[:-1])
     with pytest.raises(pytest.fail.Exception, match="compiled again"):

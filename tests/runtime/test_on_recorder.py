@@ -7,6 +7,7 @@ Nothing is executed on a GPU here: `tests/artifact/recorder.c` stands in for the
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,13 @@ SOURCE = """
 kernel twice(x: f32[N], y: out f32[N]):
     for i in grid(cdiv(N, 32)):
         y[i*32 : +32] = x[i*32 : +32] * 2
+"""
+'''
+ROOMY = '''
+SOURCE = """
+kernel roomy(x: f32[N], y: out f32[N]):
+    for i in grid(cdiv(N, 16384)):
+        y[i*16384 : +16384] = cumsum(x[i*16384 : +16384], 0)
 """
 '''
 PRODUCT = '''
@@ -134,6 +142,75 @@ old(f32(0x1000, 100, device=1), f32(0x2000, 100, device=1))
     refusal = next(line for line in lines if line.startswith("TargetError"))
     assert "device 0 (compute capability 8.0) does not execute code for sm_90a; compile for cuda:sm_80" in refusal
     assert "load ptx on 1" in lines and len(launches(lines)) == 1
+
+
+def test_what_a_driver_says_of_newer_code_comes_with_its_version(recorder: Path) -> None:
+    program = 'refused(vmc.compile, SOURCE, None, "cuda")\n'
+    lines = said(recorder, compiled_for(TWICE, "sm_90a") + program, RECORDER_REFUSES="1")
+    refusal = next(line for line in lines if line.startswith("TargetError"))
+    assert "cuModuleLoadData: CUDA_ERROR_INVALID_IMAGE" in refusal and "the driver is one of CUDA 12.4" in refusal
+
+
+def test_a_block_that_a_smaller_device_has_no_room_for_is_refused_before_the_driver_sees_it(recorder: Path) -> None:
+    program = """
+kernel = vmc.compile(SOURCE, target="cuda:sm_80")
+kernel(f32(0x100000, 16384), f32(0x200000, 16384))
+refused(kernel, f32(0x100000, 16384, device=1), f32(0x200000, 16384, device=1))
+"""
+    lines = said(recorder, compiled_for(ROOMY, "sm_80") + program, "8.0 8.6", parameters=2)
+    assert "attribute 8 of roomy is 131072" in lines and len(launches(lines)) == 1
+    refusal = next(line for line in lines if line.startswith("TargetError"))
+    assert (
+        "a block of `roomy` takes 128.0 KiB of shared memory, and device 1 (compute capability 8.6) has 99.0" in refusal
+    )
+    assert "load cubin on 1" not in lines
+
+
+def test_systems_on_a_chip_get_ptx(recorder: Path) -> None:
+    program = 'vmc.compile(SOURCE, target="cuda:sm_80")(f32(0x1000, 100), f32(0x2000, 100))\n'
+    lines = said(recorder, compiled_for(TWICE, "sm_80") + program, "8.7")
+    assert "load ptx on 0" in lines and len(launches(lines)) == 1
+
+
+def test_numbers_of_the_driver_are_those_of_cuda_h() -> None:
+    """Against NVIDIA's own bindings, which are generated from the header."""
+    from cuda.bindings import driver as theirs
+
+    from vmc.runtime import driver as ours
+
+    attribute, function, result = theirs.CUdevice_attribute, theirs.CUfunction_attribute, theirs.CUresult
+    assert ours.MAJOR == attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+    assert ours.MINOR == attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
+    assert ours.SHARED_OF_A_BLOCK == attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+    assert ours.MAX_DYNAMIC_SHARED == function.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    assert ours.RELAXED == theirs.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+    assert ours.PINNED == theirs.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+    assert ours.ON_DEVICE == theirs.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+    assert ours.THRESHOLD == theirs.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
+    assert ours.ASSERT == result.CUDA_ERROR_ASSERT
+    names = ("INVALID_IMAGE", "NO_BINARY_FOR_GPU", "INVALID_PTX", "UNSUPPORTED_PTX_VERSION")
+    assert list(ours.UNKNOWN_CODE) == [getattr(result, f"CUDA_ERROR_{name}") for name in names]
+
+
+def test_the_native_runtime_has_the_same_numbers() -> None:
+    from vmc.runtime import driver as ours
+
+    text = (ROOT / "vmc" / "artifact" / "native" / "driver.c").read_text()
+    numbers = {name: int(value) for name, value in re.findall(r"\b([A-Z_]+) = (\d+)[,; }]", text)}
+    pairs = {
+        "MAJOR": ours.MAJOR,
+        "MINOR": ours.MINOR,
+        "SHARED_OF_A_BLOCK": ours.SHARED_OF_A_BLOCK,
+        "MAX_DYNAMIC_SHARED_SIZE_BYTES": ours.MAX_DYNAMIC_SHARED,
+        "RELAXED": ours.RELAXED,
+        "ASSERT": ours.ASSERT,
+        "PINNED": ours.PINNED,
+        "ON_DEVICE": ours.ON_DEVICE,
+        "RELEASE_THRESHOLD": ours.THRESHOLD,
+    }
+    assert {name: numbers[name] for name in pairs} == pairs
+    rest = ("INVALID_IMAGE", "NO_BINARY_FOR_GPU", "INVALID_PTX", "UNSUPPORTED_PTX_VERSION")
+    assert tuple(numbers[name] for name in rest) == ours.UNKNOWN_CODE
 
 
 def test_arrays_of_the_cpu_are_refused_with_what_to_do(recorder: Path) -> None:

@@ -232,6 +232,7 @@ def schedule(made: Compiled, symbols: Mapping[str, int], scalars: Sequence[int |
 def loaded(made: Compiled, device: Device) -> Program:
     """A kernel on a device. Raises TargetError for one that cannot execute its code."""
     image = image_for(made, device)
+    check_shared(made, device)
     handles = driver.load(device, image, [(grid.entry, grid.dynamic_shared) for grid in made.grids])
     functions = [
         Function(handle, grid.threads, grid.dynamic_shared) for handle, grid in zip(handles, made.grids, strict=True)
@@ -239,16 +240,26 @@ def loaded(made: Compiled, device: Device) -> Program:
     return Program(device, functions, len(made.parameters))
 
 
+def check_shared(made: Compiled, device: Device) -> None:
+    """Raises TargetError where blocks take more shared memory than the device has for one: those of the same major
+    number differ."""
+    for grid in made.grids:
+        if grid.dynamic_shared > device.shared:
+            takes = f"a block of `{grid.entry}` takes {grid.dynamic_shared / 1024:.1f} KiB of shared memory"
+            raise TargetError("E0914", f"{takes}, and {device} has {device.shared / 1024:.1f} KiB for one")
+
+
 def image_for(made: Compiled, device: Device) -> bytes:
     """The cubin where the device executes it, else the PTX, which the driver compiles. Raises TargetError.
 
     Source: CUDA C++ Programming Guide, "Binary Compatibility", "PTX Compatibility".
     """
-    from vmc.backends.cuda.target import ARCHES, arch_for
+    from vmc.backends.cuda.target import ARCHES, TEGRA, arch_for
 
     number, wanted = ARCHES[made.arch].number, 10 * device.major + device.minor
     is_exact = made.arch[-1].isalpha()
-    if wanted == number or (not is_exact and wanted > number and device.major == number // 10):
+    takes_older = not is_exact and wanted > number and device.major == number // 10 and wanted not in TEGRA
+    if wanted == number or takes_older:
         return made.cubin
     if not is_exact and wanted > number:
         return made.ptx.encode() + b"\0"

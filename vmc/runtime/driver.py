@@ -19,6 +19,8 @@ from vmc.runtime.errors import ExecutionError, TargetError
 LIBRARY = "libcuda.so.1"
 MAJOR, MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..."""
+SHARED_OF_A_BLOCK = 97
+"""CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN"""
 MAX_DYNAMIC_SHARED = 8
 """CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES"""
 PINNED, ON_DEVICE, THRESHOLD = 1, 1, 4
@@ -28,9 +30,14 @@ RELAXED = 2
 ASSERT = 710
 """CUDA_ERROR_ASSERT"""
 
+UNKNOWN_CODE = (200, 209, 218, 222)
+"""CUDA_ERROR_INVALID_IMAGE, _NO_BINARY_FOR_GPU, _INVALID_PTX, _UNSUPPORTED_PTX_VERSION: what a driver says of code of a
+CUDA that is newer than itself"""
+
 INT, POINTER, TEXT = ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuInit": (INT,),
+    "cuDriverGetVersion": (POINTER,),
     "cuGetErrorName": (INT, POINTER),
     "cuGetErrorString": (INT, POINTER),
     "cuDeviceGet": (POINTER, INT),
@@ -82,7 +89,15 @@ class Driver:
             text = ctypes.c_char_p()
             getattr(self, function)(status, ctypes.byref(text))
             texts.append((text.value or b"unknown error").decode("utf-8", "replace"))
-        return TargetError("E0914", f"the CUDA driver: {name}: {': '.join(texts)}")
+        newer = f"; {self.age()}" if status in UNKNOWN_CODE else ""
+        return TargetError("E0914", f"the CUDA driver: {name}: {': '.join(texts)}{newer}")
+
+    def age(self) -> str:
+        """The CUDA that the driver came with, and what that may mean for code."""
+        version = ctypes.c_int()
+        self.cuDriverGetVersion(ctypes.byref(version))  # type: ignore[attr-defined]
+        major, minor = version.value // 1000, version.value % 1000 // 10
+        return f"the driver is one of CUDA {major}.{minor}: code that a newer CUDA made may need a newer driver"
 
 
 @cache
@@ -93,12 +108,14 @@ def driver() -> Driver:
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU by its number in CUDA's order, with its compute capability and its primary context."""
+    """A GPU by its number in CUDA's order, with its compute capability, its primary context, and the most bytes of
+    shared memory that a block can have."""
 
     number: int
     major: int
     minor: int
     context: int
+    shared: int
 
     def __str__(self) -> str:
         return f"device {self.number} (compute capability {self.major}.{self.minor})"
@@ -108,12 +125,13 @@ class Device:
 def device(number: int) -> Device:
     """A device, whose primary context is retained until the process ends. Raises TargetError."""
     known = driver()
-    handle, major, minor, context = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(), ctypes.c_void_p()
+    handle, major, minor, shared, context = *(ctypes.c_int() for _ in range(4)), ctypes.c_void_p()
     known.call("cuDeviceGet", ctypes.byref(handle), number)
     known.call("cuDeviceGetAttribute", ctypes.byref(major), MAJOR, handle)
     known.call("cuDeviceGetAttribute", ctypes.byref(minor), MINOR, handle)
+    known.call("cuDeviceGetAttribute", ctypes.byref(shared), SHARED_OF_A_BLOCK, handle)
     known.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), handle)
-    return Device(number, major.value, minor.value, context.value or 0)
+    return Device(number, major.value, minor.value, context.value or 0, shared.value)
 
 
 class Entered:

@@ -12,8 +12,12 @@
 #define VMC_PARAMETERS (VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS + VMC_WORKSPACE)
 
 enum { MAJOR = 75, MINOR = 76 };              /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_... */
+enum { SHARED_OF_A_BLOCK = 97 };              /* CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN */
+enum { TEGRA = 87 };                          /* a compute capability that executes no cubins of others */
 enum { MAX_DYNAMIC_SHARED_SIZE_BYTES = 8 };   /* CU_FUNC_ATTRIBUTE_... */
 enum { ASSERT = 710 };                        /* CUDA_ERROR_ASSERT */
+/* CUDA_ERROR_...: what a driver says of cubins and PTX of a CUDA that is newer than itself. */
+enum { INVALID_IMAGE = 200, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218, UNSUPPORTED_PTX_VERSION = 222 };
 enum { PINNED = 1, ON_DEVICE = 1 };           /* CU_MEM_ALLOCATION_TYPE_..., CU_MEM_LOCATION_TYPE_DEVICE */
 enum { RELEASE_THRESHOLD = 4 };               /* CU_MEMPOOL_ATTR_... */
 enum { RELAXED = 2 };                         /* CU_STREAM_CAPTURE_MODE_RELAXED */
@@ -21,6 +25,7 @@ enum { MOST_BLOCKS = 0x7FFFFFFF };            /* of a grid's first dimension */
 
 #define FUNCTIONS(F)                                                                                                   \
     F(cuInit, (unsigned))                                                                                              \
+    F(cuDriverGetVersion, (int *))                                                                                     \
     F(cuGetErrorName, (int, const char **))                                                                            \
     F(cuGetErrorString, (int, const char **))                                                                          \
     F(cuDeviceGet, (int *, int))                                                                                       \
@@ -53,7 +58,7 @@ static const char *const names[] = {FUNCTIONS(NAME)};
 /* A device that is in use, with its pool of memory for workspaces once one was needed, and an image that is loaded on one. */
 struct device {
     void *context;
-    int number, major, minor;
+    int number, major, minor, shared;
     void *_Atomic pool;
 };
 
@@ -83,8 +88,17 @@ static int report(vmc_error *error, const char *function, int status) {
         return vmc_fail(error, VMC_EXECUTION, "an assert of a kernel that was launched before failed; its message is on stderr");
     driver.cuGetErrorName(status, &name);
     driver.cuGetErrorString(status, &text);
-    return vmc_fail(error, VMC_DRIVER, "the CUDA driver: %s: %s: %s", function, name ? name : "unknown error",
-                    text ? text : "no description");
+    name = name ? name : "unknown error";
+    text = text ? text : "no description";
+    if (status == INVALID_IMAGE || status == NO_BINARY_FOR_GPU || status == INVALID_PTX || status == UNSUPPORTED_PTX_VERSION) {
+        int version = 0;
+        driver.cuDriverGetVersion(&version);
+        return vmc_fail(error, VMC_DRIVER,
+                        "the CUDA driver: %s: %s: %s; the driver is one of CUDA %d.%d: code that a newer CUDA made may need a "
+                        "newer driver",
+                        function, name, text, version / 1000, version % 1000 / 10);
+    }
+    return vmc_fail(error, VMC_DRIVER, "the CUDA driver: %s: %s: %s", function, name, text);
 }
 
 #define TRY(function, ...)                                                                                             \
@@ -118,6 +132,7 @@ static int open_device(int32_t number, vmc_error *error) {
     TRY(cuDeviceGet, &device->number, number);
     TRY(cuDeviceGetAttribute, &device->major, MAJOR, device->number);
     TRY(cuDeviceGetAttribute, &device->minor, MINOR, device->number);
+    TRY(cuDeviceGetAttribute, &device->shared, SHARED_OF_A_BLOCK, device->number);
     TRY(cuDevicePrimaryCtxRetain, &device->context, device->number);
     atomic_store(&in_use[number], 1);
     return VMC_OK;
@@ -141,7 +156,7 @@ static int fitness(const struct vmc_image *image, const struct device *device) {
     int own = 10 * image->major + image->minor, wanted = 10 * device->major + device->minor;
     if (!image->is_ptx && own == wanted) return 3000;
     if (image->exact || own > wanted) return 0;
-    if (!image->is_ptx) return image->major == device->major ? 2000 + own : 0;
+    if (!image->is_ptx) return image->major == device->major && wanted != TEGRA ? 2000 + own : 0;
     return 1000 + own;
 }
 
@@ -167,7 +182,14 @@ int vmc_choose_image(const struct vmc_kernel *kernel, int32_t number, const stru
                     kernel->name, listed, number, device->major, device->minor);
 }
 
-static int load_module(const struct vmc_image *image, struct loaded *made, vmc_error *error) {
+static int load_module(const struct vmc_image *image, const struct device *device, struct loaded *made, vmc_error *error) {
+    for (int32_t place = 0; place < image->grid_count; place++)
+        if (image->grids[place].shared > device->shared)
+            return vmc_fail(error, VMC_TARGET,
+                            "a block of %s takes %d bytes of shared memory, and device %d (compute capability %d.%d) has %d "
+                            "for one",
+                            image->grids[place].entry, image->grids[place].shared, device->number, device->major,
+                            device->minor, device->shared);
     TRY(cuModuleLoadData, &made->module, image->data);
     made->functions = calloc((size_t)image->grid_count, sizeof *made->functions);
     if (!made->functions) return vmc_fail(error, VMC_MEMORY, "there is no memory");
@@ -184,7 +206,7 @@ static int load_module(const struct vmc_image *image, struct loaded *made, vmc_e
 static int load(const struct vmc_image *image, const struct device *device, struct loaded *made, vmc_error *error) {
     int mode = RELAXED;
     driver.cuThreadExchangeStreamCaptureMode(&mode);
-    int wrong = load_module(image, made, error);
+    int wrong = load_module(image, device, made, error);
     driver.cuThreadExchangeStreamCaptureMode(&mode);
     made->image = image;
     made->device = device;
