@@ -52,6 +52,7 @@ LOWERINGS: dict[str, Lowering] = {
     "load": lower_load,
     "decode": decoding.lower_decode,
     "dot": matrix.lower_dot,
+    "dot_fp8": matrix.lower_dot,
     "dot_shared": warpgroups.lower_dot_shared,
     "store": access.lower_store,
     "prefetch": regions.lower_nothing,

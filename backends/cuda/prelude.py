@@ -179,8 +179,8 @@ def lop3(table: int) -> str:
 
 def mma(k: int, a: str, b: str) -> str:
     """mma.sync.m16n8k`k`, whose sums are changed in place."""
-    sums, letter = ("f32", "f") if a.endswith("f16") else ("s32", "r")
-    kinds = ".".join(kind.replace("i8", "s8") for kind in (a, b))
+    sums, letter = ("f32", "f") if a.startswith(("f", "b")) else ("s32", "r")
+    kinds = ".".join(kind.replace("i8", "s8").removeprefix("f8") for kind in (a, b))
     types = f"{sums}.{kinds}.{sums}"
     steps = (
         f"mma.sync.aligned.m16n8k{k}.row.col.{types} "
@@ -193,6 +193,26 @@ def mma(k: int, a: str, b: str) -> str:
     parameters = ", ".join([*(f"{kind}* c{n}" for n in range(4)), *factors])
     name = f"vmc_mma_m16n8k{k}_{a}_{b}"
     return inline("int", name, parameters, f'asm volatile("{steps}" : {outputs} : {inputs}); return 0;')
+
+
+def fp8_by_halves(a: str, b: str) -> str:
+    """m16n8k32 of 8-bit floats by two m16n8k16 of f16, of every other pair along K of both factors. The assembler's own
+    way, for architectures without mma.sync of 8-bit floats, starts each from zero and adds up afterwards.
+    """
+    factors = {**{f"a{n}": a for n in range(4)}, **{f"b{n}": b for n in range(2)}}
+    steps = []
+    for half in ("low", "high"):
+        words = ", ".join(f"vmc_{half}_{kind.removeprefix('f8')}({name})" for name, kind in factors.items())
+        steps.append(f"vmc_mma_m16n8k16_f16_f16(c0, c1, c2, c3, {words});")
+    parameters = ", ".join([*(f"float* c{n}" for n in range(4)), *(f"uint {name}" for name in factors)])
+    return inline("int", f"vmc_halves_m16n8k32_{a}_{b}", parameters, f"{' '.join(steps)} return 0;")
+
+
+def converted(kind: str, half: str) -> str:
+    """A pair of f16 from two of the four 8-bit floats in a word."""
+    steps = f"{{ .reg .b16 l, h; mov.b32 {{l, h}}, %1; cvt.rn.f16x2.{kind}x2 %0, {half[0]}; }}"
+    body = f'uint r; asm("{steps}" : "=r"(r) : "r"(a)); return r;'
+    return inline("uint", f"vmc_{half}_{kind}", "uint a", body)
 
 
 def copy_elements(bits: int) -> str:
@@ -263,6 +283,7 @@ FUNCTIONS |= {
 }
 
 HALVES = ("f16x2", "bf16x2")
+FP8 = ("f8e4m3", "f8e5m2")
 FUNCTIONS |= {
     **{
         f"vmc_{name}_{kind}": packed(f"vmc_{name}_{kind}", f"{ptx}.{kind}", count)
@@ -281,12 +302,18 @@ FUNCTIONS |= {
     "vmc_high_f16x2": widened("h", "high"),
     **{f"vmc_lop3_{table:02x}": lop3(table) for table in (0x6A, 0xEA, 0x3C)},
     **{f"vmc_mma_m16n8k16_{kind}_{kind}": mma(16, kind, kind) for kind in ("f16", "bf16")},
+    **{f"vmc_{half}_{kind}": converted(kind, half) for kind in ("e4m3", "e5m2") for half in ("low", "high")},
     **{f"vmc_mma_m16n8k32_{a}_{b}": mma(32, a, b) for a in ("i8", "u8") for b in ("i8", "u8")},
+    **{f"vmc_mma_m16n8k32_{a}_{b}": mma(32, a, b) for a in FP8 for b in FP8},
+    **{f"vmc_halves_m16n8k32_{a}_{b}": fp8_by_halves(a, b) for a in FP8 for b in FP8},
 }
 
 
 def prelude(code: str) -> str:
     """The types, and the functions that the code calls, and those that they call."""
     found = {name for name in FUNCTIONS if f"{name}(" in code}
-    found |= {name for name in FUNCTIONS for user in found if f"{name}(" in FUNCTIONS[user]}
+    more = found
+    while more:
+        more = {name for name in FUNCTIONS for user in more if f"{name}(" in FUNCTIONS[user]} - found
+        found |= more
     return TYPES + "".join(text for name, text in FUNCTIONS.items() if name in found)

@@ -5,6 +5,7 @@ A decoder is derived from what is wanted, a table of the value of every code. St
 - *linear*: value = a * code + b, the sign bit perhaps flipped: the code becomes low mantissa bits of a large number;
 - *carried*, *split*: the same for codes wider than the mantissa, their top bit, or half, apart;
 - *floating*: fields of a float, moved to where the wider type has them, times a power of two; NaN where codes want it;
+- *placed*: the same without the power of two, which is left to the product, for floats of 8 bits;
 - *widened*: decoded to the other half type, then through f32, for exponents that the wanted one does not have;
 - *bytes*: codes as bytes, with an offset; *rounded*: small floats that are whole numbers, as bytes;
 
@@ -25,10 +26,10 @@ import numpy as np
 from vmc.ir.decode.arrangement import Arrangement, Field
 from vmc.ir.decode.raw import Raw
 from vmc.ir.decode.strategies import STRATEGIES, Proposal, Wanted
-from vmc.ir.decode.words import HALVES, Builder, Program, Words
+from vmc.ir.decode.words import FLOATS, Builder, Program, Words
 from vmc.ir.types import DType
 
-KINDS = {"f16x2": 2, "bf16x2": 2, "i8x4": 4}
+KINDS = {"f16x2": 2, "bf16x2": 2, "i8x4": 4, "e4m3x4": 4, "e5m2x4": 4}
 """What registers hold, and how many numbers; "i8x4" are whole numbers modulo 256."""
 
 
@@ -85,9 +86,9 @@ def decoder(
 ) -> Decoder:
     """The decoder with the fewest operations for codes of a type of up to 8 bits.
 
-    `kind` is "f16x2", "bf16x2" (rounded to nearest even) or "i8x4" (modulo 256). `values` are those of all codes, by
-    default what the type decodes to. Without `signed_zeros` a zero may have any sign. With `any_scale` all numbers may
-    come out divided by one power of two, 2**exponent of the result. Raises NoDecoderError.
+    `kind` is "f16x2", "bf16x2", "e4m3x4", "e5m2x4" (rounded to nearest even) or "i8x4" (modulo 256). `values` are those
+    of all codes, by default what the type decodes to. Without `signed_zeros` a zero may have any sign. With `any_scale`
+    all numbers may come out divided by one power of two, 2**exponent of the result. Raises NoDecoderError.
     """
     wanted = [float(v) for v in (dtype.decode(dtype.codes()) if values is None else values)]
     if dtype.width > 8 or len(wanted) != 1 << dtype.width or kind not in KINDS:
@@ -161,9 +162,9 @@ def agrees(made: Decoder, wanted: Wanted) -> bool:
         target = np.asarray(wanted.table * 2.0**-made.exponent, np.float64)
     if wanted.kind == "i8x4":
         return np.array_equal(found.T, np.asarray(target, np.int64)[codes] % 256)
-    half = HALVES[wanted.kind]
-    exact = np.asarray(half.decode(half.encode(target)), np.float64)[codes]
-    came = np.asarray(half.decode(found.T.astype(np.uint16)), np.float64)
+    type = FLOATS[wanted.kind]
+    exact = np.asarray(type.decode(type.encode(target)), np.float64)[codes]
+    came = np.asarray(type.decode(found.T.astype(type.code_dtype)), np.float64)
     same = np.array_equal(came, exact, equal_nan=True)
     alike = (np.signbit(came) == np.signbit(exact)) | np.isnan(exact)
     return same and (not wanted.signed_zeros or bool(alike.all()))

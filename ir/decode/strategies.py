@@ -12,12 +12,14 @@ import numpy as np
 
 from vmc.ir.decode.arrangement import Arrangement, Field, Placement, arrange
 from vmc.ir.decode.raw import AND_XOR, Raw
-from vmc.ir.decode.words import HALVES, Builder, Doubles, Imm, truth_table
+from vmc.ir.decode.words import FLOATS, HALVES, Builder, Doubles, Imm, truth_table
 from vmc.ir.types import DType
 
 AND_OR = truth_table(lambda a, b, c: a & b | c)
 XOR = truth_table(lambda a, b, c: a ^ b)
 MANTISSA = {"f16x2": 10, "bf16x2": 7}
+FIELDS = {"f16x2": (16, 10), "bf16x2": (16, 7), "e4m3x4": (8, 3), "e5m2x4": (8, 2)}
+"""The bits of a number, and those of its mantissa, by what holds it with a sign, an exponent and a mantissa."""
 UNIT = {"f16x2": 0x6400, "bf16x2": 0x4300}
 """1024 and 128: the powers of two whose last mantissa bit counts 1."""
 ROUNDER, LARGEST_FACTOR = 1536.0, 2.0**15
@@ -173,21 +175,23 @@ def split(wanted: Wanted) -> Iterator[Proposal]:
 
 
 def float_placement(dtype: DType, kind: str) -> Placement | None:
-    """Where a half wants the bits of a small float's code; None if its exponent is too wide."""
-    base = MANTISSA[kind]
-    if not dtype.is_float or dtype.exponent_bits > 15 - base or dtype.mantissa_bits > base or dtype.unused_bits:
+    """Where a wider float has the bits of a small float's code; None if it has no room for them."""
+    bits, base = FIELDS[kind]
+    top = bits - 1
+    if not dtype.is_float or dtype.exponent_bits > top - base or dtype.mantissa_bits > base or dtype.unused_bits:
         return None
     magnitude = tuple(range(base - dtype.mantissa_bits, base + dtype.exponent_bits))
-    return (*magnitude, 15) if dtype.has_sign else magnitude
+    return (*magnitude, top) if dtype.has_sign else magnitude
 
 
 def moved(dtype: DType, kind: str) -> Doubles:
-    """What a half reads in the codes of a small float, moved there: float64, for every code."""
+    """What a wider float reads in the codes of a small one, moved there: float64, for every code."""
     placement = float_placement(dtype, kind)
     assert placement is not None
     codes = np.arange(1 << dtype.width)
     bits = sum((codes >> bit & 1) << place for bit, place in enumerate(placement))
-    return np.asarray(HALVES[kind].decode(np.asarray(bits, np.uint16)), np.float64)
+    type = FLOATS[kind]
+    return np.asarray(type.decode(np.asarray(bits, type.code_dtype)), np.float64)
 
 
 def floating(wanted: Wanted) -> Iterator[Proposal]:
@@ -263,6 +267,24 @@ def floating(wanted: Wanted) -> Iterator[Proposal]:
         yield Proposal(name, arrangement, (tuple(range(dtype.width)),), 0, finish)
 
 
+def placed(wanted: Wanted) -> Iterator[Proposal]:
+    """Small floats as wider ones of 8 bits, times a power of two: fields that are moved, and nothing else."""
+    dtype, kind = wanted.dtype, wanted.kind
+    placement = float_placement(dtype, kind) if kind in FIELDS and kind not in MANTISSA else None
+    if placement is None:
+        return
+    read, values = moved(dtype, kind), wanted.table
+    usable = np.isfinite(read) & np.isfinite(values) & (read != 0) & (values != 0)
+    factors = np.unique(values[usable] / read[usable])
+    if len(factors) != 1 or factors[0] <= 0 or not np.log2(factors[0]).is_integer():
+        return
+    exponent = int(np.log2(factors[0]))
+    if not exponent or wanted.any_scale:
+        bits = tuple(range(dtype.width))
+        arrangement = arrange(dtype.width, 8, (placement,))
+        yield Proposal("placed", arrangement, (bits,), 0, lambda raw, f: raw.field(f[0]), 1, exponent)
+
+
 def widened(wanted: Wanted) -> Iterator[Proposal]:
     """By the other half type and f32: `exact` holds every value, and only the last step rounds."""
     other = {"f16x2": "bf16x2", "bf16x2": "f16x2"}.get(wanted.kind)
@@ -332,4 +354,4 @@ def rounded(wanted: Wanted) -> Iterator[Proposal]:
     yield Proposal("rounded", arrange(width, 16, (placement,)), (tuple(range(width)),), 0, finish, group=2)
 
 
-STRATEGIES = (linear, carried, split, floating, widened, as_bytes, rounded)
+STRATEGIES = (linear, carried, split, floating, placed, widened, as_bytes, rounded)

@@ -152,6 +152,8 @@ def rotr(a: Words, amount: Words) -> Words:
 # ---- packed halves ---------------------------------------------------------------------------------------------------
 
 HALVES = {"f16x2": dtype("f16"), "bf16x2": dtype("bf16")}
+FLOATS = {**HALVES, "e4m3x4": dtype("f8e4m3"), "e5m2x4": dtype("f8e5m2")}
+"""The types of the numbers in a register, by what it holds."""
 
 
 def opened(kind: str, word: Words) -> Doubles:

@@ -3,6 +3,7 @@
     dot(a[M, K], b[K, N], c[M, N]) -> c + a @ b
     dot_flushing(a, b, c)                           the same, of bf16, without denormal numbers
     dot_short(a, b, c) {run}                        the same, of i8 and u8, where `run` products sum to less than 2^15
+    dot_fp8(a, b, c) {native, run}                  the same, of f8e4m3 and f8e5m2
     dot_warpgroup(a, b, c)                          the same, of f16 or bf16, by instructions of warpgroups
     dot_shared(tensor, start..., b, c) {sizes}      the same, where a is a slice of a shared tensor
 
@@ -113,6 +114,28 @@ class ShortDot(Dot):
         return super().evaluate(run, op, operands)
 
 
+class Fp8Dot(Dot):
+    """c + a @ b of f8e4m3 or f8e5m2 in f32, by matrix instructions for these where `native`, else by those for f16.
+
+    With a `run` the sums of native instructions keep 13 bits behind the point: those of `run` products are taken so,
+    and added in f32. Let S be |a| @ |b|, and L the largest |a| |b| of a run, numbers below the normal range counted as
+    the least normal one. Then |result - exact| <= the sum over the runs of (run + run / 16) 2^-13 max(L, S), plus (K /
+    run + 2) u (|c| + S), which passes may allow in `fast` kernels. With `run` = 0 the bound is that of `dot`.
+    """
+
+    name = "dot_fp8"
+    attrs = schema(native=bool, run=int)
+
+    def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
+        results = super().infer(types, attrs)
+        names = {tile(type).dtype.name for type in types[:2]}
+        require(names <= {"f8e4m3", "f8e5m2"}, "dot_fp8 takes factors of f8e4m3 and f8e5m2")
+        require(
+            attrs["run"] == 0 or (attrs["native"] and attrs["run"] > 0), f"dot_fp8: a run of {attrs['run']} products"
+        )
+        return results
+
+
 class WarpgroupDot(Dot):
     """c + a @ b of f16 or bf16 in f32, which four warps compute together, with a in shared memory.
 
@@ -157,7 +180,7 @@ def inside(rank: int, sizes: Sequence[int | None]) -> dict[str, object]:
     return {"sizes": tuple(sizes), "steps": (1,) * rank, "inbounds": (True,) * rank}
 
 
-DOTS = frozenset({"dot", "dot_flushing", "dot_short", "dot_warpgroup"})
+DOTS = frozenset({"dot", "dot_flushing", "dot_short", "dot_fp8", "dot_warpgroup"})
 """The names of products of tiles."""
 
-DEFINITIONS: tuple[OpDef, ...] = (Dot(), FlushingDot(), ShortDot(), WarpgroupDot(), SharedDot())
+DEFINITIONS: tuple[OpDef, ...] = (Dot(), FlushingDot(), ShortDot(), Fp8Dot(), WarpgroupDot(), SharedDot())

@@ -53,10 +53,6 @@ MULTIPLIES_BF16 = frozenset({"avx512bf16", "amx-bf16"})
 """Features of processors that multiply bf16 faster than f32."""
 
 
-HAS_WARPGROUPS = frozenset({"sm_90a"})
-"""Architectures of GPUs with matrix instructions of warpgroups."""
-
-
 def pipeline(
     target: str, dense: frozenset[str] = frozenset(), features: frozenset[str] = frozenset()
 ) -> tuple[Pass, ...]:
@@ -74,7 +70,7 @@ def pipeline(
     if family == "cuda":
         from vmc.ir.passes.gpu.pipeline import cuda_pipeline
 
-        return cuda_pipeline(dense, arch in HAS_WARPGROUPS)
+        return cuda_pipeline(arch, dense)
     digits = integers if features & SUMS_FOUR_PRODUCTS else few_digits
     select = (halving(whole_tiles=True), digits, halves) if features & MULTIPLIES_BF16 else (digits,)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *select)

@@ -13,8 +13,10 @@ from vmc.ir.passes.gpu.barriers import barriers
 from vmc.ir.passes.gpu.decoding import decoding
 from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.factors import placing
+from vmc.ir.passes.gpu.fp8 import products
 from vmc.ir.passes.gpu.launches import launches
 from vmc.ir.passes.gpu.layouts import layouts
+from vmc.ir.passes.gpu.machines import machine
 from vmc.ir.passes.gpu.matrix import fragments
 from vmc.ir.passes.gpu.pipelining import pipelining
 from vmc.ir.passes.gpu.planning import planning
@@ -50,6 +52,7 @@ EVERY_PASS = (
     expand,
     exchange(),
     casts,
+    products(machine("sm_89").fp8),
     decoding,
     choosing,
     launches,

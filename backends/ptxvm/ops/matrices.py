@@ -1,9 +1,10 @@
 """Matrix instructions of a warp: ldmatrix, stmatrix, movmatrix and mma.sync.
 
-mma computes each element of D as C plus the products for k = 0, 1, 2, ... in this order, the products exact, the sum
-in float64, and rounds it once to the type of D, to nearest even. (PTX leaves order and intermediate precision open;
-sums of integers are exact modulo 2**32, or clamped with .satfinite.) Where elements of the factors lie in the
-registers of the lanes is PTX ISA section 9.7.15.5, "Matrix multiply-accumulate operation using mma instruction".
+mma computes each element of D as C plus the products for k = 0, 1, 2, ... in this order, the products exact, the sum in
+float64, and rounds it once to the type of D, to nearest even. (PTX leaves order and intermediate precision open; sums
+of integers are exact modulo 2**32, or clamped with .satfinite; of 8-bit floats see `sums`.) Where elements of the
+factors lie in the registers of the lanes is PTX ISA section 9.7.15.5, "Matrix multiply-accumulate operation using mma
+instruction".
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vmc.backends.ptxvm.arrays import UINT, Array
 from vmc.backends.ptxvm.emitter import Emitter, Step
 from vmc.backends.ptxvm.memory import Access
 from vmc.backends.ptxvm.ops.access import place
+from vmc.backends.ptxvm.ops.sums import sums_of
 from vmc.backends.ptxvm.state import Cohort
 
 BITS = {
@@ -118,6 +120,12 @@ def values_of(codes: Array, kind: str) -> Array:
             return numeric.decode(codes, kind).astype(np.float64)
 
 
+def multiplier(e: Emitter, kinds: tuple[str, str], to: str) -> Callable[[Array, Array, Array], Array]:
+    """What computes C + A B for an instruction."""
+    sums = sums_of(e.root, e.program.target, kinds, to)
+    return multiply if sums is None else lambda a, b, c: sums(a, b, c, kinds)
+
+
 def multiply(a: Array, b: Array, c: Array) -> Array:
     """C plus the products for k = 0, 1, ... in order."""
     total = c
@@ -158,10 +166,10 @@ def mma(e: Emitter) -> Step:
     results = [e.result(element) for element in e.vector(0)]
     if len(results) != d.registers:
         e.mistake(f"{shape} gives {d.registers} registers")
-    encode = encoder(e, to)
+    encode, product_of = encoder(e, to), multiplier(e, (kind_a, kind_b), to)
 
     def run(m: Cohort) -> None:
-        product = multiply(
+        product = product_of(
             gather(m, slots_a, a, (rows, depth), kind_a),
             gather(m, slots_b, b, (depth, columns), kind_b),
             gather(m, slots_c, c, (rows, columns), kind_c),

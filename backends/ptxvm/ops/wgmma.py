@@ -25,7 +25,7 @@ from vmc.backends.ptxvm.ops.matrices import (
     encoder,
     factor_a,
     gather,
-    multiply,
+    multiplier,
     registers_of,
     values_of,
 )
@@ -132,7 +132,7 @@ def _product(e: Emitter) -> Step:
     fragment = factor_a(WARP_ROWS, depth, BITS[kind_a])
     rows = e.program.watched
     rows_a, rows_d = [rows[slot] for slot in slots_a], [rows[slot] for slot in slots_d]
-    encode, number = encoder(e, to), e.number
+    encode, number, product_of = encoder(e, to), e.number, multiplier(e, (kind_a, kind_b), to)
 
     def run(m: Cohort) -> None:
         accumulates = adds(m)
@@ -146,7 +146,7 @@ def _product(e: Emitter) -> Step:
         b, dirty_b = _from_memory(m, right, number)
         c = gather(m, slots_d, d, (WARP_ROWS, columns), to)[_active_warps(m)].reshape(-1, ROWS, columns)
         c = np.where(accumulates[:, None, None], c, 0)
-        product = multiply(scale_a * a, (scale_b * b).transpose(0, 2, 1), c)
+        product = product_of(scale_a * a, (scale_b * b).transpose(0, 2, 1), c)
         registers = registers_of(product.reshape(warps, WARP_ROWS, columns), d, encode)
         dirty_c = _unset_registers(m, slots_d, d, (WARP_ROWS, columns))
         unset = _unset(dirty_a, dirty_b, dirty_c, accumulates, (ROWS, columns))

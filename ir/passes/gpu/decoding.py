@@ -18,7 +18,8 @@ from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import Rewriter, each_kernel
 from vmc.ir.types import DType
 
-PACKED = {"f16": "f16x2", "bf16": "bf16x2", "i8": "i8x4", "u8": "i8x4"}
+PACKED = {"f16": "f16x2", "bf16": "bf16x2", "i8": "i8x4", "u8": "i8x4", "f8e4m3": "e4m3x4", "f8e5m2": "e5m2x4"}
+"""What a register of a type's elements holds."""
 
 
 def decode_factors(module: Module) -> Module:

@@ -49,6 +49,8 @@ INSTRUCTIONS: dict[tuple[str, str], Instruction] = {
     **{(a, b): Instruction(32, 8) for a in ("i8", "u8") for b in ("i8", "u8")},
 }
 """By the types of A and B; the sums are f32 or i32."""
+OF_FP8 = Instruction(32, 8)
+"""Of f8e4m3 and f8e5m2, in any mixture, for `dot_fp8`: not every architecture has it."""
 OF_WARPGROUPS = Instruction(16, 16, warpgroup=True)
 WARPS = 4
 """The warps of a warpgroup."""
@@ -121,7 +123,7 @@ def product_of(op: Op, threads: int = 0) -> Product | None:
     if op.name not in DOTS:
         return None
     a, b = (value.tile for value in op.operands[:2])
-    found = instruction_for(a.dtype, b.dtype)
+    found = OF_FP8 if op.name == "dot_fp8" else instruction_for(a.dtype, b.dtype)
     (m, k), n = a.shape, b.shape[1]
     if found is None or m % 16 or n % 8 or k % found.k:
         return None

@@ -13,8 +13,10 @@ from vmc.ir.passes.gpu.barriers import barriers
 from vmc.ir.passes.gpu.decoding import decoding
 from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.factors import placing
+from vmc.ir.passes.gpu.fp8 import products
 from vmc.ir.passes.gpu.launches import launches
 from vmc.ir.passes.gpu.layouts import layouts
+from vmc.ir.passes.gpu.machines import machine
 from vmc.ir.passes.gpu.matrix import fragments, is_matrix
 from vmc.ir.passes.gpu.payoff import pays
 from vmc.ir.passes.gpu.pipelining import pipelining
@@ -30,16 +32,15 @@ from vmc.ir.passes.narrow import narrow
 from vmc.ir.passes.unroll import unroll
 
 
-def cuda_pipeline(dense: frozenset[str] = frozenset(), warpgroups: bool = False) -> tuple[Pass, ...]:
-    """The passes for NVIDIA GPUs: tiles are simplified as for the CPU, then laid out over threads.
-
-    `warpgroups`: there are matrix instructions of warpgroups.
-    """
-    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, exact_integers, dce, decoding, dce)
+def cuda_pipeline(arch: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
+    """The passes for an architecture of NVIDIA: tiles are simplified as for the CPU, then laid out over threads."""
+    has = machine(arch)
+    exact = (exact_integers, dce, products(has.fp8), dce, decoding, dce)
+    early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *exact)
     shared = (hoisting(pays), launches, dce)
     lowered = (expansion(frozenset({"decode"})), exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse)
     tiles = (*lowered, bounds, dce)
-    chosen, put = ((choosing,), (placing, dce)) if warpgroups else ((), ())
+    chosen, put = ((choosing,), (placing, dce)) if has.warpgroups else ((), ())
     matrices = (*chosen, weights(dense), pipelining, cse, *put)
     threads = (layouts(fragments), dce, sharing, cse, planning, barriers)
     return (*early, *shared, *tiles, *matrices, *threads)

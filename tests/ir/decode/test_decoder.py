@@ -47,7 +47,7 @@ def executed(made, codes):
         for bit, place in enumerate(places):
             words[place // 32] |= (codes[:, number] >> bit & 1).astype(np.uint32) << np.uint32(place % 32)
     registers = made.program(words)
-    unit = np.uint8 if made.kind == "i8x4" else np.uint16
+    unit = np.uint8 if made.kind.endswith("x4") else np.uint16
     return np.stack([register.view(unit).reshape(len(codes), -1) for register in registers], axis=1).reshape(
         len(codes), -1
     )
@@ -129,6 +129,30 @@ def test_a_power_of_two_may_be_left_to_the_consumer(name):
     assert len(made.program.operations) == len(whole.program.operations) - made.registers
     scaled = [float_of(type, code) * 2.0**-made.exponent for code in range(1 << type.width)]
     check_halves(made, scaled, signed_zeros=True)
+
+
+EIGHTHS = {"e4m3x4": ml_dtypes.float8_e4m3fn, "e5m2x4": ml_dtypes.float8_e5m2}
+
+
+@pytest.mark.parametrize("kind", EIGHTHS)
+@pytest.mark.parametrize("name", FLOATS)
+def test_small_floats_become_8_bit_floats_times_a_power_of_two_where_those_have_room(name, kind):
+    type, (exponent, mantissa) = dtype(name), {"e4m3x4": (4, 3), "e5m2x4": (5, 2)}[kind]
+    fits = type.exponent_bits <= exponent and type.mantissa_bits <= mantissa
+    # The top exponent of e5m2 holds infinity and NaN; e4m3's NaN is one code only.
+    full = kind == "e5m2x4" and name in ("f7e5m1",)
+    if not fits or full:
+        with pytest.raises(NoDecoderError):
+            decoder(type, kind, any_scale=True)
+        return
+    made = decoder(type, kind, any_scale=True)
+    codes = samples(made)
+    found = executed(made, codes).view(np.uint8).view(EIGHTHS[kind]).astype(np.float64) * 2.0**made.exponent
+    values = np.array([float_of(type, code) * 2.0**-made.exponent for code in range(1 << type.width)])
+    with np.errstate(over="ignore"):
+        expected = values.astype(EIGHTHS[kind]).astype(np.float64) * 2.0**made.exponent
+    np.testing.assert_array_equal(found, expected[codes])
+    assert made.operations_per_code <= 0.75 and (made.operations_per_code == 0) == (name[:2] == "f8")
 
 
 def test_any_line_of_the_codes_is_a_decoder():
