@@ -59,7 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"{device.describe()}, seed {seed}", highlight=False)
     if options.dry_run:
         console.print(DRY, style="red", highlight=False)
-    wrong = [] if options.no_check else checked(kit, device, seed, options, console)
+    try:
+        wrong = [] if options.no_check else checked(kit, device, seed, options, console)
+    except checks.DeviceLost as lost:
+        console.print(f"wrong: {lost}", style="red", highlight=False, markup=False)
+        console.print(
+            "After that the GPU takes nothing more from this process: the rest is not checked", highlight=False
+        )
+        return 1
     chosen: dict[str, str] = {}
     settings = settings_of(options, kit, seed)
     contenders = list(chosen_contenders(kit, device, chosen, options.only, console))
@@ -126,7 +133,10 @@ def settings_of(options: argparse.Namespace, kit: Kit, seed: int) -> Settings:
 
 
 def checked(kit: Kit, device: Device, seed: int, options: argparse.Namespace, console: Console) -> list[checks.Failure]:
-    """The kernels of the kit that are wrong, each named; of those that `--only` has, by their contenders' names."""
+    """The kernels of the kit that are wrong, each named; of those that `--only` has, by their contenders' names.
+
+    Raises DeviceLost.
+    """
     sizes = checks.QUICK_SIZES if options.quick else checks.SIZES
     failures, right = [], 0
     for outcome in checks.check(kit, device, seed, sizes, options.only):

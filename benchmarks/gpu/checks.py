@@ -46,6 +46,14 @@ class Failure:
         return f"{self.kernel}: M={m} K={k} N={n}: {self.reason}"
 
 
+class DeviceLost(Exception):
+    """A kernel's fault, told by `failure`, after which the device takes nothing more from this process."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """x f64[M, K], codes uint8[K, N], scales f16[ceil(K / G), N], and what the codes stand for, f64[K, N]."""
@@ -105,7 +113,7 @@ def check(
     only: Sequence[str] = ("*",),
 ) -> Iterator[Failure | str]:
     """Checks the kernels of a kit whose contenders' names match a pattern; yields the failures, and the name of each
-    kernel that had none.
+    kernel that had none. Raises DeviceLost.
     """
     sources = {source.name: source for source in SOURCES}
     for name, type in kit.pairs():
@@ -122,8 +130,19 @@ def check(
                     reason = complaint(kit, built, source, device, given, expected, bound)
                     if reason:
                         wrong[built.name] = Failure(built.name, size, reason)
+                        if not answers(device):
+                            raise DeviceLost(wrong[built.name])
         for built in kernels:
             yield wrong.get(built.name) or built.name
+
+
+def answers(device: Device) -> bool:
+    """Whether the device still does what this process asks for: no longer after a kernel has left its memory."""
+    try:
+        device.finish()
+    except Exception:
+        return False
+    return True
 
 
 def complaint(

@@ -140,6 +140,30 @@ def test_a_kernel_that_is_wrong_is_found(kit: Path, spoil: Callable[[Any, int], 
     assert found is not None and re.match(complaint, found), found
 
 
+class Faulty(Dry):
+    """A device that a kernel has left its memory on."""
+
+    lost = False
+
+    def finish(self) -> None:
+        if self.lost:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+def test_after_a_fault_that_loses_the_device_no_other_kernel_is_blamed(kit: Path) -> None:
+    device = Faulty()
+
+    def leave(y: Any, launch: int) -> None:
+        device.lost = True
+
+    spoiled = Spoiled(Kit(kit, "cpu"), leave)
+    spoiled.pairs, spoiled.contents = spoiled.kit.pairs, spoiled.kit.contents  # type: ignore[attr-defined]
+    with pytest.raises(checks.DeviceLost, match="an illegal memory access") as raised:
+        list(checks.check(spoiled, device, 1, (SIZE,)))  # type: ignore[arg-type]
+    assert raised.value.failure.kernel == spoiled.kit.contents.kernels[0].name
+    assert spoiled.launches == 1
+
+
 def test_a_kit_without_code_for_the_cpu_cannot_be_run_dry(kit: Path, tmp_path: Path) -> None:
     data = json.loads((kit / "kit.json").read_text()) | {"cpu": None}
     (tmp_path / "kit.json").write_text(json.dumps(data))
