@@ -9,7 +9,7 @@ from vmc.backends.cuda.tir import I32, U32, Expr, binary, call, const
 from vmc.backends.cuda.words import Words
 from vmc.ir.core import Op
 from vmc.ir.decode import KINDS, Decoder, Imm, Operation
-from vmc.ir.passes.gpu.decoding import decoder_for
+from vmc.ir.passes.gpu.decoding import decoder_of
 
 SHIFTS = {"shl", "shr"}
 WORD = 32
@@ -19,7 +19,7 @@ def lower_decode(e: Emitter, op: Op) -> None:
     """Every unit of words through the decoder's operations. Raises UnsupportedError for words in another order."""
     words = e.values[op.operands[0]]
     table = op.attrs["values"]
-    decoder = decoder_for(op.operands[0].tile.dtype, table.dtype, table.array())
+    decoder = decoder_of(op)
     if decoder is None:
         raise UnsupportedError("no decoder makes these values of their codes", op.span)
     made = e.tile(op.result.tile, op.result.name)

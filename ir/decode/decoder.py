@@ -6,6 +6,7 @@ A decoder is derived from what is wanted, a table of the value of every code. St
 - *carried*, *split*: the same for codes wider than the mantissa, their top bit, or half, apart;
 - *floating*: fields of a float, moved to where the wider type has them, times a power of two; NaN where codes want it;
 - *placed*: the same without the power of two, which is left to the product, for floats of 8 bits;
+- *converted*: the same, then to f16 by an instruction for two, where the machine has such;
 - *widened*: decoded to the other half type, then through f32, for exponents that the wanted one does not have;
 - *bytes*: codes as bytes, with an offset; *rounded*: small floats that are whole numbers, as bytes;
 
@@ -83,22 +84,23 @@ def decoder(
     *,
     signed_zeros: bool = True,
     any_scale: bool = False,
+    conversions: bool = False,
 ) -> Decoder:
     """The decoder with the fewest operations for codes of a type of up to 8 bits.
 
     `kind` is "f16x2", "bf16x2", "e4m3x4", "e5m2x4" (rounded to nearest even) or "i8x4" (modulo 256). `values` are those
     of all codes, by default what the type decodes to. Without `signed_zeros` a zero may have any sign. With `any_scale`
-    all numbers may come out divided by one power of two, 2**exponent of the result. Raises NoDecoderError.
+    all numbers may come out divided by one power of two, 2**exponent of the result. `conversions`: the machine converts
+    pairs of f8e4m3 and f8e5m2 to f16. Raises NoDecoderError.
     """
     wanted = [float(v) for v in (dtype.decode(dtype.codes()) if values is None else values)]
     if dtype.width > 8 or len(wanted) != 1 << dtype.width or kind not in KINDS:
         raise NoDecoderError(f"no decoder of {len(wanted)} values for {dtype.name} to {kind}")
-    return _decoder(dtype, kind, tuple(wanted), signed_zeros, any_scale)
+    return _decoder(Wanted(dtype, kind, tuple(wanted), signed_zeros, any_scale, conversions))
 
 
 @lru_cache(maxsize=256)
-def _decoder(dtype: DType, kind: str, values: tuple[float, ...], signed_zeros: bool, any_scale: bool) -> Decoder:
-    wanted = Wanted(dtype, kind, values, signed_zeros, any_scale)
+def _decoder(wanted: Wanted) -> Decoder:
     best: Decoder | None = None
     for strategy in STRATEGIES:
         for proposal in strategy(wanted):
@@ -109,7 +111,7 @@ def _decoder(dtype: DType, kind: str, values: tuple[float, ...], signed_zeros: b
                 best = made
                 break
     if best is None:
-        raise NoDecoderError(f"no strategy decodes these values of {dtype.name} to {kind}")
+        raise NoDecoderError(f"no strategy decodes these values of {wanted.dtype.name} to {wanted.kind}")
     return best
 
 
@@ -123,7 +125,8 @@ def emitted(proposal: Proposal, wanted: Wanted) -> Decoder:
     together = parts * proposal.group
     for first in range(0, len(fields), together):
         chosen = fields[first : first + together]
-        results.append(proposal.finish(raw, chosen))
+        made = proposal.finish(raw, chosen)
+        results += [made] if isinstance(made, int) else made
         for one in range(proposal.group):
             own = chosen[one * parts : (one + 1) * parts]
             order += [code_places(arrangement, own, slot, wanted.width) for slot in range(slots)]

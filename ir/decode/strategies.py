@@ -6,7 +6,7 @@ A strategy is a function from what is wanted to proposals, the cheapest first; i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,14 +31,14 @@ NEGATIVE_ZERO = 0x80008000
 class Proposal:
     """An arrangement, the fields that make a number, and the operations after their bits are in place.
 
-    `tails[n]` makes a register of the raw fields of the n-th group of fields.
+    `finish` makes a register, or several, of a group of fields.
     """
 
     strategy: str
     arrangement: Arrangement
     parts: tuple[tuple[int, ...], ...]
     flips: int
-    finish: Callable[[Raw, Sequence[Field]], int]
+    finish: Callable[[Raw, Sequence[Field]], int | tuple[int, ...]]
     group: int = 1
     exponent: int = 0
 
@@ -52,6 +52,7 @@ class Wanted:
     values: tuple[float, ...]
     signed_zeros: bool
     any_scale: bool
+    conversions: bool = False
 
     @property
     def width(self) -> int:
@@ -285,6 +286,21 @@ def placed(wanted: Wanted) -> Iterator[Proposal]:
         yield Proposal("placed", arrangement, (bits,), 0, lambda raw, f: raw.field(f[0]), 1, exponent)
 
 
+def converted(wanted: Wanted) -> Iterator[Proposal]:
+    """As 8-bit floats, and from there to f16 by instructions for conversions, which know NaN."""
+    if wanted.kind != "f16x2" or not wanted.conversions:
+        return
+    for kind in ("e4m3x4", "e5m2x4"):
+        for inner in placed(replace(wanted, kind=kind, any_scale=True)):
+
+            def finish(raw: Raw, fields: Sequence[Field], inner: Proposal = inner, kind: str = kind) -> tuple[int, ...]:
+                word, factor = raw.field(fields[0]), 2.0**inner.exponent
+                pairs = (raw.build(f"{half}.{kind.removesuffix('x4')}", word) for half in ("low", "high"))
+                return tuple(scaled(raw.build, "f16x2", pair, factor) for pair in pairs)
+
+            yield Proposal("converted", inner.arrangement, inner.parts, 0, finish)
+
+
 def widened(wanted: Wanted) -> Iterator[Proposal]:
     """By the other half type and f32: `exact` holds every value, and only the last step rounds."""
     other = {"f16x2": "bf16x2", "bf16x2": "f16x2"}.get(wanted.kind)
@@ -295,6 +311,7 @@ def widened(wanted: Wanted) -> Iterator[Proposal]:
 
         def finish(raw: Raw, fields: Sequence[Field], inner: Proposal = inner) -> int:
             x = inner.finish(raw, fields)
+            assert isinstance(x, int)
             if other == "bf16x2":
                 low = raw.build("shl", x, Imm(16))
                 high = raw.build("lop3", x, Imm(0xFFFF0000), Imm(0), AND_XOR)
@@ -354,4 +371,4 @@ def rounded(wanted: Wanted) -> Iterator[Proposal]:
     yield Proposal("rounded", arrange(width, 16, (placement,)), (tuple(range(width)),), 0, finish, group=2)
 
 
-STRATEGIES = (linear, carried, split, floating, placed, widened, as_bytes, rounded)
+STRATEGIES = (linear, carried, split, floating, placed, converted, widened, as_bytes, rounded)

@@ -236,6 +236,17 @@ def widened(half: int) -> Callable[..., Words]:
     return widen
 
 
+def converted(kind: str, half: int) -> Callable[..., Words]:
+    """Two of the four 8-bit floats in a word as f16: cvt.rn.f16x2.e4m3x2."""
+
+    def convert(a: Words) -> Words:
+        codes = np.stack([a >> np.uint32(16 * half + start) & np.uint32(0xFF) for start in (0, 8)])
+        type = FLOATS[f"{kind}x4"]
+        return closed("f16x2", np.asarray(type.decode(codes.astype(type.code_dtype)), np.float64))
+
+    return convert
+
+
 def joined(kind: str) -> Callable[..., Words]:
     """Two f32, the low one first, rounded into a packed pair: cvt.rn.f16x2.f32, cvt.rn.bf16x2.f32."""
 
@@ -263,4 +274,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "low.f16x2": widened(0),
     "high.f16x2": widened(1),
     **{f"join.{kind}": joined(kind) for kind in HALVES},
+    **{
+        f"{name}.{kind}": converted(kind, half)
+        for kind in ("e4m3", "e5m2")
+        for half, name in enumerate(("low", "high"))
+    },
 }

@@ -77,13 +77,16 @@ class Bitcast(OpDef):
 
 
 class Decode(OpDef):
-    """The entry of the table `values` for the code of every element: any function of codes of at most 8 bits."""
+    """The entry of the table `values` for the code of every element: any function of codes of at most 8 bits.
+
+    `conversions`: by a decoder that may use instructions for conversions of 8-bit floats.
+    """
 
     name = "decode"
     signature = "(a)"
     elementwise = True
     composite = True
-    attrs = schema(values=Table)
+    attrs = schema(values=Table, conversions=bool)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         source, values = tile(types[0]), attrs["values"]

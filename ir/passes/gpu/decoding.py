@@ -22,15 +22,21 @@ PACKED = {"f16": "f16x2", "bf16": "bf16x2", "i8": "i8x4", "u8": "i8x4", "f8e4m3"
 """What a register of a type's elements holds."""
 
 
-def decode_factors(module: Module) -> Module:
-    """Needs: a well-formed module at the tile level. Guarantees: the second factor of a product of matrix instructions,
-    where it is a function of the codes of a narrow tile and a decoder makes it, is a `decode` of that tile. Idempotent.
-    Keeps: everything else, and the bits of every result but for the signs of zeros among the factors.
-    """
-    return each_kernel(module, decoded)
+def decodings(conversions: bool) -> Pass:
+    """The pass for machines that have instructions for conversions of 8-bit floats, or not."""
+
+    def decode_factors(module: Module) -> Module:
+        """Needs: a well-formed module at the tile level. Guarantees: the second factor of a product of matrix
+        instructions, where it is a function of the codes of a narrow tile and a decoder makes it, is a `decode` of that
+        tile. Idempotent. Keeps: everything else, and the bits of every result but for the signs of zeros among the
+        factors.
+        """
+        return each_kernel(module, lambda kernel: decoded(kernel, conversions))
+
+    return Pass("decoding", decode_factors)
 
 
-def decoded(kernel: Kernel) -> Kernel:
+def decoded(kernel: Kernel, conversions: bool) -> Kernel:
     facts: Facts | None = None
 
     def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
@@ -43,7 +49,7 @@ def decoded(kernel: Kernel) -> Kernel:
         source, table = matched(op, *values)
         if instruction_for(op.operands[0].tile.dtype, table.dtype) is None or not product_of_types(op, table.dtype):
             return None
-        b = rewriter.emit("decode", source, values=table)
+        b = rewriter.emit("decode", source, values=table, conversions=conversions)
         changed = replace(op, operands=(op.operands[0], b, op.operands[2]))
         rewriter.append(changed)
         return changed.results
@@ -85,15 +91,22 @@ def table_of(facts: Facts, value: Value) -> tuple[Value, Table] | None:
     return function.source, Table.of(type, codes)
 
 
-def decoder_for(source: DType, target: DType, codes: Array) -> Decoder | None:
+def decoder_of(op: Op) -> Decoder | None:
+    """The decoder that a `decode` is lowered to; None where there is none."""
+    table = op.attrs["values"]
+    return decoder_for(op.operands[0].tile.dtype, table.dtype, table.array(), op.attrs["conversions"])
+
+
+def decoder_for(source: DType, target: DType, codes: Array, conversions: bool = False) -> Decoder | None:
     """The decoder of codes of `source` to elements of `target`, given those of all codes; None where there is none."""
     kind = PACKED.get(target.name)
     if kind is None or source.width > 8:
         return None
     try:
-        return decoder(source, kind, target.decode(codes).tolist(), signed_zeros=False)
+        values = target.decode(codes).tolist()
+        return decoder(source, kind, values, signed_zeros=False, conversions=conversions)
     except NoDecoderError:
         return None
 
 
-decoding = Pass("decoding", decode_factors)
+decoding = decodings(conversions=False)

@@ -108,7 +108,7 @@ class _Selector(Rewriter):
         if factor is None:
             return None
         way = self.way(a.tile.dtype, factor.type)
-        right = self.emit("decode", function.source, values=factor.table)
+        right = self.emit("decode", function.source, values=factor.table, conversions=False)
         self.notes.append(Note("fp8", told(op, factor, way, self.fp8), op.span))
         if not factor.shift:
             return (self.emit("dot_fp8", a, right, start, native=way.native, run=way.run),)

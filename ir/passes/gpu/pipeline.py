@@ -10,7 +10,7 @@ from vmc.ir.passes.dce import dce
 from vmc.ir.passes.expand import expansion
 from vmc.ir.passes.fold import fold
 from vmc.ir.passes.gpu.barriers import barriers
-from vmc.ir.passes.gpu.decoding import decoding
+from vmc.ir.passes.gpu.decoding import decodings
 from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.factors import placing
 from vmc.ir.passes.gpu.fp8 import products
@@ -35,7 +35,7 @@ from vmc.ir.passes.unroll import unroll
 def cuda_pipeline(arch: str, dense: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
     """The passes for an architecture of NVIDIA: tiles are simplified as for the CPU, then laid out over threads."""
     has = machine(arch)
-    exact = (exact_integers, dce, products(has.fp8), dce, decoding, dce)
+    exact = (exact_integers, dce, products(has.fp8), dce, decodings(has.fp8 is not None), dce)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *exact)
     shared = (hoisting(pays), launches, dce)
     lowered = (expansion(frozenset({"decode"})), exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse)

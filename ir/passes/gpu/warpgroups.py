@@ -17,7 +17,7 @@ from math import ceil, prod
 
 from vmc.ir.core import Kernel, Module, Note, Op, Storage, TileType, Value, walk
 from vmc.ir.layout import BIT, Digit, Layout
-from vmc.ir.passes.gpu.decoding import decoder_for
+from vmc.ir.passes.gpu.decoding import decoder_of
 from vmc.ir.passes.gpu.matrix import WARPS, Product, product_of, warpgroup_product
 from vmc.ir.passes.manager import Pass
 from vmc.ir.passes.rewrite import Rewriter, each_kernel
@@ -79,8 +79,7 @@ def operations_of(value: Value, makers: dict[Value, Op]) -> float:
     op = makers.get(value)
     if op is None or op.name != "decode":
         return 0
-    table = op.attrs["values"]
-    decoder = decoder_for(op.operands[0].tile.dtype, table.dtype, table.array())
+    decoder = decoder_of(op)
     return decoder.operations_per_code if decoder is not None else 0
 
 

@@ -16,7 +16,7 @@ from vmc.ir.core import Kernel, Module, Note, Op, Storage, Value, walk
 from vmc.ir.decode import Decoder
 from vmc.ir.layout import BIT, LANE, Digit, Layout, Shuffle, local, mma_fragment
 from vmc.ir.multiples import Multiples
-from vmc.ir.passes.gpu.decoding import decoder_for
+from vmc.ir.passes.gpu.decoding import decoder_of
 from vmc.ir.passes.gpu.matrix import Product, product_of, threads_for
 from vmc.ir.passes.gpu.spread import WARP_SIZE
 from vmc.ir.passes.manager import Pass
@@ -115,8 +115,7 @@ def consumers_of(kernel: Kernel, param: Value) -> list[Consumer]:
             dots = users.get(decode.result, [])
             if not dots or any(not takes(dot, decode.result) for dot in dots):
                 return []
-            table = decode.attrs["values"]
-            made = decoder_for(param.tensor.dtype, table.dtype, table.array())
+            made = decoder_of(decode)
             for dot in dots:
                 product = product_of(dot, kernel.threads)
                 if made is None or product is None:

@@ -155,6 +155,18 @@ def test_small_floats_become_8_bit_floats_times_a_power_of_two_where_those_have_
     assert made.operations_per_code <= 0.75 and (made.operations_per_code == 0) == (name[:2] == "f8")
 
 
+@pytest.mark.parametrize("name", FLOATS)
+def test_conversions_of_8_bit_floats_are_used_where_they_take_fewer_operations(name):
+    type = dtype(name)
+    made, without = (decoder(type, "f16x2", signed_zeros=False, conversions=has) for has in (True, False))
+    check_halves(made, centred(type), signed_zeros=False)
+    assert made.operations_per_code <= without.operations_per_code
+    if made.strategy != "converted":
+        assert made.program == without.program
+    if name == "f8e4m3":
+        assert (made.operations_per_code, without.operations_per_code) == (0.5, 2.25)
+
+
 def test_any_line_of_the_codes_is_a_decoder():
     values = [0.5 * code - 3.25 for code in range(16)]
     check_halves(decoder(dtype("u4"), "f16x2", values), values, signed_zeros=True)
