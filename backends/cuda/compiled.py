@@ -3,7 +3,8 @@
 A launch of the kernel is one of each of its grids in order, on one stream; where the workspace takes bytes, it has so
 many bytes of device memory for itself from the first to the last. Every grid is passed the parameters in order, tensors
 as addresses in device memory (multiples of `target.ALIGNMENT`), scalars in the machine type of `Parameter.kind`, then
-each symbol as i64, then the addresses of the workspace's tensors. It has (`blocks(...)`, 1, 1) blocks, `threads`
+each symbol as i64, among them last, where it has that symbol, the number of the device's multiprocessors, then the
+addresses of the workspace's tensors. It has (`blocks(...)`, 1, 1) blocks, `threads`
 threads in each, and `dynamic_shared` bytes of dynamic shared memory, for which one that takes more than 48 KiB in all
 must opt in. A grid without blocks is left out.
 """
@@ -22,6 +23,7 @@ from vmc.backends.cuda.kernel import MOST_BLOCKS, Unit, counting, cuda_source, i
 from vmc.backends.cuda.target import ARCHES, STATIC_SHARED
 from vmc.ir.core import Kernel, Module, Note, Storage, TensorType, Value
 from vmc.ir.dims import Dim, binary
+from vmc.ir.passes.gpu.split import MULTIPROCESSORS
 from vmc.ir.span import Span
 from vmc.ir.text import parse_module, print_kernel
 
@@ -93,9 +95,18 @@ class Compiled:
     grids: tuple[Grid, ...]
 
     @property
+    def main(self) -> Grid:
+        """The grid that has the kernel's own name; what others prepare for it, or do with its results, extends that."""
+        return min(self.grids, key=lambda grid: len(grid.kernel.name))
+
+    @property
     def kernel(self) -> Kernel:
-        """The last grid's, which the others prepare."""
-        return self.grids[-1].kernel
+        return self.main.kernel
+
+    @property
+    def counts_multiprocessors(self) -> bool:
+        """Whether a launch depends on the number of the device's multiprocessors, which then is the last symbol."""
+        return MULTIPROCESSORS in self.kernel.symbols
 
     @property
     def params(self) -> tuple[Value, ...]:
@@ -176,11 +187,11 @@ def compile(module: Module, arch: str, lines: bool = False) -> Compiled:
     """
     units = units_of(module, arch, lines)
     text = cuda_source(units, ARCHES[arch])
-    last = module.kernels[-1]
-    options = FAST if last.fast else STRICT
+    first = module.kernels[0]
+    options = FAST if first.fast else STRICT
     binary = compile_cuda(text, arch, (*options, LINES) if lines else options)
     grids = tuple(grid_of(kernel, unit) for kernel, unit in zip(module.kernels, units, strict=True))
-    return Compiled(arch, binary.ptx, binary.cubin, text, parameters_of(last), grids)
+    return Compiled(arch, binary.ptx, binary.cubin, text, parameters_of(first), grids)
 
 
 def units_of(module: Module, arch: str, lines: bool = False) -> list[Unit]:

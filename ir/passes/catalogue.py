@@ -21,6 +21,7 @@ from vmc.ir.passes.gpu.matrix import fragments
 from vmc.ir.passes.gpu.pipelining import pipelining
 from vmc.ir.passes.gpu.planning import planning
 from vmc.ir.passes.gpu.sharing import sharing
+from vmc.ir.passes.gpu.split import split
 from vmc.ir.passes.gpu.warpgroups import choosing
 from vmc.ir.passes.gpu.weights import weights
 from vmc.ir.passes.halves import halves
@@ -56,6 +57,7 @@ EVERY_PASS = (
     decoding,
     choosing,
     launches,
+    split,
     weights(),
     pipelining,
     placing,

@@ -57,7 +57,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
     if (attribute == 97) /* Technical Specifications per Compute Capability */
         *value = (major == 8 && (minor == 0 || minor == 7) ? 163 : major == 9 || major == 10 ? 227 : 99) << 10;
     else
-        *value = attribute == 75 ? major : minor;
+        *value = attribute == 16 ? 100 : attribute == 75 ? major : minor;
     return 0;
 }
 

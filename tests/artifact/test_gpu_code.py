@@ -306,3 +306,35 @@ def test_the_manifest_and_the_header_tell_launches_and_bytes(two: Path) -> None:
 def test_two_builds_of_several_launches_are_the_same_bytes(two: Path, tmp_path: Path) -> None:
     vmc.build([TWO], tmp_path / "two.so", targets=["cuda:sm_80"])
     assert (tmp_path / "two.so").read_bytes() == (two / "two.so").read_bytes()
+
+
+SHARED = """
+fast kernel rows(x: f16[M, K], w: f16[K, N], y: out f32[M, N]):
+    for mi, ni in grid(cdiv(M, 16), cdiv(N, 64)):
+        acc = zeros(f32[16, 64])
+        for k in range(0, K, 64):
+            acc += x[mi*16 : +16, k : +64] @ w[k : +64, ni*64 : +64]
+        y[mi*16 : +16, ni*64 : +64] = acc
+"""
+
+
+def test_how_many_blocks_share_a_loop_depends_on_the_device_s_multiprocessors(place: Path, tmp_path: Path) -> None:
+    vmc.build([SHARED], tmp_path / "shared.so", targets=["cuda:sm_80"], header=tmp_path / "two.h")
+    (tmp_path / "two.c").write_text(CALL_TWO.replace("depth = 300", "depth = 1024"))
+    links = [f"-L{tmp_path}", "-l:shared.so", f"-Wl,-rpath,{tmp_path}", "-o", str(tmp_path / "shared")]
+    run([*compiler(), "-Wall", "-Werror", f"-I{tmp_path}", str(tmp_path / "two.c"), *links])
+    lines = said(place, [str(tmp_path / "shared"), "5", "1700"], "8.0", RECORDER_PARAMETERS="8")
+    (entry,) = vmc.load(tmp_path / "shared.so").manifest.kernels
+    assert entry.symbols == ("M", "K", "N") and entry.launches["cuda:sm_80"].functions == ("rows", "rows_sum")
+    few, many = 2 * 4, 107 * 2  # 100 multiprocessors: all parts that K allows; one
+    launches = [line for line in lines if line.startswith("launch")]
+    assert [line.partition(" 1 1 blocks")[0] for line in launches] == [
+        f"launch rows on 0: {few}",
+        "launch rows_sum on 0: 2",
+        f"launch rows on 0: {many}",
+    ]
+    words = "1000 20000 20000000000 5 400 64 64 7000000"
+    assert all(line.endswith(f": {words}") for line in launches[:2])
+    assert [line for line in lines if line.startswith("allocate")] == [
+        f"allocate {4 * 2 * 16 * 64 * 4} bytes of pool 0x9000, stream 0x71"
+    ]

@@ -42,7 +42,7 @@ class ImageGrid:
 class Image:
     """What is loaded on devices of a compute capability: `exact`ly that one or, of the same major number, later ones;
     PTX on all later ones. A launch is one of each of the `grids`, in order; `workspace` are the bytes that the tensors
-    of its workspace take.
+    of its workspace take; `counts`: the number of the device's multiprocessors is a symbol, the last one.
     """
 
     arch: str
@@ -50,6 +50,7 @@ class Image:
     data: bytes
     grids: tuple[ImageGrid, ...]
     workspace: tuple[Dim, ...]
+    counts: bool
     storages: Mapping[str, Storage | None]
 
     @property
@@ -113,7 +114,9 @@ def images(kernel: TileKernel, name: str, architectures: Sequence[str], host: Le
 
 def image(made: Compiled, grids: Sequence[ImageGrid], is_ptx: bool) -> Image:
     data = made.ptx.encode() + b"\0" if is_ptx else made.cubin
-    return Image(made.arch, is_ptx, data, tuple(grids), made.workspace_sizes, made.storages)
+    return Image(
+        made.arch, is_ptx, data, tuple(grids), made.workspace_sizes, made.counts_multiprocessors, made.storages
+    )
 
 
 def block_counter(made: Grid, params: Sequence[Value], name: str, host: Level) -> tuple[bytes, str]:

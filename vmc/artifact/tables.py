@@ -11,6 +11,7 @@ from vmc.artifact.manifest import Entry
 from vmc.artifact.shipped import Version
 from vmc.ir.core import Storage
 from vmc.ir.dims import Dim, DimOp, Sym
+from vmc.ir.passes.gpu.split import MULTIPROCESSORS
 from vmc.ir.types import DType
 from vmc.runtime.elements import accepted, shown
 from vmc.runtime.errors import BuildError
@@ -86,7 +87,7 @@ def check(entry: Entry, images: Sequence[Image]) -> None:
     if max(len(entry.tensors), len(entry.scalars), len(entry.symbols)) > MOST:
         raise BuildError("E0921", f"`{entry.name}` has more than {MOST} tensors, scalars or symbols")
     for image in images:
-        deep = any(program(size, entry.symbols)[1] > STACK for size in image.workspace)
+        deep = any(program(size, (*entry.symbols, MULTIPROCESSORS))[1] > STACK for size in image.workspace)
         if deep or max(len(image.workspace), len(image.grids)) > SHARED:
             raise BuildError("E0921", f"`{entry.name}`: a library cannot have its launches for {image.arch}")
 
@@ -174,9 +175,9 @@ def image_lines(prefix: str, entry: Entry, images: Sequence[Image]) -> list[str]
             f'.incbin \\"{name}.bin\\"\\n.byte 0\\n.previous\\n"); extern const char {name}_data[];'
         )
         lines += grid_lines(name, image)
-        lines += program_lines(f"{name}_workspace", image.workspace, entry.symbols)
+        lines += program_lines(f"{name}_workspace", image.workspace, (*entry.symbols, MULTIPROCESSORS))
         facts = [*image.capability, int(image.exact), int(image.is_ptx)]
-        grids = [f"{name}_grids", len(image.grids), f"{name}_workspace", len(image.workspace)]
+        grids = [f"{name}_grids", len(image.grids), f"{name}_workspace", len(image.workspace), int(image.counts)]
         rows.append(braces([c_string(image.arch), f"{name}_data", *facts, *grids, f"{name}_storages"]))
     return [*lines, array("struct vmc_image", f"{prefix}_images", rows)] if images else []
 

@@ -21,6 +21,7 @@ from vmc.ir.core import Kernel as TileKernel
 from vmc.ir.core import Op, Region, TensorType, walk
 from vmc.ir.cost import Work, bits_per_element, count, tensor_bytes
 from vmc.ir.layout import BIT
+from vmc.ir.passes.gpu.split import MULTIPROCESSORS
 from vmc.runtime.cuda import architecture, blamed, lowered
 from vmc.runtime.ptx_machine import device_target
 
@@ -135,8 +136,8 @@ class GpuExplanation:
 
     @property
     def main(self) -> GridReport:
-        """The last grid, which the others prepare."""
-        return self.grids[-1]
+        """The grid that has the kernel's own name; see `Compiled.main`."""
+        return min(self.grids, key=lambda grid: len(grid.entry))
 
     def to_json(self) -> dict[str, Any]:
         """The explanation as JSON's types."""
@@ -207,13 +208,14 @@ def explain_gpu(kernel: Kernel, symbols: Mapping[str, int]) -> GpuExplanation:
     complete = all(name in symbols for name in kernel.symbols)
     work = count(kernel._tile, symbols) if complete else None
     chip = CHIPS[arch]
+    bound = {**symbols, MULTIPROCESSORS: chip.multiprocessors}
     storages = made.storages
     tensors = {
         value: (
             value.name,
             f"{value.tensor.dtype.name}[{', '.join(map(str, value.tensor.shape))}]",
             told(type),
-            tensor_bytes(type, symbols) if complete else None,
+            tensor_bytes(type, bound) if complete else None,
         )
         for value in made.kernel.params
         if isinstance(value.type, TensorType)
@@ -227,12 +229,12 @@ def explain_gpu(kernel: Kernel, symbols: Mapping[str, int]) -> GpuExplanation:
         chip,
         tuple(kernel.bindings.items()),
         dict(symbols),
-        tuple(grid_report(grid, arch, codes[grid.entry], blocks_of(grid, kernel, symbols)) for grid in made.grids),
+        tuple(grid_report(grid, arch, codes[grid.entry], blocks_of(grid, kernel, bound)) for grid in made.grids),
         own,
         tuple(row for value, row in tensors.items() if value not in made.params),
         work,
         tuple(decision(note, kernel) for grid in reversed(made.grids) for note in grid.kernel.notes),
-        bounds(chip, moved, work, codes[made.grids[-1].entry].main_loop) if work is not None else (),
+        bounds(chip, moved, work, codes[made.main.entry].main_loop) if work is not None else (),
     )
 
 

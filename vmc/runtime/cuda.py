@@ -172,6 +172,7 @@ class OnDevice:
         self._programs: dict[int, Program] = {}
         self._loading = Lock()
         self._schedules: dict[Any, Schedule] = {}
+        self._counts = self.compiled.counts_multiprocessors
         self._has_scalars = any(not isinstance(param.type, TensorType) for param in self.kernel.params)
         if ":" not in target:
             self.program(driver.current_device())
@@ -212,6 +213,8 @@ class OnDevice:
         symbols: tuple[int, ...],
         device: int = 0,
     ) -> None:
+        if self._counts:
+            symbols = (*symbols, driver.device(device).multiprocessors)
         plan = self.schedule(symbols, scalars)
         if not any(plan.blocks):
             return

@@ -17,8 +17,8 @@ from typing import Any
 from vmc.runtime.errors import ExecutionError, TargetError
 
 LIBRARY = "libcuda.so.1"
-MAJOR, MINOR = 75, 76
-"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..."""
+MAJOR, MINOR, MULTIPROCESSORS = 75, 76, 16
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..., CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT"""
 SHARED_OF_A_BLOCK = 97
 """CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN"""
 MAX_DYNAMIC_SHARED = 8
@@ -108,12 +108,13 @@ def driver() -> Driver:
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU by its number in CUDA's order, with its compute capability, its primary context, and the most bytes of
-    shared memory that a block can have."""
+    """A GPU by its number in CUDA's order, with its compute capability, its multiprocessors, its primary context, and
+    the most bytes of shared memory that a block can have."""
 
     number: int
     major: int
     minor: int
+    multiprocessors: int
     context: int
     shared: int
 
@@ -125,13 +126,15 @@ class Device:
 def device(number: int) -> Device:
     """A device, whose primary context is retained until the process ends. Raises TargetError."""
     known = driver()
-    handle, major, minor, shared, context = *(ctypes.c_int() for _ in range(4)), ctypes.c_void_p()
+    handle, major, minor, count, shared = (ctypes.c_int() for _ in range(5))
+    context = ctypes.c_void_p()
     known.call("cuDeviceGet", ctypes.byref(handle), number)
     known.call("cuDeviceGetAttribute", ctypes.byref(major), MAJOR, handle)
     known.call("cuDeviceGetAttribute", ctypes.byref(minor), MINOR, handle)
+    known.call("cuDeviceGetAttribute", ctypes.byref(count), MULTIPROCESSORS, handle)
     known.call("cuDeviceGetAttribute", ctypes.byref(shared), SHARED_OF_A_BLOCK, handle)
     known.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), handle)
-    return Device(number, major.value, minor.value, context.value or 0, shared.value)
+    return Device(number, major.value, minor.value, count.value, context.value or 0, shared.value)
 
 
 class Entered:

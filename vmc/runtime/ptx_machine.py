@@ -51,8 +51,10 @@ def check_name(target: str) -> None:
 
 class OnPtxMachine:
     """Launches on the PTX machine, grid after grid. `reports`: what those of the latest launch did, in numbers, by the
-    names of their functions.
+    names of their functions; `multiprocessors`: how many the GPU would have, of which an A100 is taken for an example.
     """
+
+    multiprocessors = 108
 
     def __init__(self, kernel: Kernel, target: str, dense: frozenset[str] = frozenset()) -> None:
         from vmc.backends import ptxvm
@@ -67,8 +69,8 @@ class OnPtxMachine:
 
     @property
     def report(self) -> Report | None:
-        """What the last grid did, which the others prepare."""
-        return self.reports.get(self.compiled.grids[-1].entry)
+        """What the main grid did."""
+        return self.reports.get(self.compiled.main.entry)
 
     @property
     def storages(self) -> Mapping[str, Storage | None]:
@@ -85,6 +87,8 @@ class OnPtxMachine:
         from vmc.backends import ptxvm
         from vmc.runtime.targets import memory
 
+        if self.compiled.counts_multiprocessors:
+            symbols = (*symbols, self.multiprocessors)
         bound = dict(zip(self.kernel.symbols, symbols, strict=True))
         tensors = [padded(memory(address, size)) for address, size in zip(addresses, sizes, strict=True)]
         shared = [ptxvm.Workspace.of(evaluate(size, bound)) for size in self.compiled.workspace_sizes]

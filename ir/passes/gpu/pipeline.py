@@ -22,6 +22,7 @@ from vmc.ir.passes.gpu.payoff import pays
 from vmc.ir.passes.gpu.pipelining import pipelining
 from vmc.ir.passes.gpu.planning import planning
 from vmc.ir.passes.gpu.sharing import sharing
+from vmc.ir.passes.gpu.split import split
 from vmc.ir.passes.gpu.warpgroups import choosing
 from vmc.ir.passes.gpu.weights import weights
 from vmc.ir.passes.hoist import hoisting
@@ -37,7 +38,7 @@ def cuda_pipeline(arch: str, dense: frozenset[str] = frozenset()) -> tuple[Pass,
     has = machine(arch)
     exact = (exact_integers, dce, products(has.fp8), dce, decodings(has.fp8 is not None), dce)
     early = (canonicalize, cse, dce, unroll, narrow, canonicalize, cse, *exact)
-    shared = (hoisting(pays), launches, dce)
+    shared = (hoisting(pays), launches, dce, split, dce)
     lowered = (expansion(frozenset({"decode"})), exchange(is_matrix), canonicalize, cse, casts, fold, cse, licm, cse)
     tiles = (*lowered, bounds, dce)
     chosen, put = ((choosing,), (placing, dce)) if has.warpgroups else ((), ())

@@ -13,6 +13,7 @@ from vmc.backends.interp import run as execute
 from vmc.ir.core import Module, TensorType
 from vmc.ir.dims import evaluate
 from vmc.ir.passes import pipeline, run
+from vmc.ir.passes.gpu.split import MULTIPROCESSORS
 
 ARCH = "sm_80"
 WORD = 4
@@ -30,6 +31,8 @@ def launch(made: cuda.Compiled, arguments: Sequence[Any], symbols: Mapping[str, 
     values: list[Any] = []
     memories = []
     given = iter(arguments)
+    if made.counts_multiprocessors:
+        symbols = {**symbols, MULTIPROCESSORS: 108}
     sizes = iter(evaluate(size, symbols) for size in made.workspace_sizes)
     for parameter in made.parameters:
         if parameter.kind == "pointer":

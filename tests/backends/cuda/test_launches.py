@@ -68,6 +68,26 @@ def test_a_launch_is_explained_grid_by_grid() -> None:
     assert "machine code of `matmul_wa8_once`, launch 1 of 2" in str(found)
 
 
+# ---- split-K ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90a"])
+def test_a_product_is_the_same_up_to_the_order_of_sums_for_every_number_of_multiprocessors(arch: str) -> None:
+    kernel = vmc.compile(SOURCE.with_name("matmul_wa16.vmc"), target=f"ptx-vm:{arch}", T="u4", BM=16)
+    launcher = kernel._launcher
+    m, k, n = 5, 1003, 71
+    x, codes, scale = problem("u4", m, k, n)
+    weights = (codes.astype(np.float64) - 8) * np.repeat(scale.astype(np.float64), 128, axis=0)[:k]
+    exact, magnitude = x.astype(np.float64) @ weights, np.abs(x.astype(np.float64)) @ np.abs(weights)
+    for multiprocessors, parts in ((1, 1), (3, 3), (108, 4)):
+        launcher.multiprocessors = multiprocessors  # type: ignore[attr-defined]
+        found = [product(kernel, x, codes, scale) for _ in range(2)]
+        assert found[0].tobytes() == found[1].tobytes()
+        assert (np.abs(found[0] - exact) <= (k + 4) * 2.0**-24 * magnitude + 2.0**-11 * 1.01 * np.abs(exact)).all()
+        blocks = [report.blocks for report in launcher.reports.values()]  # type: ignore[attr-defined]
+        assert blocks == ([2 * parts, 2] if parts > 1 else [2])
+
+
 # ---- planted faults --------------------------------------------------------------------------------------------------
 
 

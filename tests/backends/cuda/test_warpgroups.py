@@ -238,10 +238,10 @@ def test_the_machine_code_multiplies_while_it_decodes(name: str, bindings: dict[
 
     kernel = vmc.compile(SOURCE, target=TARGET, T=name, **bindings)
     made = compiled(kernel._tile, "cuda:sm_90a")
-    found = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.grids[-1].entry])
+    found = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.main.entry])
     loop = found.main_loop
     m, n, k = (bindings.get(key, 64) for key in ("BM", "BN", "BK"))
-    assert loop is not None and loop.products * made.grids[-1].threads // 32 == m * n * k
+    assert loop is not None and loop.products * made.main.threads // 32 == m * n * k
     assert (found.spills, found.stack, loop.kinds.get(Kind.CONVERT, 0)) == (0, 0, 0)
     lines = [line for line in sass(made.cubin).splitlines() if "HGMMA" in line or "WARPGROUP.DEPBAR" in line]
     steps = k // 16

@@ -5,15 +5,17 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime.h"
 
 #define DEVICES 64
-#define VMC_PARAMETERS (VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS + VMC_WORKSPACE)
+#define VMC_PARAMETERS (VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS + 1 + VMC_WORKSPACE)
 
 enum { MAJOR = 75, MINOR = 76 };              /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_... */
 enum { SHARED_OF_A_BLOCK = 97 };              /* CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN */
 enum { TEGRA = 87 };                          /* a compute capability that executes no cubins of others */
+enum { MULTIPROCESSORS = 16 };                /* CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT */
 enum { MAX_DYNAMIC_SHARED_SIZE_BYTES = 8 };   /* CU_FUNC_ATTRIBUTE_... */
 enum { ASSERT = 710 };                        /* CUDA_ERROR_ASSERT */
 /* CUDA_ERROR_...: what a driver says of cubins and PTX of a CUDA that is newer than itself. */
@@ -58,7 +60,7 @@ static const char *const names[] = {FUNCTIONS(NAME)};
 /* A device that is in use, with its pool of memory for workspaces once one was needed, and an image that is loaded on one. */
 struct device {
     void *context;
-    int number, major, minor, shared;
+    int number, major, minor, shared, multiprocessors;
     void *_Atomic pool;
 };
 
@@ -133,6 +135,7 @@ static int open_device(int32_t number, vmc_error *error) {
     TRY(cuDeviceGetAttribute, &device->major, MAJOR, device->number);
     TRY(cuDeviceGetAttribute, &device->minor, MINOR, device->number);
     TRY(cuDeviceGetAttribute, &device->shared, SHARED_OF_A_BLOCK, device->number);
+    TRY(cuDeviceGetAttribute, &device->multiprocessors, MULTIPROCESSORS, device->number);
     TRY(cuDevicePrimaryCtxRetain, &device->context, device->number);
     atomic_store(&in_use[number], 1);
     return VMC_OK;
@@ -282,7 +285,7 @@ struct launch {
 static int launch_grids(const struct vmc_kernel *kernel, const struct vmc_image *image, void **functions,
                         struct launch *launch, void *stream, vmc_error *error) {
     void *pointers[VMC_PARAMETERS];
-    int32_t count = kernel->parameters + kernel->symbols + image->workspace_count;
+    int32_t count = kernel->parameters + kernel->symbols + image->counts + image->workspace_count;
     for (int32_t place = 0; place < count; place++) pointers[place] = &launch->parameters[place];
     for (int32_t place = 0; place < image->grid_count; place++) {
         const struct vmc_grid *grid = &image->grids[place];
@@ -305,7 +308,7 @@ static int launch_on(const struct vmc_kernel *kernel, const struct vmc_image *im
     if (wrong) return wrong;
     TRY(cuMemAllocFromPoolAsync, &memory, (size_t)launch->bytes, pool, stream);
     for (int32_t place = 0; place < image->workspace_count; place++)
-        launch->parameters[kernel->parameters + kernel->symbols + place] = memory + (uint64_t)launch->places[place];
+        launch->parameters[kernel->parameters + kernel->symbols + image->counts + place] = memory + (uint64_t)launch->places[place];
     wrong = launch_grids(kernel, image, functions, launch, stream, error);
     int status = driver.cuMemFreeAsync(memory, stream);
     return wrong || !status ? wrong : report(error, "cuMemFreeAsync", status);
@@ -328,13 +331,11 @@ static void order(const struct vmc_kernel *kernel, const uint64_t *words, uint64
 }
 
 /* Counts the blocks of every grid. */
-static int count_blocks(const struct vmc_kernel *kernel, const struct vmc_image *image, const uint64_t *words,
+static int count_blocks(const struct vmc_kernel *kernel, const struct vmc_image *image, uint64_t *arguments,
                         struct launch *launch, vmc_error *error) {
-    uint64_t arguments[VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS + 1];
     __attribute__((aligned(64))) char arena[VMC_COUNTING_ARENA];
     int64_t facts[2];
-    int32_t count = kernel->tensors + kernel->scalars + kernel->symbols;
-    for (int32_t place = 0; place < count; place++) arguments[place] = words[place];
+    int32_t count = kernel->tensors + kernel->scalars + kernel->symbols + image->counts;
     for (int32_t place = 0; place < image->grid_count; place++) {
         arguments[count] = 0;
         int64_t blocks = image->grids[place].blocks(arguments, arena, facts);
@@ -365,15 +366,20 @@ static int lay_out(const struct vmc_kernel *kernel, const struct vmc_image *imag
 
 int vmc_run_cuda(const struct vmc_kernel *kernel, const struct vmc_image *image, const uint64_t *words,
                  const vmc_where *where, vmc_error *error) {
+    uint64_t own[VMC_TENSORS + VMC_SCALARS + VMC_SYMBOLS + 2], *symbols = own + kernel->tensors + kernel->scalars;
     struct launch launch;
     struct device *device;
     int64_t some = 0;
     int wrong = get_device(where->device, &device, error);
-    if (!wrong) wrong = count_blocks(kernel, image, words, &launch, error);
-    if (!wrong) wrong = lay_out(kernel, image, (const int64_t *)words + kernel->tensors + kernel->scalars, &launch, error);
+    if (wrong) return wrong;
+    memcpy(own, words, (size_t)(kernel->tensors + kernel->scalars + kernel->symbols) * sizeof *own);
+    if (image->counts) symbols[kernel->symbols] = (uint64_t)device->multiprocessors;
+    wrong = count_blocks(kernel, image, own, &launch, error);
+    if (!wrong) wrong = lay_out(kernel, image, (const int64_t *)symbols, &launch, error);
     for (int32_t place = 0; !wrong && place < image->grid_count; place++) some |= launch.blocks[place];
     if (wrong || !some) return wrong;
     order(kernel, words, launch.parameters);
+    if (image->counts) launch.parameters[kernel->parameters + kernel->symbols] = symbols[kernel->symbols];
     TRY(cuCtxPushCurrent_v2, device->context);
     wrong = launch_on(kernel, image, device, &launch, where->stream, error);
     void *popped;

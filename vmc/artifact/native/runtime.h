@@ -74,7 +74,8 @@ struct vmc_grid {
 
 /* A kernel's code for GPUs of compute capability `major`.`minor`: a cubin, for `exact`ly those or for later ones of the
    same major number, or PTX for all later ones. A launch is one of each of the grids, in order, which take the same
-   parameters; the last ones are the tensors of a workspace, of which `workspace` gives the bytes. */
+   parameters: the last ones are the tensors of a workspace, of which `workspace` gives the bytes, and before them, if it
+   `counts` them, the number of the device's multiprocessors, as one more symbol. */
 struct vmc_image {
     const char *arch;
     const void *data;
@@ -82,7 +83,7 @@ struct vmc_image {
     const struct vmc_grid *grids;
     int32_t grid_count;
     const struct vmc_extent *workspace;
-    int32_t workspace_count;
+    int32_t workspace_count, counts;
     const struct vmc_storage *storages;
 };
 

@@ -35,7 +35,7 @@ def kernels(name: str, stages: int) -> tuple[Any, Any]:
     kernel = compile_kernel(source, "product.vmc", None, {"T": dtype(name)}).kernel
     steps = list(pipeline("cuda:sm_80"))
     last = next(n for n, step in enumerate(steps) if step.name == "layouts")
-    return kernel, run(Module((kernel,)), steps[:last], verify=True).kernels[0]
+    return kernel, run(Module((kernel,)), steps[:last], verify=True, skip=frozenset({"split"})).kernels[0]
 
 
 @pytest.mark.parametrize(("name", "stages"), [("u3", 2), ("u3", 3), ("i6", 4), ("f4e2m1", 5)])
