@@ -49,12 +49,13 @@ def contests(quick: bool) -> Iterator[Contest]:
             lambda static=static, x=x: static.product(x),
             lambda v=static.v, q=static.q, x=x: x / x.dtype.type(DAMP) - (v @ x / q) @ v,
         )
-        yield compared(
-            f"prepare and product {size}",
-            "numpy",
-            lambda g=g, x=x: Static(g, DAMP).product(x),
-            lambda g=g, x=x: woodbury(g, x),
-        )
+        for way in (Static, Dynamic):
+            yield compared(
+                f"{way.__name__.lower()}: prepare and product {size}",
+                "numpy",
+                lambda way=way, g=g, x=x: way(g, DAMP).product(x),
+                lambda g=g, x=x: woodbury(g, x),
+            )
 
 
 def replaced(dynamic: Dynamic, gradient: Array) -> Array:

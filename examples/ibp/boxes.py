@@ -48,7 +48,7 @@ def convolution(ibp: Ibp, box: Box, w: Array, b: Array) -> Box:
     """The same for w [outputs, channels, 3, 3] and boxes [rows, channels, height, width], zeros around the images."""
     rows, _, height, width = box.c.shape
     found = Box(*(ibp.layers.empty(rows, len(w), height, width) for _ in range(2)))
-    ibp("ibp_conv", W=width)(box.c, box.r, w, b, found.c, found.r)
+    ibp("ibp_conv", W=width, BH=min(height, 28))(box.c, box.r, w, b, found.c, found.r)
     return found
 
 
