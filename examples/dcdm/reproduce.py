@@ -1,6 +1,6 @@
 """Trains a small network on squares of 32 points and compares iterations with conjugate gradients, at other sizes, too.
 
-python examples/dcdm/reproduce.py [--quick]
+python examples/dcdm/reproduce.py [--quick] [--picture FILE]
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the tables; the exit code is 1 where the network's directions take more iterations than residuals do."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smaller network, fewer steps and sizes")
-    quick = parser.parse_args(arguments).quick
+    parser.add_argument("--picture", type=Path, help="draw residuals over iterations into this file")
+    chosen = parser.parse_args(arguments)
+    quick = chosen.quick
     network = Network(channels=8, levels=3, seed=1) if quick else Network(channels=8, levels=4, seed=1)
     steps, size = (300, 16) if quick else (800, 32)
     start = time.perf_counter()
@@ -37,7 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = sum(w.size for w in network.weights)
     print(f"{len(network.weights)} convolutions, {count} weights; {steps} steps in {time.perf_counter() - start:.0f} s")
     print(f"loss {np.mean(losses[:20]):.3f}, at the end {np.mean(losses[-20:]):.3f}")
-    return 0 if compare(network, (16, 32) if quick else (32, 64, 96, 128)) else 1
+    sizes = (16, 32) if quick else (32, 64, 96, 128)
+    if chosen.picture:
+        from dcdm.picture import draw
+
+        draw({size: histories(network, size) for size in (sizes[0], sizes[-1])}, chosen.picture)
+    return 0 if compare(network, sizes) else 1
+
+
+def histories(network: Network, size: int) -> tuple[list[float], list[float]]:
+    """The residuals, as parts of the first, of the network's directions and of the residuals', on a whole square."""
+    mask = np.ones((size, size), np.uint8)
+    b = np.random.default_rng(size).standard_normal((size, size)).astype(np.float32)
+    return solve(network, b, mask, TOLERANCE)[1], solve(lambda r: r, b, mask, TOLERANCE)[1]
 
 
 def compare(network: Network, sizes: Sequence[int]) -> bool:

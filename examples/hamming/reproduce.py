@@ -1,6 +1,6 @@
 """Where the exact ways cross and how they grow with the pattern, and what the estimate costs and errs.
 
-python examples/hamming/reproduce.py [--quick]
+python examples/hamming/reproduce.py [--quick] [--picture FILE]
 """
 
 from __future__ import annotations
@@ -26,17 +26,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a table for each alphabet; the exit code is 1 where two exact ways disagree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short texts and patterns")
-    quick = parser.parse_args(arguments).quick
+    parser.add_argument("--picture", type=Path, help="draw the times into this file")
+    chosen = parser.parse_args(arguments)
+    quick = chosen.quick
     n = 2000 if quick else 1 << 17
     lengths = [9, 16] if quick else [64, 256, 1024, 4096]
     alphabets = {"bits, 2 symbols": 2} if quick else ALPHABETS
-    agree = [growth(title, alphabet, n, lengths) for title, alphabet in alphabets.items()]
+    times = {title: growth(title, alphabet, n, lengths) for title, alphabet in alphabets.items()}
     estimates(n, lengths[-1], (4, 16) if quick else (4, 16, 64, 256))
-    return 0 if all(agree) else 1
+    found = {title: ways for title, ways in times.items() if ways is not None}
+    if chosen.picture and found:
+        from hamming.picture import draw
+
+        draw(lengths, found, chosen.picture)
+    return 0 if len(found) == len(times) else 1
 
 
-def growth(title: str, alphabet: int, n: int, lengths: Sequence[int]) -> bool:
-    """Times of all ways for patterns of `lengths`, and the power of m that they grow with."""
+def growth(title: str, alphabet: int, n: int, lengths: Sequence[int]) -> dict[str, list[float]] | None:
+    """Times of all ways for patterns of `lengths`, and the power of m that they grow with; None if they disagree."""
     print(f"\n{title}, text of {n}: milliseconds")
     print("      m " + "".join(f"{way:>10}" for way in WAYS) + "   fastest")
     ways: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -52,7 +59,7 @@ def growth(title: str, alphabet: int, n: int, lengths: Sequence[int]) -> bool:
     slopes = [np.polyfit(np.log(lengths), np.log(times), 1)[0] for times in ways.values()]
     print("exponent" + "".join(f"{slope:10.2f}" for slope in slopes) + "   (theory: 1, 1, 0.5 with logarithms)")
     print("all ways agree" if agree else "WAYS DISAGREE")
-    return agree
+    return ways if agree else None
 
 
 def estimates(n: int, m: int, trials: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
 """Bandits choose the relaxation of SOR and of SSOR-PCG for 5000 systems, one after another; 40 plays of each.
 
-    python examples/relaxation/reproduce.py [--quick]
+    python examples/relaxation/reproduce.py [--quick] [--picture FILE]
 
 All costs are computed first, each by solving the system; a bandit sees only the one of its choice.
 """
@@ -27,15 +27,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the sweeps of all ways; the exit code is 1 where Tsallis-INF takes 1.3 times the best fixed omega's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100 systems of 16 unknowns, 2 plays")
-    quick = parser.parse_args(arguments).quick
+    parser.add_argument("--picture", type=Path, help="draw what was paid so far over the rounds into this file")
+    chosen = parser.parse_args(arguments)
+    quick = chosen.quick
     rounds, plays, grid, tolerance = (100, 2, 4, 1e-4) if quick else (5000, 40, 10, 1e-8)
-    ratios = []
+    ratios, paid = [], {}
     for title, easy in DISTRIBUTIONS.items():
         systems = drawn(rounds, easy, seed=1, grid=grid)
         print(f"\n{title}: sums over {rounds} systems of {grid * grid} unknowns, tolerance {tolerance}")
         table = costs(systems, tolerance)
         ratios.append(sor(systems, table, tolerance, plays))
+        if chosen.picture:
+            paid[title] = round_by_round(systems, table, plays)
         pcg(costs(systems, tolerance, "ssor_pcg"), plays)
+    if chosen.picture:
+        from relaxation.picture import draw
+
+        draw(paid, chosen.picture)
     return 0 if quick or max(ratios) < 1.3 else 1
 
 
@@ -72,6 +80,22 @@ def played(table: Counts, chosen: Counts) -> npt.NDArray[np.int64]:
     """The cost of each play [plays]."""
     found: npt.NDArray[np.int64] = np.take_along_axis(table[None], chosen[:, :, None], axis=2).sum(axis=(1, 2))
     return found
+
+
+def round_by_round(systems: Systems, table: Counts, plays: int) -> dict[str, npt.NDArray[np.float64]]:
+    """The sweeps of each round [rounds], of the bandits means over all plays."""
+    seeds = np.arange(plays, dtype=np.uint64)
+
+    def mean(chosen: Counts) -> npt.NDArray[np.float64]:
+        found: npt.NDArray[np.float64] = np.take_along_axis(table[None], chosen[:, :, None], axis=2)[:, :, 0].mean(0)
+        return found
+
+    return {
+        "best fixed ω": table[:, table.sum(axis=0).argmin()].astype(np.float64),
+        "Tsallis-INF": mean(tsallis(table, seeds)),
+        "ChebCB": mean(chebyshev(systems, table, seeds)),
+        "best ω of each system": table.min(axis=1).astype(np.float64),
+    }
 
 
 def last_tenth(table: Counts, chosen: Counts) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """How the time of tensor attention grows with n, exact and by a polynomial, and how the error depends on the entries.
 
-python examples/tensor_attention/reproduce.py [--quick]
+python examples/tensor_attention/reproduce.py [--quick] [--picture FILE]
 """
 
 from __future__ import annotations
@@ -20,16 +20,23 @@ from timing import seconds
 from tensor_attention.attend import Array, Polynomials, exact
 
 D = 3
+Curves = dict[str, list[tuple[float, float]]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the tables; the exit code is 1 where degree 4 errs by more than 1e-10 at entries of 0.3."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few and small sizes")
-    quick = parser.parse_args(arguments).quick
+    parser.add_argument("--picture", type=Path, help="draw errors and times into this file")
+    chosen = parser.parse_args(arguments)
+    quick = chosen.quick
     right = degrees(24 if quick else 128)
-    entries(24 if quick else 128, (1.0, 3.0) if quick else (0.3, 1.0, 1.5, 2.0, 3.0, 4.0))
-    growth((16, 32) if quick else (64, 128, 256, 512), (64, 128) if quick else (1024, 4096, 16384, 65536))
+    errors = entries(24 if quick else 128, (1.0, 3.0) if quick else (0.3, 1.0, 1.5, 2.0, 3.0, 4.0))
+    times = growth((16, 32) if quick else (64, 128, 256, 512), (64, 128) if quick else (1024, 4096, 16384, 65536))
+    if chosen.picture:
+        from tensor_attention.picture import draw
+
+        draw(errors, times, chosen.picture)
     return 0 if right else 1
 
 
@@ -44,18 +51,22 @@ def degrees(n: int) -> bool:
     return error < 1e-10
 
 
-def entries(n: int, bounds: Sequence[float]) -> None:
+def entries(n: int, bounds: Sequence[float]) -> Curves:
     """The error for each bound B of the entries, at degree 4, by both series."""
     print(f"\ndegree 4, entries within B, n = {n}: the limit of almost linear time is B = o((log n)^(1/3))")
     print("    B   Taylor     Chebyshev on the range of the scores")
+    found: Curves = {"Taylor": [], "Chebyshev": []}
     for bound in bounds:
         tensors = drawn(n, bound)
         taylor = distance(Polynomials(D, 4), tensors)
         chebyshev = distance(Polynomials(D, 4, bound**3), tensors)
         print(f"{bound:5.1f}   {taylor:.1e}    {chebyshev:.1e}")
+        found["Taylor"].append((bound, taylor))
+        found["Chebyshev"].append((bound, chebyshev))
+    return found
 
 
-def growth(small: Sequence[int], large: Sequence[int]) -> None:
+def growth(small: Sequence[int], large: Sequence[int]) -> Curves:
     """Times in f32, and the powers of n that they grow with."""
     way = Polynomials(D, 2)
     print("\nmilliseconds, f32       n   exact   degree 2")
@@ -71,6 +82,7 @@ def growth(small: Sequence[int], large: Sequence[int]) -> None:
         np.polyfit(np.log(sizes), np.log(times[name]), 1)[0] for name, sizes in zip(times, (small, large), strict=True)
     ]
     print(f"power of n: exact {powers[0]:.2f} (theory 3), degree 2 {powers[1]:.2f} (theory 1 + o(1))")
+    return {name: list(zip(sizes, times[name], strict=True)) for name, sizes in zip(times, (small, large), strict=True)}
 
 
 def drawn(n: int, bound: float) -> list[Array]:
