@@ -20,6 +20,9 @@ def draw(errors: Points, times: Points, path: Path) -> None:
         for name, points in curves.items():
             axes.loglog(*zip(*points, strict=True), mark, label=name)
         axes.legend(fontsize=8)
+    bounds = [bound for bound, _ in next(iter(errors.values()))]
+    left.set_xticks(bounds, [f"{bound:g}" for bound in bounds])
+    left.minorticks_off()
     left.set_xlabel("bound of the entries")
     left.set_ylabel("greatest error, degree 4")
     right.set_xlabel("n")
