@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vmc.backends.ptxvm.addresses import SHARED_START
 from vmc.backends.ptxvm.arrays import Array
 from vmc.backends.ptxvm.errors import BarrierError
 
@@ -60,7 +61,7 @@ class Mbarriers:
         """Raises BarrierError where none was initialised."""
         found = self.objects.get((block, address))
         if found is None:
-            raise BarrierError(f"no mbarrier was initialised at {address} of shared memory")
+            raise BarrierError(f"no mbarrier was initialised at {address - SHARED_START} of shared memory")
         return found
 
     def arrive(self, m: Cohort, block: int, thread: int, barrier: Mbarrier, count: int) -> int:

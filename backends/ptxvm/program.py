@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vmc.backends.ptxvm import syntax
-from vmc.backends.ptxvm.addresses import buffer_address
+from vmc.backends.ptxvm.addresses import SHARED_START, buffer_address
 from vmc.backends.ptxvm.errors import Location, PtxError, UnsupportedError
 from vmc.backends.ptxvm.inlining import bodies_of, inlined
 from vmc.backends.ptxvm.parser import WIDTHS, Tree
@@ -207,7 +207,7 @@ class _Assembler:
             if variable.size is None:
                 continue
             size = -(-size // variable.align) * variable.align
-            self.symbols[variable.name] = (space, size)
+            self.symbols[variable.name] = (space, size + (SHARED_START if space == "shared" else 0))
             size += variable.size
         return size
 
@@ -218,7 +218,7 @@ class _Assembler:
         if open_ended:
             align = max(v.align for v in open_ended)
             size = -(-size // align) * align
-            self.symbols.update({v.name: ("shared", size) for v in open_ended})
+            self.symbols.update({v.name: ("shared", SHARED_START + size) for v in open_ended})
         return size, bool(open_ended)
 
     def _blocks(self) -> tuple[list[Block], dict[str, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vmc.backends.ptxvm.addresses import OFFSET_MASK, REGION_BITS, buffer_address
+from vmc.backends.ptxvm.addresses import OFFSET_MASK, REGION_BITS, SHARED_START, buffer_address
 from vmc.backends.ptxvm.arrays import Array
 from vmc.backends.ptxvm.errors import AlignmentError, BoundsError
 from vmc.backends.ptxvm.memory import Memory
@@ -150,7 +150,7 @@ class SharedSpace:
     def locate(self, addresses: Array, nbytes: int, threads: Array, write: bool = False) -> Array:
         """Indices of addresses [n] of shared memory. Raises BoundsError, AlignmentError."""
         check_alignment(addresses, nbytes, threads, self.per_block, self.first)
-        offsets = addresses.astype(np.int64)
+        offsets = addresses.astype(np.int64) - SHARED_START
         bad = offsets + nbytes > self.size
         if bad.any() or int(offsets.min()) < 0:
             row = int(np.flatnonzero(bad | (offsets < 0))[0])

@@ -482,3 +482,11 @@ def test_sums_of_floats_flush_subnormal_numbers_in_global_memory_only() -> None:
     body = """mov.u32 %r1, 0; st.shared.u32 [sm], %r1; mov.f32 %f0, 0f000116C2; red.shared.add.f32 [sm], %f0;
     ld.shared.u32 %r0, [sm];"""
     assert result(body, threads=1).tolist() == [0x116C2]
+
+
+def test_shared_memory_begins_at_a_multiple_of_1024_and_of_no_more() -> None:
+    out = np.zeros(2, np.uint32)
+    body = "mov.u32 %a, first; mov.u32 %b, second; ld.param.u64 %p, [p0]; st.global.v2.u32 [%p], {%a, %b};"
+    registers = ".reg .b32 %a, %b; .reg .b64 %p; .shared .align 16 .b8 first[64]; .shared .align 16 .b8 second[64];"
+    ptxvm.parse(entry(body, ["u64"], registers)).launch("k", (1,), (1,), [ptxvm.Unset(out)])
+    assert out.tolist() == [1024, 1024 + 64]

@@ -208,7 +208,8 @@ def program(
     registers = columns // 2 // (2 if halves else 1)
     a = encode(A_AT, *offsets(mode_a, turned[0]), mode_a)
     b = encode(B_AT, *offsets(mode_b, turned[1]), mode_b)
-    body = COPY + f"mov.u64 %da, {a}; mov.u64 %db, {b}; ld.param.u64 %q, [p1]; mul.wide.u32 %o, %t, 16; "
+    body = COPY + f"mov.u32 %x0, sm; shr.u32 %x0, %x0, 4; cvt.u64.u32 %o, %x0; add.s64 %da, %o, {a}; "
+    body += f"add.s64 %db, %o, {b}; ld.param.u64 %q, [p1]; mul.wide.u32 %o, %t, 16; "
     body += "add.s64 %q, %q, %o; ld.global.v4.u32 {%a0,%a1,%a2,%a3}, [%q]; "
     body += "".join(f"mov.b32 %d{n}, {start};" for n in range(registers)) + "\n"
     body += before + "\n" + product + "\nld.param.u64 %q, [p2]; "
