@@ -294,11 +294,12 @@ def converted(wanted: Wanted) -> Iterator[Proposal]:
         for inner in placed(replace(wanted, kind=kind, any_scale=True)):
 
             def finish(raw: Raw, fields: Sequence[Field], inner: Proposal = inner, kind: str = kind) -> tuple[int, ...]:
-                word, factor = raw.field(fields[0]), 2.0**inner.exponent
+                word, factor = raw.field(fields[0]), 1.0 if wanted.any_scale else 2.0**inner.exponent
                 pairs = (raw.build(f"{half}.{kind.removesuffix('x4')}", word) for half in ("low", "high"))
                 return tuple(scaled(raw.build, "f16x2", pair, factor) for pair in pairs)
 
-            yield Proposal("converted", inner.arrangement, inner.parts, 0, finish)
+            exponent = inner.exponent if wanted.any_scale else 0
+            yield Proposal("converted", inner.arrangement, inner.parts, 0, finish, 1, exponent)
 
 
 def widened(wanted: Wanted) -> Iterator[Proposal]:

@@ -104,7 +104,7 @@ def test_turns_and_rows_that_are_whole_and_such_that_are_not_give_the_same_produ
 
 
 @pytest.mark.skipif(tool("cuobjdump") is None, reason="cuobjdump is not installed")
-@pytest.mark.parametrize(("name", "most"), [("u4", 1.5), ("u8", 1.5), ("u3", 1.7), ("f6e3m2", 1.95), ("f8e4m3", 0.9)])
+@pytest.mark.parametrize(("name", "most"), [("u4", 1.5), ("u8", 1.5), ("u3", 1.7), ("f6e3m2", 1.6), ("f8e4m3", 0.9)])
 def test_the_main_loop_has_few_operations_beside_those_that_decode(name: str, most: float) -> None:
     found = vmc.compile(SOURCE, target="cuda:sm_90a", T=name, BM=16, BN=128, BK=128).explain().main
     assert (found.weights, found.code.spills) == (128, 0)
