@@ -351,6 +351,12 @@ class Nest:
         return few and products[0].instruction.depth == 1 and all(in_memory(product.b) for product in products)
 
     @property
+    def chains(self) -> int:
+        """Sums that go on side by side at least. Few registers are better used by what is being decoded."""
+        few = self.e.machine.vector_registers <= FEW_REGISTERS and not self.plain
+        return CHAINS // 2 if few else CHAINS
+
+    @property
     def room(self) -> int:
         """The rows of a block of one vector of columns that registers have room for, and whose code is not too long."""
         instruction = self.products[0].instruction
@@ -394,7 +400,7 @@ class Nest:
         step = self.step(size)
         short = self.products[0].instruction.short
         run = short.run if short else 1
-        chains = min(2, step // depth // run) if size < CHAINS and not short else 1
+        chains = min(2, step // depth // run) if size < self.chains and not short else 1
         start = [
             e.vector(product.c, block.place(row, vector), Atom(1, block.lanes))
             for product in self.products
