@@ -181,6 +181,7 @@ def test_numbers_of_the_driver_are_those_of_cuda_h() -> None:
     attribute, function, result = theirs.CUdevice_attribute, theirs.CUfunction_attribute, theirs.CUresult
     assert ours.MAJOR == attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
     assert ours.MINOR == attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
+    assert ours.MULTIPROCESSORS == attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
     assert ours.SHARED_OF_A_BLOCK == attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
     assert ours.MAX_DYNAMIC_SHARED == function.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
     assert ours.RELAXED == theirs.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED

@@ -120,7 +120,8 @@ def test_the_machine_code_has_matrix_instructions_and_neither_conversions_nor_sp
     made = compiled(kernel._tile, "cuda:sm_90a")
     from vmc.backends.cuda.disassembly import sass
 
-    found = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.main.entry])
+    functions = {function.name: function for function in parse(sass(made.cubin))}
+    found = report(functions[made.main.entry], resources(made.cubin)[made.main.entry])
     loop = found.main_loop
     assert loop is not None and loop.products == 4 * 2 * 2048
     assert (found.spills, found.stack, loop.kinds.get(Kind.CONVERT, 0)) == (0, 0, 0)

@@ -238,7 +238,8 @@ def test_the_machine_code_multiplies_while_it_decodes(name: str, bindings: dict[
 
     kernel = vmc.compile(SOURCE, target=TARGET, T=name, **bindings)
     made = compiled(kernel._tile, "cuda:sm_90a")
-    found = report(parse(sass(made.cubin))[0], resources(made.cubin)[made.main.entry])
+    functions = {function.name: function for function in parse(sass(made.cubin))}
+    found = report(functions[made.main.entry], resources(made.cubin)[made.main.entry])
     loop = found.main_loop
     m, n, k = (bindings.get(key, 64) for key in ("BM", "BN", "BK"))
     assert loop is not None and loop.products * made.main.threads // 32 == m * n * k
