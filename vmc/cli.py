@@ -21,7 +21,7 @@ COMMANDS = {
     "run": "compile a kernel and run it",
     "build": "compile kernels to one shared library",
     "show": "print a kernel at any stage of compilation",
-    "explain": "tell what a kernel costs on the CPU, and why",
+    "explain": "tell what a kernel costs, and why",
     "bench": "time a kernel on random arguments",
     "tune": "search for the fastest parameters of a kernel",
     "explain-error": "explain the code of a diagnostic",

@@ -102,6 +102,7 @@ def test_tuned_parameters_are_timed_beside_the_defaults(
         (["copy.vmc", "--set", "N=4"], "E0706", "--set T="),
         (["copy.vmc", "--set", "T=u4", "--set", "NN=4"], "E0906", "NN"),
         (["both.vmc"], "E0903", "which kernel"),
+        (["copy.vmc", "--set", "T=u4", "--set", "N=64", "--target", "cuda:sm_80"], "E0904", "in the CPU's memory"),
     ],
 )
 def test_mistakes_are_diagnosed(vmc: Run, folder: Path, words: list[str], code: str, text: str) -> None:

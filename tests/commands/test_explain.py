@@ -41,4 +41,4 @@ def test_sizes_may_be_missing(vmc: Run, folder: Path) -> None:
 def test_other_targets_are_refused(vmc: Run, folder: Path) -> None:
     outcome = vmc("explain", "copy.vmc", "--set", "T=f32", "--target", "interp")
     assert outcome.code == 1
-    assert "error[E0904]: `explain` reads the code of the target cpu" in outcome.err
+    assert "error[E0904]: `explain` reads machine code" in outcome.err

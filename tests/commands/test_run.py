@@ -256,6 +256,7 @@ def test_json_reports_everything_and_nothing_else(vmc: Run, folder: Path) -> Non
         (["--arg", "x=ones", "--set", "N=4", "--out", "x=a.npy"], "E0908", "`x` is no output of `copy`"),
         (["--arg", "x=ones", "--set", "N=4", "--out", "y=a.txt"], "E0916", "written as .npy files"),
         (["--arg", "x=ones", "--set", "N=4", "--out", "y=no/a.npy"], "E0901", "there is no folder no"),
+        (["--arg", "x=ones", "--set", "N=4", "--target", "cuda:sm_80"], "E0904", "ptx-vm"),
     ],
 )
 def test_what_does_not_fit_is_diagnosed_and_nothing_is_written(

@@ -25,11 +25,9 @@ COMMANDS = [
 def test_the_python_snippet_computes_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     (snippet,) = (snippet for snippet in SNIPPETS if snippet.language == "python")
-    rng = np.random.default_rng(5)
-    codes = rng.integers(0, 8, (256, 40), dtype=np.uint8)
-    x, scale = rng.standard_normal((5, 256)).astype(np.float16), rng.random((2, 40)).astype(np.float16)
-    y = np.zeros((5, 40), np.float16)
-    exec(compile(snippet.text, "README.md", "exec"), {"codes": codes, "x": x, "scale": scale, "y": y})
+    names: dict[str, np.ndarray] = {}
+    exec(compile(snippet.text, "README.md", "exec"), names)
+    codes, x, scale, y = (names[name] for name in ("codes", "x", "scale", "y"))
     weights = (codes.astype(np.float32) - 4) * np.repeat(scale, 128, axis=0).astype(np.float32)
     np.testing.assert_allclose(y, x.astype(np.float32) @ weights, rtol=0.01, atol=0.05)
 

@@ -63,7 +63,7 @@ def test_an_older_processor_has_narrower_registers() -> None:
 
 
 def test_only_the_cpu_is_explained() -> None:
-    with pytest.raises(vmc.TargetError, match="reads the code of the target cpu"):
+    with pytest.raises(vmc.TargetError, match="reads machine code"):
         explained("scale", target="interp", N=1000)
 
 

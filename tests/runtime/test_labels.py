@@ -54,6 +54,15 @@ def test_bytes_without_a_label_are_refused_where_they_could_be_in_two_orders(
         assert refusal.value.help is not None and 'kernel.label("w", data, shape, dense=True)' in refusal.value.help
 
 
+def test_bytes_of_the_size_that_the_code_wants_are_told_to_have_lost_their_label(kernel: vmc.Kernel) -> None:
+    """Columns that are no whole number of blocks make it larger than the declared order's."""
+    packed = np.asarray(kernel.pack("w", np.zeros((K, 40), np.uint8)))
+    assert packed.size > K * 40 * 3 // 8
+    with pytest.raises(vmc.ArgumentError, match=f"got {packed.size}") as refusal:
+        kernel(np.ones((M, K), np.float16), packed, np.zeros((M, 40), np.float32))
+    assert refusal.value.help is not None and 'kernel.label("w", data, shape' in refusal.value.help
+
+
 def test_a_label_says_which_order_bytes_are_in(kernel: vmc.Kernel, codes: np.ndarray[Any, Any]) -> None:
     packed, dense = np.asarray(kernel.pack("w", codes)), np.asarray(vmc.pack(codes, "u3"))
     expected = np.broadcast_to(codes.sum(0, dtype=np.float32), (M, N))

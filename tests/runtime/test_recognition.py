@@ -180,8 +180,9 @@ def test_numbers_are_checked_at_every_call(make: Make) -> None:
 
 def test_other_numbers_of_arguments_are_refused(make: Make) -> None:
     kernel = known_kernel(make)
-    with pytest.raises(vmc.ArgumentError, match="misses `y"):
+    with pytest.raises(vmc.ArgumentError, match="misses `y") as refusal:
         kernel(make(ramp(40)), 1)
+    assert refusal.value.help is not None and "in this order; 2 of 3 were given" in refusal.value.help
     with pytest.raises(vmc.ArgumentError, match="takes 3"):
         kernel(make(ramp(40)), 1, make(ramp(40)), 2)
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from vmc.commands.failure import fail
 from vmc.commands.program import (
+    RUN_BY_COMMANDS,
     add_program_arguments,
     cases,
     compile_for_sizes,
     read_source,
+    refuse_gpu,
     symbol_settings,
 )
 from vmc.commands.rotation import Arguments
@@ -35,7 +37,7 @@ COLUMNS = ("kernel", "case", "median us", "spread", "least us", "GB/s", "Gop/s",
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_program_arguments(parser, several=True)
+    add_program_arguments(parser, several=True, targets=RUN_BY_COMMANDS)
     parser.add_argument("--against", metavar="[FILE:]KERNEL", help="another kernel, timed in turn with the first")
     parser.add_argument("--tuned", action="store_true", help="also with the parameters that `vmc tune` found")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="timed of each kernel in a case (default 0.5)")
@@ -86,6 +88,7 @@ def bench(case: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
 def named(suffix: str, case: argparse.Namespace) -> tuple[str, tuple[Kernel, list[str], dict[str, int]]]:
     """A kernel's label, the kernel, what to warn of, and its symbols' sizes. Raises Failure."""
     kernel, warnings = compile_for_sizes(case)
+    refuse_gpu(kernel.target, "bench")
     prepare(kernel)
     sizes = {name: value for name, value in case.settings if name in kernel.symbols}
     return kernel.name + suffix, (kernel, warnings, sizes)

@@ -1,4 +1,4 @@
-"""`vmc explain FILE[:KERNEL]`: what a kernel costs on the CPU, what its passes decided, and what its code does."""
+"""`vmc explain FILE[:KERNEL]`: what a kernel costs, what its passes decided, and what its code does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EPILOG = """symbols that are set give totals; without them there are formulas. d
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_program_arguments(parser)
+    add_program_arguments(parser, targets="cpu (default), cpu:LEVEL, cuda:sm_XX, or ptx-vm:sm_XX")
     parser.add_argument("--measure", action="store_true", help="measure this machine's limits instead of assuming them")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -21,14 +21,27 @@ V = TypeVar("V")
 Setting = tuple[str, int | float | bool | str]
 
 
-def add_program_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+ANY_TARGET = "cpu (default), cpu:LEVEL, cpu:portable, interp, cuda:sm_XX, or ptx-vm:sm_XX"
+RUN_BY_COMMANDS = "cpu (default), cpu:LEVEL, cpu:portable, interp, or ptx-vm:sm_XX"
+"""Arguments that a command makes lie in the CPU's memory."""
+
+
+def refuse_gpu(target: str, command: str) -> None:
+    """Raises Failure for the target of a GPU, whose arguments no command can make."""
+    if target.partition(":")[0] == "cuda":
+        help = "call it from Python with tensors on the GPU; `ptx-vm` executes GPU code on the CPU, see docs/gpu.md"
+        message = f"`vmc {command}` makes arguments in the CPU's memory, and the target is {target}"
+        raise fail("E0904", message, help=help)
+
+
+def add_program_arguments(parser: argparse.ArgumentParser, several: bool = False, targets: str = ANY_TARGET) -> None:
     """FILE[:KERNEL], --target and --set, the latter perhaps with several values."""
     parser.add_argument("program", metavar="FILE[:KERNEL]", help="the file, and the kernel where it has several")
     parser.add_argument(
         "--target",
         default="cpu",
         metavar="NAME",
-        help="cpu (default), cpu:LEVEL, cpu:portable, interp, cuda:sm_XX, or ptx-vm:sm_XX",
+        help=targets,
     )
     parser.add_argument(
         "--set",

@@ -16,7 +16,14 @@ import numpy as np
 
 from vmc.commands import arrays
 from vmc.commands.failure import fail
-from vmc.commands.program import add_program_arguments, assignment, compile_for_sizes, unique
+from vmc.commands.program import (
+    RUN_BY_COMMANDS,
+    add_program_arguments,
+    assignment,
+    compile_for_sizes,
+    refuse_gpu,
+    unique,
+)
 from vmc.ir.core import Access
 from vmc.ir.dims import Sym, evaluate
 from vmc.runtime.packed import Packed
@@ -37,7 +44,7 @@ MOST_RUNS = 1000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_program_arguments(parser)
+    add_program_arguments(parser, targets=RUN_BY_COMMANDS)
     pairs: dict[str, Any] = {"action": "append", "type": assignment, "default": []}
     parser.add_argument("--arg", dest="given", metavar="NAME=VALUE", help="an argument (see below)", **pairs)
     parser.add_argument("--out", dest="outputs", metavar="NAME=FILE.npy", help="write an output", **pairs)
@@ -52,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     kernel, warnings = compile_for_sizes(args)
     prepare(kernel)
     given = unique(args.given, "--arg")
+    refuse_gpu(kernel.target, "run")
     outputs = output_paths(kernel, unique(args.outputs, "--out"))
     sizes = {name: value for name, value in args.settings if name in kernel.symbols}
     values, symbols = arguments(kernel, given, sizes, abs(args.seed))

@@ -39,7 +39,7 @@ PREPARING = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_program_arguments(parser, several=True)
+    add_program_arguments(parser, several=True, targets="cpu (default), or cpu:LEVEL")
     parser.add_argument(
         "--param",
         dest="given",

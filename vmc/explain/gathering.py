@@ -33,7 +33,7 @@ def explain(kernel: Kernel, symbols: Mapping[str, int], measure: bool = False) -
     Raises TargetError for another target.
     """
     if kernel.target.partition(":")[0] != "cpu":
-        raise TargetError("E0904", f"`explain` reads the code of the target cpu, and this is {kernel.target}")
+        raise TargetError("E0904", f"`explain` reads machine code, of cpu, cuda or ptx-vm, and this is {kernel.target}")
     options = options_of(kernel.target)
     host = machine(options)
     tile = lowered(kernel._tile)

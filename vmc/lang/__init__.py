@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,8 @@ def unknown_binding(module: Module, node: Kernel, name: str, value: str) -> Diag
         return error("E0907", message, module.start) if name in extent_names(node) else None
     if "type" not in expected_of(param):
         return error("E0705", f"`{name}` takes {expected_of(param)}, and got the word `{value}`", param.span)
-    close = suggest(value, [t.name for t in ALL_DTYPES])
+    names = [t.name for t in ALL_DTYPES]
+    short = re.sub("^(u?)int(?=[0-9])", lambda match: match[1] or "i", value)
+    close = short if short in names else suggest(value, names)
     help = f"did you mean `{close}`?" if close else None
     return error("E0211", f"unknown type `{value}` for `{name}`", param.span, help=help)

@@ -93,7 +93,9 @@ class Checker:
                 raise self.unknown(name)
         missing = [p for place, p in enumerate(self.parameters) if place not in values]
         if missing:
-            raise self.error("E0908", f"misses {', '.join(f'`{parameter}`' for parameter in missing)}")
+            order = ", ".join(parameter.name for parameter in self.parameters)
+            help = f"the arguments are {order}, in this order; {len(values)} of {len(self.parameters)} were given"
+            raise self.error("E0908", f"misses {', '.join(f'`{parameter}`' for parameter in missing)}", help=help)
         return [values[place] for place in range(len(self.parameters))], bound
 
     def unknown(self, name: str) -> ArgumentError:
@@ -133,10 +135,10 @@ class Checker:
         sizes: list[int] = []
         masks: list[tuple[int, int]] = []
         written: list[bool] = []
-        for parameter, found in zip(given, operands, strict=True):
+        for parameter, chosen, found in zip(given, stored, operands, strict=True):
             if found is None:
                 continue
-            sizes.append(self.match(parameter, found, self.extents(parameter, symbols), symbols))
+            sizes.append(self.match(parameter, chosen, found, self.extents(parameter, symbols), symbols))
             if parameter.access.writable and not found.writable:
                 raise self.read_only(parameter, found)
             bytewise = parameter.format is not None or parameter.is_packed or not sizes[-1]
@@ -288,8 +290,17 @@ class Checker:
             message = f"{parameter}: division by zero in {where(dim, values)}"
             raise self.error("E0910", message, parameter.name) from None
 
-    def match(self, parameter: Parameter, found: Operand, shape: tuple[int, ...], values: Mapping[str, int]) -> int:
-        """Compares an array with the extents; the tensor's size in bytes. Raises ArgumentError."""
+    def match(
+        self,
+        parameter: Parameter,
+        chosen: Parameter,
+        found: Operand,
+        shape: tuple[int, ...],
+        values: Mapping[str, int],
+    ) -> int:
+        """Compares an array with the extents; the tensor's size in bytes. The code wants it as `chosen`. Raises
+        ArgumentError.
+        """
         if parameter.format is not None:
             return self.match_blocks(parameter, found, shape)
         nbytes = storage_bytes(parameter.memory, shape)
@@ -299,6 +310,8 @@ class Checker:
                 message = f"expected {nbytes} bytes ({packed}), got {found.nbytes}"
                 written = parameter.access is Access.OUT
                 help = hints.packed(parameter, shape) if written or found.nbytes == math.prod(shape) else None
+                if found.nbytes == storage_bytes(chosen.memory, shape):
+                    help = hints.labelled(parameter)
                 raise self.error("E0910", message, parameter.name, help)
             return nbytes
         got = found.packed[1] if found.packed is not None else found.shape

@@ -80,7 +80,7 @@ def check_target(target: str) -> None:
 
         check_architecture(target)
         return
-    close = suggest(target, TARGETS)
+    close = "cuda" if target in ("gpu", "nvidia") else suggest(target, TARGETS)
     hint = f"did you mean `{close}`?" if close else f"targets are {', '.join(TARGETS)}"
     raise TargetError("E0904", f"unknown target `{target}`; {hint}")
 
