@@ -136,7 +136,7 @@ class TestOnGpus:
 
     @pytest.mark.parametrize(
         ("target", "name", "most"),
-        [("sm_89", "f8e4m3", 0.6), ("sm_90a", "f8e4m3", 0.9), ("sm_120a", "f8e4m3", 0.1), ("sm_120a", "f6e3m2", 0.8)],
+        [("sm_89", "f8e4m3", 0.6), ("sm_90a", "f8e4m3", 0.9), ("sm_120a", "f8e4m3", 0.15), ("sm_120a", "f6e3m2", 0.8)],
     )
     def test_the_main_loop_has_few_instructions_for_a_weight(self, target: str, name: str, most: float) -> None:
         sizes = {"BM": 16, "BN": 128, "BK": 128}
