@@ -55,7 +55,11 @@ def body(line: str) -> str:
         ),
         ("kernel k(%x: tensor<f32[(M ? 2)], in>) {}", "expected an operator (+ - * // %), found '?'", "1:28"),
         ("kernel k(%x: tensor<f32[M], up>) {}", "expected an access (in, out, inout), found 'up'", "1:29"),
-        ("kernel k(%x: tensor<f32[M], in, moon>) {}", "expected a space (global, shared, workspace), found 'moon'", "1:33"),
+        (
+            "kernel k(%x: tensor<f32[M], in, moon>) {}",
+            "expected a space (global, shared, workspace), found 'moon'",
+            "1:33",
+        ),
         ('kernel k(%x: f32[4] layout "row of ducks") {}', "", "1:28"),
         ("kernel k() loc(1:2..3) {}", "expected ':', found ')'", "1:22"),
     ],
