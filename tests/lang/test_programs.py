@@ -23,7 +23,7 @@ def test_a_program_that_llvm_failed_an_assertion_on_compiles() -> None:
     run_seed(609)
 
 
-@pytest.mark.parametrize("batch", range(25))
+@pytest.mark.parametrize("batch", [*range(10), *(pytest.param(n, marks=pytest.mark.slow) for n in range(10, 25))])
 def test_random_programs_run_alike_on_the_reference_vm_and_the_cpu(batch: int) -> None:
     for seed in range(20 * batch, 20 * batch + 20):
         run_seed(seed)
