@@ -57,9 +57,8 @@ def lower_cast(e: Emitter, op: Op) -> tuple[Tile]:
 
     tiles = [e.tile(operand) for operand in op.operands]
     tile = e.map(target, tiles, convert)
-    if source.is_float and casts.fits(source, target):
+    if source.is_float and not saturate and casts.fits(source, target):
         tile.same = tiles[0]
-    if target.name == "f32":
         small_floats.by_rows(e, tile, tiles[0])
     return (tile,)
 

@@ -136,9 +136,9 @@ def row_values(e: Emitter, form: Reading, atom: ir.Value, columns: int, row: int
 
 
 def by_rows(e: Emitter, tile: Tile, codes: Tile) -> None:
-    """Gives a tile that is the f32 numbers of another's codes a recipe for rows of atoms of four."""
+    """Gives a tile that is the numbers of another's codes, if they are f32, a recipe for rows of atoms of four."""
     form, recipe = reading(codes.dtype), tile.lanes
-    if form is None or not e.has_half or recipe is None or codes.period % ROWS:
+    if tile.dtype.name != "f32" or form is None or not e.has_half or recipe is None or codes.period % ROWS:
         return
 
     def lanes(place: Place, atom: Atom) -> ir.Value:

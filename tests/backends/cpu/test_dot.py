@@ -118,3 +118,20 @@ def test_any_number_of_rows_is_right_with_blocks_of_any_height(height: int) -> N
             y = np.zeros((m, n), np.float32)
             kernel(x, packed, y)
             np.testing.assert_array_equal(y, x.astype(np.int64) @ codes)
+
+
+@pytest.mark.parametrize("wide", ["f16", "f32"])
+def test_infinities_that_a_cast_takes_to_the_largest_number_are_multiplied_as_that(wide: str) -> None:
+    """Such a cast keeps all finite numbers, and is still not the same as what it came from."""
+    kernel = vmc.compile(f"""
+kernel k(x: {wide}[M, K], w: f8e5m2[K, N], y: out f32[M, N]):
+    for m, n in grid(M, cdiv(N, 16)):
+        y[m : +1, n*16 : +16] = x[m : +1, 0 : +64] @ {wide}(w[0 : +64, n*16 : +16], saturate=true)
+""")
+    codes, y = np.zeros((64, 16), np.uint8), np.zeros((1, 16), np.float32)
+    codes[0, 0], codes[1, 1] = 0x7C, 0xFC
+    x = np.zeros((1, 64), wide.replace("f", "float"))
+    x[0, :2] = 1
+    kernel(x, kernel.pack("w", codes), y)
+    most = np.finfo(x.dtype).max
+    np.testing.assert_array_equal(y[0], np.array([most, -most] + [0] * 14, np.float32))
