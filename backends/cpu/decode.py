@@ -119,7 +119,7 @@ class Blocks:
             code = e.b.select(self.inside(e, block), code, splat(e.b, ir.Constant(I8, self.fill), atom.size))
         return from_code(e.b, dtype, code)
 
-    def number(self, e: Emitter, spot: tuple[ir.Value | None, int], axis: int) -> Spot:
+    def number(self, e: Emitter, spot: Spot, axis: int) -> Spot:
         """The number of the block that a coordinate of the tile lies in: a value, and a constant beside it."""
         storage = self.tensor.type.storage
         assert storage is not None

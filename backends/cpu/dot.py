@@ -97,8 +97,7 @@ def converted(e: Emitter, tile: Tile, dtype: DType) -> Tile:
         tile = tile.same
     source = tile.dtype
     result = e.map(dtype, [tile], lambda element: casts.cast(e, source, dtype, NEAREST, element))
-    if dtype.name == "f32":
-        small_floats.by_rows(e, result, tile)
+    small_floats.by_rows(e, result, tile)
     return result
 
 
@@ -344,17 +343,20 @@ class Nest:
         quarters = 3 if self.plain else 2
         return max(1, self.e.machine.vector_registers * quarters // 4 // len(self.group))
 
+    @property
+    def has_few_registers(self) -> bool:
+        return self.e.machine.vector_registers <= FEW_REGISTERS
+
     @cached_property
     def plain(self) -> bool:
         """Whether registers are few and right factors need none for decoding: they are read from memory as they are."""
-        few, products = self.e.machine.vector_registers <= FEW_REGISTERS, self.products
+        few, products = self.has_few_registers, self.products
         return few and products[0].instruction.depth == 1 and all(in_memory(product.b) for product in products)
 
     @property
     def chains(self) -> int:
         """Sums that go on side by side at least. Few registers are better used by what is being decoded."""
-        few = self.e.machine.vector_registers <= FEW_REGISTERS and not self.plain
-        return CHAINS // 2 if few else CHAINS
+        return CHAINS // 2 if self.has_few_registers and not self.plain else CHAINS
 
     @property
     def room(self) -> int:
@@ -443,7 +445,7 @@ class Nest:
         step leave LLVM free to decode all vectors first, for which 16 registers are too few.
         """
         short = self.products[0].instruction.short
-        return block.rows == 1 and short is not None and short.run == 1 and self.e.machine.vector_registers == 16
+        return block.rows == 1 and short is not None and short.run == 1 and self.has_few_registers
 
     @property
     def least_step(self) -> int:
