@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I16
+from vmc.backends.cpu.elements import I8, I16, I32
 from vmc.backends.cpu.emitter import Emitter
-from vmc.backends.cpu.vectors import joined, shuffle, splat, undefined
+from vmc.backends.cpu.vectors import ROWS, joined, shuffle, splat, undefined
 
 SIGN = 0x80
 LINE = 16
 """Entries that a byte shuffle inside 16 bytes looks up."""
+CODES = 64
+"""Codes of a vector of 64 bytes."""
 
 
 def look_up(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
@@ -36,12 +38,40 @@ def can_look_up(e: Emitter) -> bool:
     return "avx" in e.machine.features
 
 
-def look_up_words(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
-    """table[code] in every lane, of 16 bits each: its low bytes and its high bytes, side by side."""
+def look_up_words(e: Emitter, table: Sequence[int], codes: ir.Value, rows: int) -> ir.Value:
+    """table[code] in every lane, of 16 bits each, for an atom of codes of so many rows."""
+    if rows == ROWS and codes.type.count == CODES and "avx512bw" in e.machine.features:
+        return words_by_halves(e, table, codes)
+    return bytes_in_words(e, *bytes_of_words(e, table, codes))
+
+
+def bytes_of_words(e: Emitter, table: Sequence[int], codes: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """The low bytes and the high bytes of what the codes stand for."""
     low, high = (look_up(e, [word >> place & 255 for word in table], codes) for place in (0, 8))
-    count = codes.type.count
+    return low, high
+
+
+def bytes_in_words(e: Emitter, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Low bytes and high bytes side by side."""
+    count = low.type.count
     bytes = shuffle(e.b, low, high, [lane for i in range(count) for lane in (i, count + i)])
     return e.b.bitcast(bytes, ir.VectorType(I16, count))
+
+
+def words_by_halves(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Value:
+    """The same of atoms of 4 rows, most uses of which are two rows at a time: codes first change places inside each 16
+    bytes, so that words of two rows are what an unpacking of low and high bytes gives.
+    """
+    places = [line + 4 * column + row for line in range(0, CODES, LINE) for row in (0, 2) for column in range(4)]
+    moved = shuffle(e.b, codes, codes, [place + i for place in places for i in (0, 1)])
+    low, high = bytes_of_words(e, table, moved)
+    halves = []
+    for half in (0, LINE // 2):
+        lanes = [line + half + i for line in range(0, CODES, LINE) for i in range(LINE // 2)]
+        halves.append(shuffle(e.b, low, high, [lane for i in lanes for lane in (i, CODES + i)]))
+    pairs = [e.b.bitcast(half, ir.VectorType(I32, CODES // 4)) for half in halves]
+    atom = shuffle(e.b, *pairs, [lane for i in range(CODES // 4) for lane in (i, CODES // 4 + i)])
+    return e.b.bitcast(atom, ir.VectorType(I16, CODES))
 
 
 def constant(table: Sequence[int], count: int) -> ir.Constant:

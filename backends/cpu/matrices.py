@@ -36,8 +36,22 @@ SIDE = 16
 ROW_BYTES = 64
 WORD = 4
 """Bytes of an atom in each column."""
-UNITS = {4: ("amx-int8", "tdpbsud", I32), 2: ("amx-bf16", "tdpbf16ps", FLOAT)}
-"""By the depth of an atom: the feature, the instruction, and the type of sums."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What multiplies tiles: the feature, the instruction, the type of sums, and up to how many rows of one product
+    vectors are faster.
+    """
+
+    feature: str
+    instruction: str
+    sums: ir.Type
+    few: int
+
+
+UNITS = {4: Unit("amx-int8", "tdpbsud", I32, 4), 2: Unit("amx-bf16", "tdpbf16ps", FLOAT, 0)}
+"""By the depth of an atom."""
 MOST_PRODUCTS = 3
 
 
@@ -46,13 +60,20 @@ def step_for(nest: Nest) -> int | None:
     e, products = nest.e, nest.products
     m, n, k = products[0].shape
     depth = products[0].instruction.depth
-    if depth not in UNITS or not {UNITS[depth][0], "amx-tile"} <= e.machine.features:
+    if depth not in UNITS or not {UNITS[depth].feature, "amx-tile"} <= e.machine.features:
         return None
-    if m % SIDE or n % SIDE or len(products) > MOST_PRODUCTS:
+    if m <= few_rows(nest) or (m > SIDE and m % SIDE) or n % SIDE or len(products) > MOST_PRODUCTS:
         return None
     step = next((step for step in (SIDE * depth, SIDE * depth // 2) if k % step == 0), None)
-    wanted = step and shapes(step // depth, len(products) == MOST_PRODUCTS)
+    wanted = step and shapes(step // depth, len(products) == MOST_PRODUCTS, min(m, SIDE))
     return step if wanted and e.tile_shapes in (None, wanted) else None
+
+
+def few_rows(nest: Nest) -> int:
+    """Up to so many rows vectors are the faster way. Tiles write decoded weights to memory and read them back, but then
+    hardly feel the number of rows.
+    """
+    return UNITS[nest.products[0].instruction.depth].few // len(nest.products)
 
 
 @dataclass(eq=False)
@@ -70,23 +91,28 @@ class Tiles:
     def depth(self) -> int:
         return self.nest.products[0].instruction.depth
 
+    @property
+    def side(self) -> int:
+        """Rows of a tile of a and of sums."""
+        return min(self.nest.products[0].shape[0], SIDE)
+
     def run(self) -> None:
-        set_shapes(self.e, shapes(self.step // self.depth, len(self.nest.products) == MOST_PRODUCTS))
+        set_shapes(self.e, shapes(self.step // self.depth, len(self.nest.products) == MOST_PRODUCTS, self.side))
         m, n, k = self.nest.products[0].shape
         strip = 2 * SIDE if n % (2 * SIDE) == 0 else SIDE
         shared = list(dict.fromkeys(product.b for product in self.nest.products))
         memories = {b: self.e.allocate_raw(I8, 1, k // self.depth * WORD * strip) for b in shared}
-        sums = self.e.allocate_raw(UNITS[self.depth][2], 4, 6 * SIDE * SIDE)
-        high = 2 * SIDE if m % (2 * SIDE) == 0 and len(self.nest.products) == 1 else SIDE
+        sums = self.e.allocate_raw(UNITS[self.depth].sums, 4, 6 * SIDE * SIDE)
+        high = 2 if m % (2 * SIDE) == 0 and len(self.nest.products) == 1 else 1
 
         def columns(column: ir.Value) -> None:
             for b, memory in memories.items():
                 self.decode(b, memory, column, strip)
-            self.e.each(self.e.index(0), self.end(m, high), lambda row: rows(row, column), high)
+            self.e.each(self.e.index(0), self.end(m, high * self.side), lambda row: rows(row, column), high * self.side)
 
         def rows(row: ir.Value, column: ir.Value) -> None:
-            self.multiply(row, high // SIDE, strip // SIDE, memories, sums)
-            self.finish(row, column, high // SIDE, strip // SIDE, sums)
+            self.multiply(row, high, strip // SIDE, memories, sums)
+            self.finish(row, column, high, strip // SIDE, sums)
 
         self.e.each(self.e.index(0), self.e.index(n), columns, strip)
 
@@ -150,7 +176,7 @@ class Tiles:
                     y = hold(registers.right(j), (b, j), partial(right, b, j), e.index(ROW_BYTES))
                     for i in range(high):
                         x = hold(registers.left(i), (a, i), partial(left, a, i), row_stride(e, a))
-                        tile_call(e, UNITS[self.depth][1], registers.sum(number, i, j), x, y)
+                        tile_call(e, UNITS[self.depth].instruction, registers.sum(number, i, j), x, y)
 
         e.each(e.index(0), e.index(k), turn, self.step)
         for number, register in enumerate(registers.sums):
@@ -179,7 +205,7 @@ class Tiles:
                     nest.store(place, atom, e.vector(nest.root, place, atom))
 
         for i in range(high):
-            e.each(e.index(0), e.index(SIDE), lambda inner: line(inner, i), 1)  # noqa: B023
+            e.each(e.index(0), e.index(self.side), lambda inner: line(inner, i), 1)  # noqa: B023
 
 
 @dataclass(frozen=True)
@@ -244,13 +270,14 @@ def release(e: Emitter) -> None:
         e.call("llvm.x86.tilerelease", ir.VoidType())
 
 
-def shapes(atoms: int, single: bool) -> tuple[int, ...]:
+def shapes(atoms: int, single: bool, high: int) -> tuple[int, ...]:
     """The operand of LDTILECFG for palette 1 (Intel SDM, volume 2): bytes of a row, and rows, of each register.
 
-    A tile reaches over so many atoms of b. `single`: there is but one register for a, the last but one, and one for b.
+    A tile reaches over so many atoms of b, and over `high` rows of a. `single`: there is but one register for a, the
+    last but one, and one for b.
     """
     left, right = ((6,), (7,)) if single else ((4, 5), (6, 7))
     widths = [atoms * WORD if register in left else ROW_BYTES for register in range(8)]
-    rows = [atoms if register in right else SIDE for register in range(8)]
+    rows = [atoms if register in right else high for register in range(8)]
     words = [byte for width in widths for byte in (width & 255, width >> 8)]
     return (1, *[0] * 15, *words, *[0] * 16, *rows, *[0] * 8)

@@ -250,14 +250,16 @@ def take_lanes(e: Emitter, tile: Tile, index: Tile, table: list[int]) -> Lanes:
     """The recipe for atoms of a table that is looked up: of whole atoms as the codes are decoded in, where rows of one
     are asked for.
     """
-    find = look_up if tile.dtype.width == 8 else look_up_words
+
+    def find(codes: ir.Value, rows: int) -> ir.Value:
+        return look_up(e, table, codes) if tile.dtype.width == 8 else look_up_words(e, table, codes, rows)
 
     def lanes(place: Place, atom: Atom) -> ir.Value:
         if atom.size == 1:
             return e.at(tile, tuple(map(e.spot, place)))
         whole = Atom(ROWS, atom.columns)
         if index.period == 1 or atom == whole:
-            return from_code(e.b, tile.dtype, find(e, table, e.vector(index, place, atom)))
+            return from_code(e.b, tile.dtype, find(e.vector(index, place, atom), atom.rows))
         row = place[-2][1]
         vector = e.vector(tile, shifted(place, -2, -(row % ROWS)), whole)
         return rows_of(e.b, vector, ROWS, range(row % ROWS, row % ROWS + atom.rows))

@@ -84,7 +84,7 @@ def test_blocks_that_no_vector_divides_are_right(bk: int, bn: int) -> None:
 # Tiles
 
 SHAPES = [
-    *((m, 64, 32) for m in (16, 32, 48, 64)),
+    *((m, 64, 32) for m in (5, 9, 12, 16, 32, 48, 64)),
     *((32, k, 48) for k in (32, 64, 96, 128, 160)),
     *((16, 64, n) for n in (16, 32, 48, 64, 80, 96)),
 ]
