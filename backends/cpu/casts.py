@@ -263,4 +263,4 @@ def round_value(e: Emitter, mode: Mode, value: ir.Value) -> ir.Value:
 def bitcast(e: Emitter, source: DType, target: DType, element: ir.Value) -> ir.Value:
     """The same bits as another type of the same width."""
     code = to_code(e.b, source, element)
-    return from_code(e.b, target, resize(e.b, code, ir.IntType(container_bits(target)), signed=False))
+    return from_code(e.b, target, resize(e.b, code, ir.IntType(container_bits(target)), signed=False), exact=True)

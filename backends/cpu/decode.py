@@ -117,7 +117,7 @@ class Blocks:
         assert code is not None
         if e.guarded:
             code = e.b.select(self.inside(e, block), code, splat(e.b, ir.Constant(I8, self.fill), atom.size))
-        return from_code(e.b, dtype, code)
+        return from_code(e.b, dtype, code, exact=True)
 
     def number(self, e: Emitter, spot: Spot, axis: int) -> Spot:
         """The number of the block that a coordinate of the tile lies in: a value, and a constant beside it."""

@@ -89,16 +89,17 @@ def to_code(b: ir.IRBuilder, dtype: DType, element: ir.Value) -> ir.Value:
     """The bit pattern of an element, zero above the type's width."""
     if dtype.name in _NATIVE:
         return b.bitcast(element, like(element.type, code_type(dtype)))
-    if dtype.width < container_bits(dtype):
+    if dtype.is_int and not dtype.is_uint and dtype.width < container_bits(dtype):
         return b.and_(element, number(element.type, (1 << dtype.width) - 1))
     return element
 
 
-def from_code(b: ir.IRBuilder, dtype: DType, code: ir.Value) -> ir.Value:
-    """The element with a bit pattern, whose bits above the type's width are ignored."""
+def from_code(b: ir.IRBuilder, dtype: DType, code: ir.Value, *, exact: bool = False) -> ir.Value:
+    """The element with a bit pattern, whose bits above the type's width are ignored, or known to be none if `exact`."""
     if dtype.name in _NATIVE:
         return b.bitcast(code, like(code.type, element_type(dtype)))
-    return wrap(b, dtype, code)
+    is_signed = dtype.is_int and not dtype.is_uint
+    return code if exact and not is_signed else wrap(b, dtype, code)
 
 
 def wrap(b: ir.IRBuilder, dtype: DType, element: ir.Value) -> ir.Value:
