@@ -69,8 +69,8 @@ def words_by_halves(e: Emitter, table: Sequence[int], codes: ir.Value) -> ir.Val
     for half in (0, LINE // 2):
         lanes = [line + half + i for line in range(0, CODES, LINE) for i in range(LINE // 2)]
         halves.append(shuffle(e.b, low, high, [lane for i in lanes for lane in (i, CODES + i)]))
-    pairs = [e.b.bitcast(half, ir.VectorType(I32, CODES // 4)) for half in halves]
-    atom = shuffle(e.b, *pairs, [lane for i in range(CODES // 4) for lane in (i, CODES // 4 + i)])
+    low, high = (e.b.bitcast(half, ir.VectorType(I32, CODES // 4)) for half in halves)
+    atom = shuffle(e.b, low, high, [lane for i in range(CODES // 4) for lane in (i, CODES // 4 + i)])
     return e.b.bitcast(atom, ir.VectorType(I16, CODES))
 
 
