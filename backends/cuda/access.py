@@ -145,7 +145,7 @@ def load_elements(e: Emitter, part: Slice, made: Tile, first: Expr | int, run: i
 
 
 def whole_runs(part: Slice, made: Tile) -> int:
-    """The slots of a run, where shared memory is read in runs of whole words, alike in all threads; else 0."""
+    """The slots of a run, where shared memory is read in runs of whole bytes, alike in all threads; else 0."""
     memory, storage = part.memory, part.memory.type.storage
     if not memory.is_shared or (storage is not None and storage.shuffle is not None) or not all(part.claims):
         return 0
@@ -158,10 +158,11 @@ def whole_runs(part: Slice, made: Tile) -> int:
         return 0
     bits = first_bits(memory, held_numbers(part, made)) + memory.bit_offset
     run = contiguous(made.registers.layout)
-    while run * memory.width >= WORD:
+    while run * memory.width in (8, 16) or run * memory.width >= WORD:
         together = bits.reshape(len(bits), -1, run)
         rising = (together == together[:, :, :1] + np.arange(run) * memory.width).all()
-        if run * memory.width in (WORD, 64, WIDEST) and rising and not (together[:, :, 0] % (run * memory.width)).any():
+        aligned = not (together[:, :, 0] % (run * memory.width)).any()
+        if run * memory.width in (8, 16, WORD, 64, WIDEST) and rising and aligned:
             return run
         run = next((n for n in range(run // 2, 0, -1) if run % n == 0), 0)
     return 0
@@ -177,7 +178,9 @@ def held_numbers(part: Slice, made: Tile) -> list[np.ndarray[Any, Any]]:
 def load_runs(e: Emitter, part: Slice, made: Tile, run: int) -> None:
     """Runs whose places differ by constants are loaded from one base."""
     memory, dtype = part.memory, part.memory.type.dtype
-    words = run * memory.width // WORD
+    bits = run * memory.width
+    words = max(1, bits // WORD)
+    load = f"vmc_load_shared{words}" if bits >= WORD else f"vmc_load_shared_u{bits}"
     stage, starts = staged(e, memory, part.sizes, part.values)
     table = first_bits(memory, held_numbers(part, made))[:, ::run] // 8
     inner, bases = replace(part, starts=tuple(starts)), dict[int, Expr]()
@@ -191,7 +194,7 @@ def load_runs(e: Emitter, part: Slice, made: Tile, run: int) -> None:
             bases[leader] = own if stage is None else add(own, cast(stage, U32))
         buffer = e.buffer(U32, words, "w")
         to = [tirx().address_of(e.get(buffer, word)) for word in range(words)]
-        e.call(f"vmc_load_shared{words}", *to, add(bases[leader], const(distance, U32)))
+        e.call(load, *to, add(bases[leader], const(distance, U32)))
         for part_of_run in range(run):
             code = cut(e, buffer, WORD, part_of_run * memory.width, memory.width, code_kind(dtype))
             e.put(made.buffer, first_slot + part_of_run, from_code(dtype, code))

@@ -16,9 +16,10 @@ from typing import Any
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.memory import Memory, view
 from vmc.backends.cuda.prelude import inline
+from vmc.backends.cuda.scaled import Term, address_of_sum, scaled
 from vmc.backends.cuda.target import Arch
-from vmc.backends.cuda.tir import I32, I64, U32, Expr, binary, cast, const, tirx
-from vmc.ir.core import Kernel, Op, Space, walk
+from vmc.backends.cuda.tir import I32, I64, U32, U64, Expr, binary, cast, const, tirx
+from vmc.ir.core import Kernel, Op, Space, Value, walk
 from vmc.ir.passes.gpu.pipelining import is_ring
 
 OLDEST_ARCH = 90
@@ -135,42 +136,45 @@ def copy_bulk(e: Emitter, op: Op, target: Memory, source: Memory, otherwise: Cal
     assert storage is not None
     counts = [size // block for size, block in zip(sizes, storage.block, strict=True)]
     pitch, rank = storage.pitch // 8, len(sizes)
-    firsts, there = [], []
-    for start, extent, block in zip(op.operands[2 : 2 + rank], source.extents, storage.block, strict=True):
-        firsts.append(e.let(binary("Div", cast(e.scalar(start), I64), const(block, I64)), I64, "block"))
-        there.append(binary("Div", binary("Add", extent, const(block - 1, I64)), const(block, I64)))
-    whole = [
-        binary("LE", binary("Add", first, const(count, I64)), n)
-        for first, count, n, claim in zip(firsts, counts, there, op.attrs["inbounds"], strict=True)
-        if not claim
+    there = [
+        binary("Div", binary("Add", extent, const(block - 1, I64)), const(block, I64))
+        for extent, block in zip(source.extents, storage.block, strict=True)
     ]
+    starts = op.operands[2 : 2 + rank]
+    parts = zip(starts, storage.block, counts, there, op.attrs["inbounds"], strict=True)
+    whole = [ends_inside(e, *part) for *part, claim in parts if not claim]
     *outer, inner = storage.dimensions
     runs, run = prod(counts[dim] for dim in outer), counts[inner] * pitch
-    stage = binary("Mul", cast(e.scalar(op.operands[2 + rank]), I32), const(runs * run, I32))
+    stage = scaled(e, op.operands[2 + rank], runs * run)
+    steps: dict[int, Callable[[], Expr]] = {inner: lambda: const(pitch, I64)}
+    for dim, behind in zip(reversed(outer), reversed(storage.dimensions), strict=False):
+        steps[dim] = lambda dim=behind: binary("Mul", steps[dim](), there[dim])  # type: ignore[misc]
+    terms = [Term(starts[dim], steps[dim], storage.block[dim]) for dim in storage.dimensions]
 
     def copies() -> None:
         with e.when([binary("EQ", e.thread, const(0, I32))]):
             counted = arrivals.pointer(e, e.get(arrivals.closed, 0))
             e.call(device(e, "vmc_expect"), counted, const(runs * run, U32))
-            e.each(runs, lambda number: one(number, counted))
+            start = address_of_sum(e, view(e, source, "uint8"), terms, lambda: const(source.bit_offset // 8, I64))
+            e.each(runs, lambda number: one(number, start, counted))
 
-    def one(number: Expr, counted: Expr) -> None:
-        places: dict[int, Expr] = {inner: firsts[inner]}
+    def one(number: Expr, start: Expr, counted: Expr) -> None:
         rest = number
         for dim in reversed(outer):
             along = binary("Mod", rest, const(counts[dim], I32))
-            places[dim] = binary("Add", firsts[dim], cast(along, I64))
+            start = binary("Add", start, cast(binary("Mul", cast(along, I64), steps[dim]()), U64))
             rest = binary("Div", rest, const(counts[dim], I32))
-        block: Expr = const(0, I64)
-        for dim in storage.dimensions:
-            block = binary("Add", binary("Mul", block, there[dim]), places[dim])
-        own = binary("Add", binary("Mul", block, const(pitch, I64)), const(source.bit_offset // 8, I64))
         at = binary("Add", binary("Mul", number, const(run, I32)), const(target.bit_offset // 8, I32))
         to = tirx().address_of(e.get(view(e, target, "uint8"), binary("Add", stage, at)))
-        start = tirx().address_of(e.get(view(e, source, "uint8"), own))
         e.call(device(e, "vmc_copy_bulk"), to, start, const(run, U32), counted)
 
     e.choose(whole, copies, otherwise)
+
+
+def ends_inside(e: Emitter, value: Value, block: int, count: int, there: Expr) -> Expr:
+    """Whether so many blocks from a start on are among those that there are."""
+    first = binary("Div", cast(e.scalar(value), I64), const(block, I64))
+    return binary("LE", binary("Add", first, const(count, I64)), there)
 
 
 # ---- the instructions in CUDA C --------------------------------------------------------------------------------------
@@ -196,7 +200,7 @@ def copying() -> str:
         f'asm volatile("{opcode} [%0], [%1], %2, [%3];" :: "r"(s), "l"(from), "r"(size), "r"(counted) : "memory"); '
         "return 0;"
     )
-    return inline("int", "vmc_copy_bulk", "void* p, const void* from, uint size, void* bar", body)
+    return inline("int", "vmc_copy_bulk", "void* p, uint64_t from, uint size, void* bar", body)
 
 
 TEXTS = {

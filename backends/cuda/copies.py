@@ -21,7 +21,7 @@ from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.memory import Memory, pieces, view
 from vmc.backends.cuda.places import Array, address, base, first_bits, led, shape_of, staged
 from vmc.backends.cuda.registers import expression, plus, quotient, remainder, times
-from vmc.backends.cuda.scaled import Factor, address_of_sum, known_number
+from vmc.backends.cuda.scaled import Factor, Term, address_of_sum, is_fixed, kept, known_number
 from vmc.backends.cuda.shared import lower_copy_async as copy_at_once
 from vmc.backends.cuda.tir import I32, I64, U32, U64, Expr, binary, cast, const, select, tirx
 from vmc.ir.core import Op, Storage, Value
@@ -66,16 +66,16 @@ def lower_wait(e: Emitter, op: Op) -> None:
 
 @dataclass(frozen=True)
 class Lines:
-    """`rows` lines of `columns` chunks each, places in bytes. In the source they start `before` bytes and products of
-    scalars behind its first, and are a pitch apart. `stage` is where the target begins, `places` and `place` where each
+    """`rows` lines of `columns` chunks each, places in bytes. In the source they start `before` bytes and the terms of
+    `start` behind its first, and are a pitch apart. `stage` is where the target begins, `places` and `place` where each
     chunk lies in it, by row and column, as numbers (None where they are not known) and as an expression. `rows_left`,
     `columns_left`: how many there are in the source, None if all.
     """
 
     rows: int
     columns: int
-    start: Sequence[tuple[Value, Factor]]
-    before: Factor
+    start: Sequence[Term]
+    before: int
     pitch: Factor
     stage: Expr
     places: Array | None
@@ -162,7 +162,8 @@ def copy_lines(e: Emitter, lines: Lines, target: Memory, source: Memory, name: s
         if moved is None or str(row) not in starts:
 
             def own(row: Expr | int = row, first: Expr | int = column if moved is None else along) -> Expr:
-                before = binary("Add", lines.before(), binary("Mul", cast(expression(row), I64), lines.pitch()))
+                down = binary("Mul", cast(expression(row), I64), lines.pitch())
+                before = binary("Add", const(lines.before, I64), down)
                 return binary("Add", before, cast(expression(times(first, BYTES)), I64))
 
             starts[str(row)] = address_of_sum(e, view(e, source, "uint8"), lines.start, own)
@@ -200,10 +201,15 @@ def found_bytes(lines: Lines, row: Expr | int, column: Expr | int, width: int) -
     return size
 
 
-def left_of(e: Emitter, extent: Expr, start: Expr, most: int) -> Expr:
-    """How many of `most` there are from a start on."""
-    left = binary("Sub", extent, start)
-    return e.let(cast(tirx().Max(const(0, I64), tirx().Min(left, const(most, I64))), I32), I32, "left")
+def left_of(e: Emitter, extent: Expr, value: Value, block: int, most: int) -> Expr:
+    """How many of `most` there are from a start, in blocks of so many, on."""
+
+    def left() -> Expr:
+        start = binary("Div", cast(e.scalar(value), I64), const(block, I64))
+        behind = binary("Sub", extent, start)
+        return cast(tirx().Max(const(0, I64), tirx().Min(behind, const(most, I64))), I32)
+
+    return kept(e, left, I32, "left") if is_fixed(e, value) else e.let(left(), I32, "left")
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -248,18 +254,18 @@ def copy_rows(e: Emitter, op: Op, target: Memory, source: Memory) -> None:
     rank = len(source.type.shape)
     sizes, claims, extent = op.attrs["sizes"], op.attrs["inbounds"], source.extents
     each, bytes = CHUNK // source.width, source.width // 8
-    starts = [cast(e.scalar(value), I64) for value in op.operands[2 : 2 + rank]]
+    starts = op.operands[2 : 2 + rank]
     rows = (sizes[0] or 1) if rank == 2 else 1
 
     def row_bytes() -> Expr:
         return binary("Mul", extent[-1], const(bytes, I64))
 
-    start: list[tuple[Value, Factor]] = [(op.operands[1 + rank], lambda: const(bytes, I64))]
+    start = [Term(op.operands[1 + rank], lambda: const(bytes, I64))]
     rows_left = None
     if rank == 2:
-        start.append((op.operands[2], row_bytes))
-        rows_left = None if claims[0] else left_of(e, extent[0], starts[0], rows)
-    left = None if claims[-1] else left_of(e, extent[-1], starts[-1], sizes[-1])
+        start.append(Term(op.operands[2], row_bytes))
+        rows_left = None if claims[0] else left_of(e, extent[0], starts[0], 1, rows)
+    left = None if claims[-1] else left_of(e, extent[-1], starts[-1], 1, sizes[-1])
     stage, places, place = in_target(e, op, target, rows, sizes[-1] // each, each)
 
     def copy(name: str, whole: bool) -> None:
@@ -270,7 +276,7 @@ def copy_rows(e: Emitter, op: Op, target: Memory, source: Memory) -> None:
             rows,
             sizes[-1] // each,
             start,
-            lambda: const(0, I64),
+            0,
             row_bytes,
             stage,
             places,
@@ -282,7 +288,7 @@ def copy_rows(e: Emitter, op: Op, target: Memory, source: Memory) -> None:
 
     known = e.extent_multiple(source.type.shape[-1]) % each == 0 or (rank == 1 and claims[0])
     known = known and e.multiple_of(op.operands[1 + rank]) % each == 0
-    rest = binary("BitwiseAnd", binary("BitwiseOr", extent[-1], starts[-1]), const(each - 1, I64))
+    rest = binary("BitwiseAnd", binary("BitwiseOr", extent[-1], cast(e.scalar(starts[-1]), I64)), const(each - 1, I64))
     e.choose(
         [] if known else [binary("EQ", rest, const(0, I64))],
         lambda: copy("vmc_copy16", True),
@@ -349,23 +355,17 @@ def copy_blocks(e: Emitter, op: Op, target: Memory, source: Memory) -> None:
     assert storage is not None
     outer, inner = storage.dimensions
     counts = [size // block for size, block in zip(op.attrs["sizes"], storage.block, strict=True)]
-    starts = [
-        e.let(binary("Div", cast(e.scalar(value), I64), const(size, I64)), I64, "block")
-        for value, size in zip(op.operands[2:4], storage.block, strict=True)
-    ]
-    there = [e.let(blocks_of(source, storage, dim), I64, "blocks") for dim in range(2)]
+    there = [blocks_of(source, storage, dim) for dim in range(2)]
     in_block, bytes = storage.pitch // CHUNK, storage.pitch // 8
 
     def pitch() -> Expr:
         return binary("Mul", blocks_of(source, storage, inner), const(bytes, I64))
 
-    def before() -> Expr:
-        outer_block = binary("Div", cast(e.scalar(op.operands[2 + outer]), I64), const(storage.block[outer], I64))
-        return binary("Add", binary("Mul", outer_block, pitch()), const(source.bit_offset // 8, I64))
-
     lefts = [
-        None if claim else left_of(e, total, start, count)
-        for claim, total, start, count in zip(op.attrs["inbounds"], there, starts, counts, strict=True)
+        None if claim else left_of(e, total, start, block, count)
+        for claim, total, start, block, count in zip(
+            op.attrs["inbounds"], there, op.operands[2:4], storage.block, counts, strict=True
+        )
     ]
     columns_left = lefts[inner]
     if columns_left is not None:
@@ -377,7 +377,11 @@ def copy_blocks(e: Emitter, op: Op, target: Memory, source: Memory) -> None:
     def place(row: Expr | int, column: Expr | int) -> Expr:
         return expression(plus(plus(times(row, columns * BYTES), times(column, BYTES)), target.bit_offset // 8))
 
-    start = [(op.operands[2 + inner], lambda: const(bytes // storage.block[inner], I64))]
+    start = [
+        Term(op.operands[2 + outer], pitch, storage.block[outer]),
+        Term(op.operands[2 + inner], lambda: const(bytes, I64), storage.block[inner]),
+    ]
+    before = source.bit_offset // 8
     lines = Lines(rows, columns, start, before, pitch, stage, places, place, lefts[outer], columns_left)
     copy_lines(e, lines, target, source, "vmc_copy16")
 

@@ -18,7 +18,7 @@ import numpy as np
 from vmc.backends.cuda.emitter import Emitter
 from vmc.backends.cuda.memory import Memory, view
 from vmc.backends.cuda.registers import expression, plus, quotient, remainder, times
-from vmc.backends.cuda.scaled import scaled
+from vmc.backends.cuda.scaled import kept, scaled
 from vmc.backends.cuda.tir import I32, U32, Expr, binary, call, cast, const, tirx
 from vmc.ir.core import Value
 from vmc.ir.storage import block_counts, block_numbers, block_positions
@@ -59,8 +59,9 @@ def base(e: Emitter, memory: Memory, bytes: Array, place: Callable[[], Expr]) ->
     thread, and an expression of the bytes behind the arena's, for those that are no sums of the thread's bits.
     """
     found = of_bits(bytes + memory.bit_offset // 8)
-    at = place() if found is None else expression(found.at(e.thread))
-    return e.let(address(e, memory, at), U32, "base")
+    if found is None:
+        return e.let(address(e, memory, place()), U32, "base")
+    return kept(e, lambda: address(e, memory, expression(found.at(e.thread))), U32, "base")
 
 
 def address(e: Emitter, memory: Memory, at: Expr) -> Expr:

@@ -252,6 +252,19 @@ def load_shared(count: int) -> str:
     return inline("int", f"vmc_load_shared{count}", parameters, body)
 
 
+def load_short(bits: int) -> str:
+    """So many bits at an address in shared memory, a multiple of their size, with zeros above."""
+    step = f'asm volatile("ld.shared.u{bits} %0, [%1];" : "=r"(*r0) : "r"(s) : "memory"); return 0;'
+    return inline("int", f"vmc_load_shared_u{bits}", "uint* r0, uint s", step)
+
+
+def keep(kind: str, bits: int) -> str:
+    """The number itself, which the compiler does not see through."""
+    letter = "l" if bits == 64 else "r"
+    step = f'asm volatile("mov.b{bits} %0, %1;" : "={letter}"(r) : "{letter}"(a))'
+    return inline(kind, f"vmc_keep_{kind}", f"{kind} a", f"{kind} r; {step}; return r;")
+
+
 MATRICES = "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
 FUNCTIONS |= {
     "vmc_copy16": inline(
@@ -272,6 +285,8 @@ FUNCTIONS |= {
     "vmc_shared_place": inline("uint64_t", "vmc_shared_place", "uint s", "return (uint64_t)((s & 0x3ffff) >> 4);"),
     **{f"vmc_load{count}": load_words(count) for count in (1, 2, 4)},
     **{f"vmc_load_shared{count}": load_shared(count) for count in (1, 2, 4)},
+    **{f"vmc_keep_{kind}": keep(kind, bits) for kind, bits in (("int", 32), ("uint", 32), ("uint64_t", 64))},
+    **{f"vmc_load_shared_u{bits}": load_short(bits) for bits in (8, 16)},
     "vmc_address": inline("uint64_t", "vmc_address", "const void* p", "return (uint64_t)p;"),
     "vmc_shared": inline("uint", "vmc_shared", "const void* p", "return (uint)__cvta_generic_to_shared(p);"),
     "vmc_ldmatrix4": inline(

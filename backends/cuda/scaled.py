@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import Any
 
 from vmc.backends.cuda.emitter import Emitter, Scalar
-from vmc.backends.cuda.tir import I32, I64, U64, Expr, binary, call, cast, const, select, tirx
+from vmc.backends.cuda.tir import I32, I64, U32, U64, Expr, binary, call, cast, const, select, tirx
 from vmc.ir.core import Op, Value, walk
 
 
@@ -132,37 +132,77 @@ def wrapped(number: int) -> int:
     return (number + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
+KEEP = {I32: "int", U32: "uint", U64: "uint64_t"}
+
+
+def kept(e: Emitter, make: Callable[[], Expr], kind: str, name: str) -> Expr:
+    """A number that is the same in all turns of the innermost loop, computed before it and kept in a register: left to
+    itself the compiler computes it anew in every turn, where it is needed under a condition.
+    """
+    if not e.turns:
+        return e.let(make(), kind, name)
+    with e.turns[-1].before(e):
+        return e.let(call(kind, f"vmc_keep_{KEEP[kind]}", make()), kind, name)
+
+
+def is_fixed(e: Emitter, value: Value) -> bool:
+    """Whether a scalar is the same in all turns of the innermost loop, and there before it."""
+    return not e.turns or known_number(e, value) is not None or value not in e.turns[-1].inside
+
+
 Factor = Callable[[], Expr]
 """Emits a number in i64 that is the same in all turns of a loop."""
 
 
-def address_of_sum(e: Emitter, data: Any, terms: Sequence[tuple[Value, Factor]], own: Factor) -> Expr:
-    """The address, as u64, of a byte of `data`: what `own` emits plus scalars times factors, in i64. Where the scalars
-    rise by constants from turn to turn of the innermost loop, the address is carried.
+@dataclass(frozen=True)
+class Term:
+    """A part of a place: a scalar, which is a multiple of `unit`, over `unit`, times a factor."""
+
+    value: Value
+    factor: Factor
+    unit: int = 1
+
+    def number(self, e: Emitter) -> Expr:
+        return binary("Mul", binary("Div", cast(e.scalar(self.value), I64), const(self.unit, I64)), self.factor())
+
+
+def address_of_sum(e: Emitter, data: Any, terms: Sequence[Term], own: Factor) -> Expr:
+    """The address, as u64, of a byte of `data`: what `own` emits, which is the same in all turns of the innermost loop,
+    plus terms, in i64. Where the scalars rise by constants from turn to turn, the address is carried; else what is the
+    same in all turns of it is kept.
     """
-
-    def address(place: Expr) -> Expr:
-        return call(U64, "vmc_address", tirx().address_of(e.get(data, place)))
-
     turns = e.turns[-1] if e.turns else None
-    found = [(turns and risen(e, turns, value), factor) for value, factor in terms]
-    if turns is None or not any(part and part[1] for part, _ in found) or not all(part for part, _ in found):
-        total = own()
-        for value, factor in terms:
-            total = e.let(binary("Add", total, binary("Mul", cast(e.scalar(value), I64), factor())), I64, "sum")
-        return address(total)
+    found = [(term, risen(e, turns, term.value) if turns else None) for term in terms]
+    moving = [term for term, part in found if part is None or part[1]]
+    if turns is None or not moving or any(part is None or part[1] % term.unit for term, part in found):
+        fixed = [term for term in terms if is_fixed(e, term.value)]
+        address = kept(e, lambda: address_of(e, data, total(e, own(), fixed)), U64, "from")
+        rest = total(e, const(0, I64), [term for term in terms if term not in fixed])
+        return binary("Add", address, cast(rest, U64))
     with turns.before(e):
-        total, rise = own(), const(0, I64)
-        for part, factor in found:
+        place, rise = own(), const(0, I64)
+        for term, part in found:
             assert part is not None
             first, step = part
-            by = e.let(factor(), I64, "by")
-            total = e.let(binary("Add", total, binary("Mul", first(), by)), I64, "sum")
-            rise = binary("Add", rise, binary("Mul", const(step, I64), by)) if step else rise
+            by = e.let(term.factor(), I64, "by")
+            number = binary("Div", first(), const(term.unit, I64))
+            place = e.let(binary("Add", place, binary("Mul", number, by)), I64, "sum")
+            rise = binary("Add", rise, binary("Mul", const(step // term.unit, I64), by)) if step else rise
         made = e.buffer(U64, 1, "from")
-        e.put(made, 0, address(total))
+        e.put(made, 0, address_of(e, data, place))
         turns.rising.append((made, e.let(cast(rise, U64), U64, "rise")))
     return e.get(made, 0)
+
+
+def address_of(e: Emitter, data: Any, place: Expr) -> Expr:
+    return call(U64, "vmc_address", tirx().address_of(e.get(data, place)))
+
+
+def total(e: Emitter, first: Expr, terms: Sequence[Term]) -> Expr:
+    """A sum, term by term."""
+    for term in terms:
+        first = e.let(binary("Add", first, term.number(e)), I64, "sum")
+    return first
 
 
 def risen(e: Emitter, turns: Turns, value: Value) -> tuple[Callable[[], Expr], int] | None:

@@ -8,10 +8,11 @@
                                                       ... dot %a, ...
 
 The barrier shows every thread what all have copied, and keeps the copy of this turn, which goes to the stage that the
-turn before has read, behind those reads. Whether all turns are complete and rows are made of whole copies is tested
-before the loop, of which there are two: one for that case, whose copies have no edges, and one for all others. The rows
-of a stage are swizzled so that no two of the 16 bytes that ldmatrix reads at once are in one bank; weights keep the
-order in which threads decode them.
+turn before has read, behind those reads. Whether all turns are complete, rows are made of whole copies, and slices of
+weights lie inside across the loop as well, is tested before the loop, of which there are two: one for that case, whose
+copies have no edges but those of the first factor's rows, and one for all others. The rows of a stage are swizzled so
+that no two of the 16 bytes that ldmatrix reads at once are in one bank; weights keep the order in which threads decode
+them.
 """
 
 from __future__ import annotations
@@ -81,15 +82,22 @@ def pipelined(kernel: Kernel) -> Kernel:
     return kernel if body is kernel.body else kernel.with_body(body).noted(*notes)
 
 
+Place = tuple[Value, int | None, Dim]
+"""Where a slice lies along a dimension: its start and size, and the tensor's extent."""
+
+
 @dataclass(frozen=True, eq=False)
 class Pipe:
-    """A loop of a constant step, and the rings that it reads."""
+    """A loop of a constant step, and the rings that it reads. `across`: where slices of weights lie along dimensions in
+    which the loop does not move them, and which lie inside where the copies have no edges.
+    """
 
     loop: Op
     ahead: Ahead
     rings: Sequence[Ring]
     stages: int
     step: int
+    across: frozenset[Place]
 
 
 def staged(
@@ -109,13 +117,14 @@ def staged(
     build = Builder(loop.span)
     bits = min((product.instruction.bits for product in products), default=16)
     rings = [Ring(load, build("alloc", type=ring_type(load, stages, users, bits))) for load in loads]
-    pipe = Pipe(loop, ahead, rings, stages, step)
+    across = places_across(ahead, loads)
+    pipe = Pipe(loop, ahead, rings, stages, step, frozenset(across))
     tests = tests_for_whole(build, ahead, loads, step, multiples)
     if not tests:
         build.ops += turning(pipe, tests is not None)
     else:
-        condition = tests[0]
-        for test in tests[1:]:
+        condition, *others = tests + [ends_inside(build, *place) for place in across]
+        for test in others:
             condition = build("and", condition, test)
         branches = (branch(pipe, True), renewed(branch(pipe, False)))
         types = tuple(value.type for value in loop.results)
@@ -213,8 +222,10 @@ def copy_turn(build: Builder, pipe: Pipe, index: Value, slot: Value, is_whole: b
         load, renamed = ring.load, {ahead.index: index}
         starts = [ahead.clone(build, start, renamed) for start in load.operands[1:]]
         moving = [ahead.depends(start, ahead.index) for start in load.operands[1:]]
-        claims = zip(load.attrs["inbounds"], moving, strict=True)
-        inside = tuple(is_whole if moves else claim for claim, moves in claims)
+        parts = zip(places_of(load), load.attrs["inbounds"], moving, strict=True)
+        inside = tuple(
+            is_whole if moves else claim or (is_whole and place in pipe.across) for place, claim, moves in parts
+        )
         zero = build.index(0)
         build.many(
             "copy_async",
@@ -266,8 +277,7 @@ def tests_of_slice(build: Builder, ahead: Ahead, load: Op, step: int, multiples:
             continue
         if not ahead.rises(start):
             return None
-        end = build("add", ahead.clone(build, start, renamed), build.index(size or 1))
-        tests.append(build("le", end, value_of(build, extent)))
+        tests.append(ends_inside(build, ahead.clone(build, start, renamed), size, extent))
     if type.storage is None:
         each, last = CHUNK // type.dtype.width, type.shape[-1]
         if (isinstance(last, int) and last % each) or multiples.of(load.operands[-1]) % each:
@@ -275,6 +285,27 @@ def tests_of_slice(build: Builder, ahead: Ahead, load: Op, step: int, multiples:
         if not isinstance(last, int):
             tests.append(divides(build, value_of(build, last), each))
     return tests
+
+
+def ends_inside(build: Builder, start: Value, size: int | None, extent: Dim) -> Value:
+    """Whether a slice ends inside a tensor."""
+    return build("le", build("add", start, build.index(size or 1)), value_of(build, extent))
+
+
+def places_of(load: Op) -> list[Place]:
+    return list(zip(load.operands[1:], load.attrs["sizes"], load.operands[0].tensor.shape, strict=True))
+
+
+def places_across(ahead: Ahead, loads: Sequence[Op]) -> list[Place]:
+    """Where slices of weights lie along the dimensions in which the loop does not move them, if that may be outside.
+    Few blocks have such edges; of rows of the first factor, a product of few has nothing else.
+    """
+    found: dict[Place, None] = {}
+    for load in loads:
+        if load.operands[0].tensor.storage is not None:
+            parts = zip(places_of(load), load.attrs["inbounds"], strict=True)
+            found |= {place: None for place, claim in parts if not claim and not ahead.depends(place[0], ahead.index)}
+    return list(found)
 
 
 def ends_with_loop(ahead: Ahead, start: Value, size: int | None, step: int, extent: Dim) -> bool:

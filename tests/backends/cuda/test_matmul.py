@@ -112,6 +112,26 @@ def test_the_main_loop_has_few_operations_beside_those_that_decode(name: str, mo
 
 
 @pytest.mark.skipif(tool("cuobjdump") is None, reason="cuobjdump is not installed")
+@pytest.mark.parametrize(
+    ("tile", "weights", "most", "instructions"),
+    [
+        ({}, 32, 4.1, 225),
+        ({"BN": 128}, 32, 3.8, 210),
+        ({"BM": 16}, 32, 2.6, 130),
+        ({"BM": 32, "BN": 128}, 64, 2.3, 225),
+    ],
+    ids=str,
+)
+def test_what_turns_have_in_common_is_computed_once(
+    tile: dict[str, int], weights: int, most: float, instructions: int
+) -> None:
+    """Of the 4.0 instructions for a weight by wgmma 1.1 decode it, and 1 scales the sums."""
+    found = vmc.compile(SOURCE, target="cuda:sm_90a", T="u4", **tile).explain().main
+    assert (found.weights, found.code.spills, found.code.stack) == (weights, 0, 0)
+    assert found.instructions_per_weight <= most and found.main_loop.instructions <= instructions
+
+
+@pytest.mark.skipif(tool("cuobjdump") is None, reason="cuobjdump is not installed")
 @pytest.mark.parametrize("name", QUICK)
 def test_the_machine_code_has_matrix_instructions_and_neither_conversions_nor_spills(name: str) -> None:
     from vmc.runtime.cuda import compiled

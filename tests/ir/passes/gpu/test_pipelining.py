@@ -68,6 +68,9 @@ def test_factors_weights_and_scales_are_staged_for_whole_slices_and_for_edges() 
         assert all(is_ring(op.operands[0].tensor) for op in copies)
         along = {"x": 1, "w": 0, "s": 0}
         assert {op.attrs["inbounds"][along[op.operands[1].name]] for op in copies} == {moving}
+        across = {name: {op.attrs["inbounds"][1 - dim] for op in copies if op.operands[1].name == name}
+                  for name, dim in along.items()}  # fmt: skip
+        assert across == {"x": {False}, "w": {moving}, "s": {moving}}
         assert [op.attrs["pending"] for op in walk(branch) if op.name == "wait_group"] == [1, 0]
 
 
