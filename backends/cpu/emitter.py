@@ -507,9 +507,9 @@ class Emitter:
         """Writes a tile to a buffer."""
         if tile.buffer is buffer:
             return
-        from vmc.backends.cpu import dot, filling, transposing
+        from vmc.backends.cpu import dot, filling, products, transposing
 
-        if any(True for _ in dot.products_in(tile)):
+        if any(True for _ in products.products_in(tile)):
             dot.drive(self, buffer, tile)
         elif transposing.fits(self, tile):
             transposing.fill(self, buffer, tile)

@@ -25,7 +25,7 @@ def is_liftable(tile: Tile) -> bool:
 
 def fill(e: Emitter, buffer: Buffer, tile: Tile) -> None:
     """Writes a tile of two axes whose rows are whole atoms."""
-    from vmc.backends.cpu.dot import conditions_of
+    from vmc.backends.cpu.products import conditions_of
 
     conditions = conditions_of(tile)
     if not conditions:

@@ -30,7 +30,7 @@ from vmc.backends.cpu.tiles import Buffer, Tile
 from vmc.backends.cpu.vectors import Atom, Spot, spot
 
 if TYPE_CHECKING:
-    from vmc.backends.cpu.dot import Nest
+    from vmc.backends.cpu.nest import Nest
 
 SIDE = 16
 ROW_BYTES = 64
