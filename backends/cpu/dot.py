@@ -9,10 +9,13 @@ of a `Nest`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from llvmlite import ir
 
-from vmc.backends.cpu import casts, small_floats
-from vmc.backends.cpu.emitter import Emitter, can_vector
+from vmc.backends.cpu import casts, filling, small_floats, transposing
+from vmc.backends.cpu.emitter import Emitter, can_flat, can_vector
 from vmc.backends.cpu.instructions import instruction_for
 from vmc.backends.cpu.nest import MOST_ROWS, REUSE, Nest
 from vmc.backends.cpu.products import Product, alike, conditions_of, in_memory, products_in
@@ -31,12 +34,14 @@ def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
     instruction = instruction_for(e.machine, types, b.shape, op.name == "dot_flushing", run)
     left = converted(e, a, instruction.left_operand(a.dtype, type.dtype))
     right = converted(e, b, instruction.operand(b.dtype, type.dtype))
-    if not in_memory(left):
+    if not in_memory(left) and not (e.plan.rows_wanted.get(op.result) and is_row_by_row(e, left)):
         e.settle(left)
-    blocks = -(-a.shape[0] // MOST_ROWS[e.machine.vector_bytes])
-    if right.buffer is None and (not can_vector(right) or (blocks > REUSE and not instruction.decodes_cheaply)):
+    if right.buffer is None and not can_vector(right):
         e.settle(right)
-    tile = Tile(type.dtype, type.shape, product=Product(left, right, c, instruction, e.plan.rows_wanted.get(op.result)))
+    blocks = -(-a.shape[0] // MOST_ROWS[e.machine.vector_bytes])
+    reused = right.buffer is None and blocks > REUSE and not instruction.decodes_cheaply
+    product = Product(left, right, c, instruction, e.plan.rows_wanted.get(op.result), reused)
+    tile = Tile(type.dtype, type.shape, product=product)
     tile.sources = {**c.sources, **moved_sources(left), **moved_sources(right)}
     return (tile,)
 
@@ -56,6 +61,41 @@ def converted(e: Emitter, tile: Tile, dtype: DType) -> Tile:
 # Driving
 
 
+def is_row_by_row(e: Emitter, tile: Tile) -> bool:
+    """Whether a tile may be written to memory element by element, and as few rows of it as are wanted."""
+    if any(True for _ in products_in(tile)):
+        return False
+    return not filling.is_better_in_atoms(tile) and not transposing.fits(e, tile)
+
+
+def put_left_in_memory(e: Emitter, group: Sequence[Tile], wanted: ir.Value | None) -> None:
+    """Buffers for left factors that have none yet, with the rows that are wanted, and those that blocks reach over."""
+    held: dict[Tile, Tile] = {}
+    for tile in group:
+        product = tile.product
+        assert isinstance(product, Product)
+        if in_memory(product.a):
+            continue
+        if product.a not in held:
+            m, _, k = product.shape
+            high = MOST_ROWS[e.machine.vector_bytes]
+            count = e.index(m) if wanted is None else e.clamp(e.add(wanted, e.index(high)), e.index(0), e.index(m))
+            buffer = e.allocate(product.a.dtype, m * k)
+            write_rows(e, product.a, buffer, count)
+            held[product.a] = e.settled_tile(product.a.dtype, (m, k), buffer)
+        tile.product = replace(product, a=held[product.a])
+
+
+def write_rows(e: Emitter, tile: Tile, buffer: Buffer, count: ir.Value) -> None:
+    """The first rows of a tile."""
+    columns = e.index(tile.shape[1])
+    if can_flat(tile):
+        e.each(e.index(0), e.mul(count, columns), lambda place: e.write(buffer, place, e.flat(tile, place)))
+        return
+    box = [(e.index(0), count), (e.index(0), columns)]
+    e.nest(box, lambda index: e.write(buffer, e.linear(index, tile.shape), e.at(tile, index)))
+
+
 def drive(e: Emitter, buffer: Buffer, root: Tile) -> None:
     """Writes to a buffer a tile that is made elementwise of products, and of what can be had as vectors."""
     found = list(dict.fromkeys(products_in(root)))
@@ -70,8 +110,10 @@ def drive(e: Emitter, buffer: Buffer, root: Tile) -> None:
         assert isinstance(tile.product, Product)
         prepare(e, tile.product.b)
         prepare(e, tile.product.c)
+    wanted = rows_wanted(e, first)
+    put_left_in_memory(e, group, wanted)
     conditions = list(dict.fromkeys(condition for tile in (root, *group) for condition in conditions_of(tile)))
-    nest = Nest(e, group, root, buffer, rows_wanted(e, first))
+    nest = Nest(e, group, root, buffer, wanted)
     if not conditions:
         with e.guard(False):
             nest.run()

@@ -17,7 +17,7 @@ from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.signature import Site
 from vmc.backends.cpu.target import Machine
 from vmc.backends.cpu.tiles import Buffer, Index, Scope, Tensor, Tile, elementwise_sources
-from vmc.backends.cpu.vectors import Atom, Place, Spot, interleaved, shifted, splat
+from vmc.backends.cpu.vectors import ROWS, Atom, Place, Spot, interleaved, rows_of, shifted, splat
 from vmc.ir.core import Kernel, Op, Value
 from vmc.ir.types import DType
 
@@ -472,6 +472,14 @@ class Emitter:
         rows = [self.vector(tile, shifted(place, -2, row) if row else place, atom.line) for row in range(atom.rows)]
         return interleaved(self.b, rows)
 
+    def rows_of_whole(self, tile: Tile, place: Place, atom: Atom) -> ir.Value:
+        """Some rows of a tile of bytes that is decoded in atoms of four rows. What is computed byte by byte is computed
+        for all four, and what comes after finds a row in words of 32 bits, from where it is a shift to a wider type.
+        """
+        row = place[-2][1] % ROWS
+        whole = self.vector(tile, shifted(place, -2, -row), Atom(ROWS, atom.columns))
+        return rows_of(self.b, whole, ROWS, range(row, row + atom.rows))
+
     def map(
         self, dtype: DType, tiles: Sequence[Tile], function: Callable[..., ir.Value], *, liftable: bool = True
     ) -> Tile:
@@ -486,8 +494,11 @@ class Emitter:
             return function(*(self.flat(tile, position) for tile in tiles))
 
         def lanes(place: Place, atom: Atom) -> ir.Value:
+            if narrow and result.period % ROWS == 0 and 1 <= atom.rows < ROWS < atom.columns:
+                return self.rows_of_whole(result, place, atom)
             return function(*(self.vector(tile, place, atom) for tile in tiles))
 
+        narrow = element_size(dtype) == 1
         result = Tile(dtype, tiles[0].shape, at, operands=tuple(tiles), sources=elementwise_sources(tuple(tiles)))
         result.flat = flat if all(map(can_flat, tiles)) else None
         result.lanes = lanes if liftable else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby
 
@@ -108,6 +108,36 @@ class Nest:
         return strips.pays(product.b, depth)
 
     def by_vectors(self) -> None:
+        """By vectors. Right factors that many rows share are converted first, if many rows are wanted."""
+        e, reused = self.e, any(product.reused for product in self.products)
+        if not reused:
+            self.all_in_blocks()
+            return
+        if self.wanted is None:
+            with self.converted():
+                self.all_in_blocks()
+            return
+        few = e.b.icmp_signed("<=", self.wanted, e.index(self.few_rows))
+        with e.b.if_else(few) as (then, otherwise):
+            with then, e.fresh_memo():
+                self.in_blocks(e.index(0), self.few_rows)
+            with otherwise, e.fresh_memo(), self.converted():
+                self.all_in_blocks()
+
+    @contextmanager
+    def converted(self) -> Iterator[None]:
+        """Code that finds the right factors that many rows share in memory."""
+        products = self.products
+        held = {product.b: replace(product.b) for product in products if product.reused}
+        for b in held.values():
+            self.e.settle(b)
+        for tile, product in zip(self.group, products, strict=True):
+            tile.product = replace(product, b=held.get(product.b, product.b))
+        yield
+        for tile, product in zip(self.group, products, strict=True):
+            tile.product = product
+
+    def all_in_blocks(self) -> None:
         """As many rows as there are in high blocks, then those left over in low ones of more columns at a time."""
         row = self.e.index(0)
         if not self.e.guarded:

@@ -21,6 +21,8 @@ class Product:
     c: Tile
     instruction: Instruction
     store: Op | None = None
+    reused: bool = False
+    """Whether b is better converted once, into memory, for all rows that the product has."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
