@@ -1,6 +1,6 @@
 """Bulk copies of blocks from device to shared memory, cp.async.bulk, which mbarriers count in bytes.
 
-PTX ISA, "cp.async.bulk", "mbarrier". One instruction copies all blocks that lie side by side in both memories; where a
+PTX ISA, "cp.async.bulk", "mbarrier". One instruction copies all blocks of a slice, which lie side by side; where a
 slice reaches past its tensor, its blocks are copied by `cp.async` instead. Groups of copies are numbered as they are
 closed, and group g is counted by mbarrier g % 8: its first thread announces the bytes and arrives when the group is
 closed. A thread that waits for groups waits for the mbarriers of those that it has not waited for.
@@ -18,7 +18,7 @@ from vmc.backends.cuda.memory import Memory, view
 from vmc.backends.cuda.prelude import inline
 from vmc.backends.cuda.scaled import Term, address_of_sum, scaled
 from vmc.backends.cuda.target import Arch
-from vmc.backends.cuda.tir import I32, I64, U32, U64, Expr, binary, cast, const, tirx
+from vmc.backends.cuda.tir import I32, I64, U32, Expr, binary, cast, const, tirx
 from vmc.ir.core import Kernel, Op, Space, Value, walk
 from vmc.ir.passes.gpu.pipelining import is_ring
 
@@ -71,7 +71,7 @@ def is_of_few_stages(op: Op) -> bool:
 
 
 def is_bulk(op: Op) -> bool:
-    """Whether a copy is of whole blocks to a whole stage of the same blocks in the same order."""
+    """Whether a copy is of whole blocks that lie side by side to a whole stage of the same blocks in the same order."""
     target, source = op.operands[0].tensor, op.operands[1].tensor
     a, b, sizes = source.storage, target.storage, op.attrs["sizes"]
     if a is None or b is None or op.attrs["fill"] or None in sizes or target.space is not Space.SHARED:
@@ -79,6 +79,7 @@ def is_bulk(op: Op) -> bool:
     same = b.block == (1, *a.block) and b.pitch == a.pitch and b.shuffle == a.shuffle
     same = same and b.layout.reshape(*a.block) == a.layout and b.dimensions == (0, *(dim + 1 for dim in a.dimensions))
     whole = all(size % block == 0 for size, block in zip(sizes, a.block, strict=True)) and target.shape[1:] == sizes
+    whole = whole and all(sizes[dim] == a.block[dim] for dim in a.dimensions[:-1])
     return same and whole and a.pitch % CHUNK == 0 and all(step == 1 for step in op.attrs["steps"])
 
 
@@ -143,32 +144,23 @@ def copy_bulk(e: Emitter, op: Op, target: Memory, source: Memory, otherwise: Cal
     starts = op.operands[2 : 2 + rank]
     parts = zip(starts, storage.block, counts, there, op.attrs["inbounds"], strict=True)
     whole = [ends_inside(e, *part) for *part, claim in parts if not claim]
-    *outer, inner = storage.dimensions
-    runs, run = prod(counts[dim] for dim in outer), counts[inner] * pitch
-    stage = scaled(e, op.operands[2 + rank], runs * run)
-    steps: dict[int, Callable[[], Expr]] = {inner: lambda: const(pitch, I64)}
-    for dim, behind in zip(reversed(outer), reversed(storage.dimensions), strict=False):
-        steps[dim] = lambda dim=behind: binary("Mul", steps[dim](), there[dim])  # type: ignore[misc]
-    terms = [Term(starts[dim], steps[dim], storage.block[dim]) for dim in storage.dimensions]
+    bytes = prod(counts) * pitch
+    stage = scaled(e, op.operands[2 + rank], bytes)
+    terms, step = list[Term](), const(pitch, I64)
+    for dim in reversed(storage.dimensions):
+        terms.append(Term(starts[dim], lambda step=step: step, storage.block[dim]))  # type: ignore[misc]
+        step = binary("Mul", step, there[dim])
 
-    def copies() -> None:
+    def copy() -> None:
         with e.when([binary("EQ", e.thread, const(0, I32))]):
             counted = arrivals.pointer(e, e.get(arrivals.closed, 0))
-            e.call(device(e, "vmc_expect"), counted, const(runs * run, U32))
+            e.call(device(e, "vmc_expect"), counted, const(bytes, U32))
             start = address_of_sum(e, view(e, source, "uint8"), terms, lambda: const(source.bit_offset // 8, I64))
-            e.each(runs, lambda number: one(number, start, counted))
+            at = binary("Add", stage, const(target.bit_offset // 8, I32))
+            to = tirx().address_of(e.get(view(e, target, "uint8"), at))
+            e.call(device(e, "vmc_copy_bulk"), to, start, const(bytes, U32), counted)
 
-    def one(number: Expr, start: Expr, counted: Expr) -> None:
-        rest = number
-        for dim in reversed(outer):
-            along = binary("Mod", rest, const(counts[dim], I32))
-            start = binary("Add", start, cast(binary("Mul", cast(along, I64), steps[dim]()), U64))
-            rest = binary("Div", rest, const(counts[dim], I32))
-        at = binary("Add", binary("Mul", number, const(run, I32)), const(target.bit_offset // 8, I32))
-        to = tirx().address_of(e.get(view(e, target, "uint8"), binary("Add", stage, at)))
-        e.call(device(e, "vmc_copy_bulk"), to, start, const(run, U32), counted)
-
-    e.choose(whole, copies, otherwise)
+    e.choose(whole, copy, otherwise)
 
 
 def ends_inside(e: Emitter, value: Value, block: int, count: int, there: Expr) -> Expr:

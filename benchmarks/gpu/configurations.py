@@ -54,7 +54,8 @@ WA16 = (
     Configuration(1, 16, {"BM": 16, "BN": 128, "BK": 128}),
     Configuration(17, 64, {"BM": 32, "BN": 128, "BK": 64}),
     Configuration(17, ANY, {"BM": 64, "BN": 128, "BK": 64}),
-    Configuration(65, ANY, {"BM": 128, "BN": 128, "BK": 64}),
+    Configuration(17, ANY, {"BM": 64, "BN": 128, "BK": 128}),
+    Configuration(65, ANY, {"BM": 128, "BN": 128, "BK": 128}),
 )
 SOURCES = (
     Source("wa16", "matmul_wa16.vmc", "matmul_wa16", "f16", "float16", {}, WA16),
@@ -66,7 +67,11 @@ SOURCES = (
         "int8",
         "float16",
         {},
-        (Configuration(1, 16, {"BM": 16, "BN": 64}), Configuration(1, 16, {"BM": 16, "BN": 128})),
+        (
+            Configuration(1, 16, {"BM": 16, "BN": 64}),
+            Configuration(1, 16, {"BM": 16, "BN": 128}),
+            Configuration(17, ANY, {"BM": 64, "BN": 128}),
+        ),
     ),
 )
 

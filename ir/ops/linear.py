@@ -4,8 +4,8 @@
     dot_flushing(a, b, c)                           the same, of bf16, without denormal numbers
     dot_short(a, b, c) {run}                        the same, of i8 and u8, where `run` products sum to less than 2^15
     dot_fp8(a, b, c) {native, run}                  the same, of f8e4m3 and f8e5m2
-    dot_warpgroup(a, b, c)                          the same, of f16 or bf16, by instructions of warpgroups
-    dot_shared(tensor, start..., b, c) {sizes}      the same, where a is a slice of a shared tensor
+    dot_warpgroup(a, b, c) {run}                    the same, by instructions of warpgroups
+    dot_shared(tensor, start..., b, c) {sizes, run} the same, where a is a slice of a shared tensor
 
 Integers: exact modulo 2^b of the accumulator. Floats: products and sums in any order and association, so that
 |result - exact| <= (K + 2) u (|c| + |a| @ |b|) with u the unit roundoff of c's dtype (f32 or f64).
@@ -136,19 +136,29 @@ class Fp8Dot(Dot):
         return results
 
 
+PAIRS = ({"f16"}, {"bf16"}, {"i8", "u8"}, {"f8e4m3", "f8e5m2"})
+"""The types of which warpgroups multiply any two."""
+
+
 class WarpgroupDot(Dot):
-    """c + a @ b of f16 or bf16 in f32, which four warps compute together, with a in shared memory.
+    """c + a @ b of f16, or bf16, or 8-bit floats in f32, or of bytes in i32, which four warps compute together, with a
+    in shared memory.
 
     A pass makes it of `dot` where the target has such instructions and they pay; a later one puts a where they read it
-    (`dot_shared`).
+    (`dot_shared`). Where there is a `run`, which is no shorter than K, sums keep few bits: the bound is that of
+    `dot_fp8`.
     """
 
     name = "dot_warpgroup"
+    attrs = schema(run=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         results = super().infer(types, attrs)
         names = {tile(type).dtype.name for type in types[:2]}
-        require(names in ({"f16"}, {"bf16"}), "dot_warpgroup takes factors of f16, or of bf16")
+        require(any(names <= pair for pair in PAIRS), "dot_warpgroup takes factors of f16, bf16, bytes or 8-bit floats")
+        require(
+            attrs["run"] == 0 or tile(types[0]).shape[1] <= attrs["run"], "dot_warpgroup: a run ends in the product"
+        )
         return results
 
 
@@ -158,7 +168,7 @@ class SharedDot(OpDef):
     name = "dot_shared"
     signature = "(tensor, start..., b, c)"
     reads_memory = True
-    attrs = schema(sizes=tuple)
+    attrs = schema(sizes=tuple, run=int)
 
     def infer(self, types: Sequence[Type], attrs: Attrs) -> tuple[Type, ...]:
         require(len(types) >= 3, "dot_shared takes a tensor, starts, a factor and what the product is added to")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import vmc
+from vmc.backends.cuda.sass import Kind
 from vmc.runtime.stages import stage_text
 
 SOURCE = Path(__file__).parents[2] / "examples" / "matmul_f8a8.vmc"
@@ -19,6 +20,7 @@ NUMBERS = {"f8e4m3": ml_dtypes.float8_e4m3fn, "f8e5m2": ml_dtypes.float8_e5m2, "
 LARGEST = {"f8e4m3": 448.0, "f8e5m2": 57344.0}
 RUN, FEW = 128, 2.0**-13
 QMMA = "mma.sync.aligned.m16n8k32.row.col.f32.{}.{}.f32"
+WGMMA = "wgmma.mma_async.sync.aligned.m64n64k32.f32.{}.e4m3"
 HMMA = "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"
 
 
@@ -80,7 +82,7 @@ class TestOnGpus:
     @pytest.mark.parametrize("target", ["sm_90a", "sm_120a"])
     @pytest.mark.parametrize("name", ["f8e4m3", "f6e3m2"])
     def test_products_are_within_the_bound_of_dot_where_sums_are_long(self, target: str, name: str) -> None:
-        kernel = compiled(f"ptx-vm:{target}", name)
+        kernel = compiled(f"ptx-vm:{target}", name, STRICT)
         assert error(kernel, name, 19, 203, 71) <= 203 + 6
         assert error(kernel, name, 3, 256, 64) <= 256 + 6
 
@@ -99,9 +101,22 @@ class TestOnGpus:
             assert error(strict, name, m, k, n) <= k + 6
         assert name != "f8e4m3" or error(fast, name, 19, 203, 71) > 203 + 6
 
-    def test_sums_are_added_in_f32_every_128_products(self) -> None:
+    @pytest.mark.parametrize("name", ["f8e4m3", "f8e5m2", "f4e2m1", "f6e3m2"])
+    def test_on_hopper_warpgroups_multiply_many_rows_within_the_bound_of_short_sums(self, name: str) -> None:
+        kernel = compiled("ptx-vm:sm_90a", name, BM=64)
+        kind = "e5m2" if name == "f8e5m2" else "e4m3"
+        assert WGMMA.format(kind) in stage_text(kernel, "ptx") and "mma.sync" not in stage_text(kernel, "ptx")
+        few = (RUN + RUN / 16) * FEW * 2.0**24
+        assert error(kernel, name, 70, 203, 71) <= few + 203 + 6
+        assert error(kernel, name, 70, 384, 72) <= few + 384 + 6
+        assert kernel._launcher.report.bank_conflicts == 0
+        strict = compiled("cuda:sm_90a", name, STRICT, BM=64)
+        assert "wgmma" not in stage_text(strict, "ptx")
+
+    @pytest.mark.parametrize(("target", "rows"), [("sm_89", 16), ("sm_90a", 64)])
+    def test_sums_are_added_in_f32_every_128_products(self, target: str, rows: int) -> None:
         """128 products of 1, and 2**-14 in each of seven further runs, which 1 would swallow."""
-        kernel = compiled("ptx-vm:sm_89", "f8e5m2", A="f8e5m2")
+        kernel = compiled(f"ptx-vm:{target}", "f8e5m2", A="f8e5m2", BM=rows)
         q, w = np.zeros((16, 1024)), np.zeros((1024, 64))
         q[:, :128], w[:128] = 1, 1
         q[:, 128::128], w[128::128] = 1, 2.0**-14
@@ -133,6 +148,13 @@ class TestOnGpus:
         found = str(compiled("cuda:sm_89", "f8e4m3").explain())
         assert "sums of 128 products keep 13 bits behind the point (`fast`)" in found
         assert "136 * 2^-13 of a run's |a| @ |b|" in found
+
+    def test_the_main_loop_of_warpgroups_converts_nothing(self) -> None:
+        """Of 90 instructions, 32 add sums; 160 would convert, and 64 multiply, by warps."""
+        found = vmc.compile(SOURCE, kernel="matmul_f8a8", target="cuda:sm_90a", T="f8e4m3", BM=64).explain().main
+        assert (found.weights, found.code.spills, found.code.stack) == (64, 0, 0)
+        assert found.main_loop.kinds.get(Kind.PACK, 0) == 0 and found.main_loop.kinds[Kind.MATRIX] == 4
+        assert found.instructions_per_weight <= 1.5
 
     @pytest.mark.parametrize(
         ("target", "name", "most"),

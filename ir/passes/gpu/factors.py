@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vmc.ir.builder import Builder, make_op
-from vmc.ir.core import Access, Kernel, Module, Op, Region, Space, TensorType, Value, walk
+from vmc.ir.core import Access, Attr, Kernel, Module, Op, Region, Space, TensorType, Value, walk
 from vmc.ir.passes.gpu.pipelining import is_ring
 from vmc.ir.passes.gpu.warpgroups import panels
 from vmc.ir.passes.manager import Pass
@@ -78,13 +78,14 @@ def in_shared_memory(op: Op, before: Sequence[Op]) -> list[Op]:
     build = Builder(op.span)
     if source is None:
         a = op.operands[0].tile
-        type = TensorType(a.dtype, a.shape, Access.INOUT, Space.SHARED, panels(a.shape))
+        type = TensorType(a.dtype, a.shape, Access.INOUT, Space.SHARED, panels(a.shape, a.dtype.width))
         memory, zeros, sizes = build("alloc", type=type), [build.index(0)] * 2, a.shape
         build.many("store", memory, op.operands[0], *zeros, sizes=sizes, steps=(1, 1), inbounds=(True, True))
         operands: Sequence[Value] = (memory, *zeros)
     else:
         operands, sizes = source.operands, source.attrs["sizes"]
-    made = make_op("dot_shared", (*operands, *op.operands[1:]), {"sizes": sizes}, (), op.span)
+    attrs: dict[str, Attr] = {"sizes": sizes, "run": op.attrs["run"]}
+    made = make_op("dot_shared", (*operands, *op.operands[1:]), attrs, (), op.span)
     build.append(replace(made, results=op.results))
     return build.ops
 
@@ -93,7 +94,7 @@ def stage_of(factor: Value, before: Sequence[Op]) -> Op | None:
     """The load of a stage in panels that made a factor, with nothing since that writes memory."""
     for op in reversed(before):
         if factor in op.results:
-            wanted = panels(factor.tile.shape, stages=True)
+            wanted = panels(factor.tile.shape, factor.tile.dtype.width, stages=True)
             shared = op.name == "load" and op.operands[0].tensor.space is Space.SHARED
             return op if shared and op.operands[0].tensor.storage == wanted else None
         if not op.definition.pure or op.regions:

@@ -4,10 +4,10 @@ PTX ISA, mma.sync: a warp multiplies A [16, k] and B [k, 8] into C [16, 8]. The 
 many as can be stand side by side along N, since each then decodes weights that no other needs; the rest along M. What
 a warp does not own of A or B it holds a copy of; warps for which there is no part of C hold copies of that, too.
 
-wgmma.mma_async multiplies [64, 16] in the registers of four warps by [16, 8 n] in shared memory. The decoded factor, B,
+wgmma.mma_async multiplies [64, k] in the registers of four warps by [k, 8 n] in shared memory. The decoded factor, B,
 is the one in registers, so it is the transposed product that is computed: 64 columns of C by all of its rows.
 Columns can stand in any order as long as C's are those of B's registers: each warp has a run of them, 16 for every
-instruction. Lane and register of an element of B are those of two instructions m16n8k16 side by side.
+instruction. Lane and register of an element of B are those of two instructions m16n8k`k` side by side.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ INSTRUCTIONS: dict[tuple[str, str], Instruction] = {
 """By the types of A and B; the sums are f32 or i32."""
 OF_FP8 = Instruction(32, 8)
 """Of f8e4m3 and f8e5m2, in any mixture, for `dot_fp8`: not every architecture has it."""
-OF_WARPGROUPS = Instruction(16, 16, warpgroup=True)
+OF_WARPGROUPS = {16: Instruction(16, 16, warpgroup=True), 8: Instruction(32, 8, warpgroup=True)}
+"""By the bits of the factors."""
 WARPS = 4
 """The warps of a warpgroup."""
 STRIP = 16
@@ -92,7 +93,8 @@ class Product:
         rows, columns, _ = self.warps
         if self.instruction.warpgroup:
             strips = self.n // columns // STRIP
-            b = self.spread(False, True) * local(self.k // 16, 2 * strips) * mma_fragment("m16n8k16", "b")
+            fragment = mma_fragment(self.instruction.name, "b", self.instruction.bits)
+            b = self.spread(False, True) * local(self.k // self.instruction.k, 2 * strips) * fragment
             sums = permute(mma_fragment("m16n8k16", "c"), (1, 0))
             return None, b, self.spread(True, True) * local(1, strips) * local(self.m // 8, 1) * sums
         fragments = [mma_fragment(self.instruction.name, operand, self.instruction.bits) for operand in "abc"]
@@ -118,8 +120,8 @@ def product_of(op: Op, threads: int = 0) -> Product | None:
     None where they do not compute it.
     """
     if op.name in ("dot_warpgroup", "dot_shared"):
-        (k, n), m = op.operands[-2].tile.shape, op.result.tile.shape[0]
-        return warpgroup_product(m, n, k, threads)
+        b, m = op.operands[-2].tile, op.result.tile.shape[0]
+        return warpgroup_product(m, b.shape[1], b.shape[0], threads, b.dtype.width)
     if op.name not in DOTS:
         return None
     a, b = (value.tile for value in op.operands[:2])
@@ -133,16 +135,18 @@ def product_of(op: Op, threads: int = 0) -> Product | None:
     return Product(m, n, k, found, (*warps_for(m, n, warps_wanted(m, n)), 1))
 
 
-def warpgroup_product(m: int, n: int, k: int, threads: int = 0) -> Product | None:
-    """How warpgroups compute a product, with `threads` or as many as it asks for; None where they do not."""
-    whole = m % 8 == 0 and m <= MOST_ROWS and n % (WARPS * STRIP) == 0 and k % OF_WARPGROUPS.k == 0
+def warpgroup_product(m: int, n: int, k: int, threads: int = 0, bits: int = 16) -> Product | None:
+    """How warpgroups compute a product of factors of so many bits, with `threads` or as many as it asks for; None where
+    they do not."""
+    instruction = OF_WARPGROUPS[bits]
+    whole = m % 8 == 0 and m <= MOST_ROWS and n % (WARPS * STRIP) == 0 and k % instruction.k == 0
     if not whole or threads % (WARPS * WARP_SIZE):
         return None
     for groups, most in MOST_SUMS.items():
         warps = WARPS * groups
         held = threads // WARP_SIZE or warps
         if n % (STRIP * warps) == 0 and held % warps == 0 and m * n // (warps * WARP_SIZE) <= most:
-            return Product(m, n, k, OF_WARPGROUPS, (1, warps, held // warps))
+            return Product(m, n, k, instruction, (1, warps, held // warps))
     return None
 
 

@@ -405,7 +405,7 @@ def ring_type(load: Op, stages: int, users: dict[Value, list[Op]], bits: int) ->
     if source.storage is not None:
         storage = stacked(source.storage)
     elif any(op.name == "dot_warpgroup" for op in users.get(load.result, [])):
-        storage = panels(tile.shape, stages=True)
+        storage = panels(tile.shape, tile.dtype.width, stages=True)
     else:
         wider = 1 if is_factor(load, users) else tile.dtype.width // bits
         storage = stage_storage(tile.shape, tile.dtype.width, max(1, wider))

@@ -130,7 +130,9 @@ def takes(op: Op, value: Value) -> bool:
 
 
 def block_of(product: Product, decoder: Decoder) -> tuple[int, int] | None:
-    """The rows and columns of a block; None where a warp's part of a step is not made of whole units."""
+    """The rows and columns of a block; None where a warp's part of a step is not made of whole units. For warpgroups it
+    has all rows of a step, for others the fewest that are read by the widest accesses.
+    """
     columns = product.n // product.warps[1]
     step = product.instruction.k
     fitting = [
@@ -141,6 +143,8 @@ def block_of(product: Product, decoder: Decoder) -> tuple[int, int] | None:
     if not fitting:
         return None
     words = {rows: rows * columns * decoder.width // WARP_SIZE // WORD for rows in fitting}
+    if product.instruction.warpgroup:
+        return product.k, columns
     return min(fitting, key=lambda rows: (-vector_words(words[rows]), rows)), columns
 
 
@@ -150,8 +154,8 @@ def vector_words(words: int) -> int:
 
 
 def storage_of(product: Product, decoder: Decoder, block: tuple[int, int]) -> Storage:
-    """Blocks along K, then along N; along N first where a block has all rows of a step that a warpgroup multiplies, so
-    that the step is one run of bytes, which one instruction copies."""
+    """Blocks along K, then along N; for warpgroups along N first, so that a step is one run of bytes, which one
+    instruction copies."""
     rows, columns = block
     codes = rows * columns // WARP_SIZE
     words = codes * decoder.width // WORD
@@ -166,7 +170,7 @@ def storage_of(product: Product, decoder: Decoder, block: tuple[int, int]) -> St
             Digit(vector * WORD, 1, BIT),
         ],
     )
-    order = () if product.instruction.warpgroup and rows == product.k else (1, 0)
+    order = () if product.instruction.warpgroup else (1, 0)
     return Storage(block, inner, rows * columns * decoder.width, order, Shuffle(bits, outer))
 
 

@@ -10,7 +10,17 @@ pytest.importorskip("tvm")
 pytest.importorskip("cuda.bindings")
 
 import vmc
-from tests.backends.cuda.test_matmul import ARRAYS, FLOATS, INTEGERS, QUICK, ROUNDING, SOURCE, difference, problem
+from tests.backends.cuda.test_matmul import (
+    ARRAYS,
+    BYTES,
+    FLOATS,
+    INTEGERS,
+    QUICK,
+    ROUNDING,
+    SOURCE,
+    difference,
+    problem,
+)
 from vmc.backends import ptxvm
 from vmc.backends.cuda.disassembly import sass, tool
 from vmc.backends.cuda.sass import Kind, parse, report, resources
@@ -40,10 +50,10 @@ def test_a_product_is_within_rounding_without_bank_conflicts(name: str) -> None:
 
 
 def test_whole_blocks_are_copied_in_bulk_and_edges_are_not() -> None:
-    """64 x 64 codes of 4 bits are one run of 2 KiB, of 8 bits four of 1 KiB; what passes an edge goes by chunks."""
+    """64 x 64 codes are one run of 2 KiB, or 4; what passes an edge goes by chunks."""
     bulk = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
     assert multiplied("u4", "f16", 64, 128, 64)[1].instructions[bulk] == 2
-    assert multiplied("u8", "f16", 64, 128, 64)[1].instructions[bulk] == 2 * 4
+    assert multiplied("u8", "f16", 64, 128, 64)[1].instructions[bulk] == 2
     error, found = multiplied("u4", "f16", 64, 200, 64)
     assert error <= 1 and found.instructions[bulk] == 4  # 200 rows are 4 blocks of 64
     error, found = multiplied("u4", "f16", 64, 128, 80)
@@ -163,6 +173,38 @@ def test_forms_of_products_agree_with_the_reference_machine(form: str) -> None:
             assert any(opcode.startswith(MMA) for opcode in kernel._launcher.report.instructions)
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "bindings"), [("u4", {}), ("i8", {"BN": 128}), ("f6e3m2", {}), ("u3", {"BM": 128, "BN": 128})], ids=str
+)
+def test_bytes_are_multiplied_with_the_bits_of_the_reference(name: str, bindings: dict[str, int]) -> None:
+    """Sums begin at what corrects the zero points; f6e3m2 is two products of bytes."""
+    found, shape = [], (70, 256, 136)
+    x, codes, scale, _, _ = problem(name, "f16", *shape)
+    for target in (TARGET, "interp"):
+        kernel = vmc.compile(BYTES, target=target, T=name, **{"BM": 64, **bindings})
+        y = np.zeros((shape[0], shape[2]), np.float16)
+        kernel(x, kernel.pack("w", codes), scale, y)
+        found.append(y.view(np.uint16))
+        if target == TARGET:
+            counted = kernel._launcher.report
+            rows = bindings.get("BM", 64)
+            assert counted.instructions[f"{MMA}m64n{rows}k32.s32.u8.s8"] and counted.bank_conflicts == 0
+            assert not any(opcode.startswith("mma.") for opcode in counted.instructions)
+    np.testing.assert_array_equal(*found)
+
+
+def test_sums_that_are_handed_over_without_a_fence_are_found() -> None:
+    kernel = vmc.compile(BYTES, target=TARGET, T="u4", BM=64)
+    x, codes, scale, _, _ = problem("u4", "f16", 64, 128, 64)
+    launcher, ptx = kernel._launcher, kernel._launcher.compiled.ptx
+    sound, (changed, count) = launcher.module, re.subn(r"wgmma\.fence\.sync\.aligned;", "", ptx)
+    launcher.module = ptxvm.parse(changed)
+    assert count
+    with pytest.raises(vmc.ExecutionError, match=r"no wgmma\.fence since"):
+        kernel(x, kernel.pack("w", codes), scale, np.zeros((64, 64), np.float16))
+    launcher.module = sound
 
 
 # ---- planted faults: the code that is right, with one thing taken out or changed -------------------------------------

@@ -44,10 +44,12 @@ def products(kernel: Kernel) -> list[str]:
     return [op.name for op in walk(kernel.body) if op.name.startswith("dot")]
 
 
-@pytest.mark.parametrize("shape", SHAPES[:5])
-def test_every_sum_is_one_thread_s_and_factors_are_where_they_are_multiplied(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("shape", "bits"), [*((shape, 16) for shape in SHAPES[:5]), (SHAPES[0], 8), (SHAPES[2], 8)])
+def test_every_sum_is_one_thread_s_and_factors_are_where_they_are_multiplied(
+    shape: tuple[int, int, int], bits: int
+) -> None:
     m, n, k = shape
-    product = warpgroup_product(m, n, k)
+    product = warpgroup_product(m, n, k, bits=bits)
     assert product is not None
     first, b, c = product.layouts
     assert first is None and b.shape == (k, n) and c.shape == (m, n)
@@ -66,6 +68,9 @@ def test_a_warpgroup_s_sums_are_those_of_its_instruction_turned() -> None:
     product = warpgroup_product(24, 64, 16)
     assert product is not None and product.layouts[2] == permute(wgmma_accumulator(24), (1, 0))
     divide(product.layouts[1], mma_fragment("m16n8k16", "b"))
+    eighths = warpgroup_product(24, 64, 32, bits=8)
+    assert eighths is not None and eighths.layouts[2] == product.layouts[2]
+    divide(eighths.layouts[1], mma_fragment("m16n8k32", "b"))
 
 
 @pytest.mark.parametrize(
@@ -76,21 +81,54 @@ def test_what_warpgroups_do_not_multiply(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 16), (64, 32), (64, 64), (8, 128), (32, 256)])
-def test_panels_lie_as_descriptors_say(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("bits", [16, 8])
+def test_panels_lie_as_descriptors_say(shape: tuple[int, int], bits: int) -> None:
     """The PTX machine's reading of descriptors against the layout: two derivations from the PTX ISA."""
-    rows, depth = shape
-    columns = panel(depth)
+    bytes, (rows, depth) = bits // 8, (shape[0], shape[1] * 16 // bits)
+    columns = panel(depth, bits)
     assert columns is not None
-    places = block_positions(panels((rows, depth)), 16)[:, 0].reshape(rows, depth) // 8
-    mode = {16: 3, 32: 2, 64: 1}[columns]
-    for start in range(0, depth, 16):
-        at = start // columns * rows * columns * 2 + start % columns * 2
-        found = Descriptor.decode(at >> 4 | 1 << 16 | (8 * columns * 2 >> 4) << 32 | mode << 62)
-        assert (found.addresses(rows, 16, 2, False) == places[:, start : start + 16]).all()
+    places = block_positions(panels((rows, depth), bits), bits)[:, 0].reshape(rows, depth) // 8
+    line, step = columns * bytes, 32 // bytes
+    mode = {32: 3, 64: 2, 128: 1}[line]
+    for start in range(0, depth, step):
+        at = start * bytes // line * rows * line + start * bytes % line
+        found = Descriptor.decode(at >> 4 | 1 << 16 | (8 * line >> 4) << 32 | mode << 62)
+        assert (found.addresses(rows, step, bytes, False) == places[:, start : start + step]).all()
 
 
 def test_depths_that_no_panel_divides_have_none() -> None:
     assert [panel(depth) for depth in (8, 16, 32, 48, 64, 96, 128)] == [None, 16, 32, None, 64, None, 64]
+    assert [panel(depth, 8) for depth in (16, 32, 64, 96, 128, 256)] == [None, 32, 64, None, 128, 128]
+
+
+EIGHTHS = """
+fast kernel product[A: type, T: type, BM = 64, BK = 128](q: A[M, K], w: T[K, N], y: out f32[M, N]):
+    for mi, ni in grid(cdiv(M, BM), cdiv(N, 64)):
+        acc = zeros(f32[BM, 64])
+        for k in range(0, K, BK) pipelined(3):
+            acc += q[mi*BM : +BM, k : +BK] @ w[k : +BK, ni*64 : +64]
+        y[mi*BM : +BM, ni*64 : +64] = acc
+"""
+
+
+def test_8_bit_floats_are_multiplied_by_warpgroups_in_fast_kernels_and_runs_that_one_product_has() -> None:
+    """Sums keep 13 bits behind the point, so each product begins at zero and is added to the others."""
+
+    def of(source: str, **bindings: Any) -> Kernel:
+        types = {"A": dtype("f8e4m3"), "T": dtype("f8e5m2")}
+        kernel = compile_kernel(source, "eighths.vmc", None, types | bindings).kernel
+        return run(Module((kernel,)), pipeline("cuda:sm_90a"), verify=True, skip=frozenset({"split"})).kernels[0]
+
+    made = of(EIGHTHS)
+    assert set(products(made)) == {"dot_shared"}
+    assert {op.attrs["run"] for op in walk(made.body) if op.name == "dot_shared"} == {128}
+    starts = {op.operands[-1] for op in walk(made.body) if op.name == "dot_shared"}
+    zeros = {op.result for op in walk(made.body) if op.name == "constant" and not op.attrs["code"]}
+    assert starts <= zeros
+    (said,) = [note.text for note in made.notes if note.step == "warpgroups"]
+    assert "wgmma m64n64k32" in said and "136 * 2^-13 of |a| @ |b|" in said
+    for source, bindings in ((EIGHTHS.replace("fast ", ""), {}), (EIGHTHS, {"BM": 16}), (EIGHTHS, {"BK": 256})):
+        assert set(products(of(source, **bindings))) == {"dot_fp8"}
 
 
 def test_warpgroups_are_chosen_for_many_rows_on_hopper_alone_and_explain_says_why() -> None:
