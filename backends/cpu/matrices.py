@@ -70,8 +70,8 @@ def step_for(nest: Nest) -> int | None:
 
 
 def few_rows(nest: Nest) -> int:
-    """Up to so many rows vectors are the faster way. Tiles write decoded weights to memory and read them back, but then
-    hardly feel the number of rows.
+    """Up to so many rows of a block vectors are the faster way. Tiles write decoded weights to memory and read them
+    back, but then hardly feel the number of rows.
     """
     return UNITS[nest.products[0].instruction.depth].few // len(nest.products)
 
@@ -205,7 +205,14 @@ class Tiles:
                     nest.store(place, atom, e.vector(nest.root, place, atom))
 
         for i in range(high):
-            e.each(e.index(0), e.index(self.side), lambda inner: line(inner, i), 1)  # noqa: B023
+            e.each(e.index(0), self.rows_of_use(row, i), lambda inner: line(inner, i), 1)  # noqa: B023
+
+    def rows_of_use(self, row: ir.Value, i: int) -> ir.Value:
+        """How many rows of the tile i of a block are wanted."""
+        e, wanted, side = self.e, self.nest.wanted, self.e.index(self.side)
+        if wanted is None:
+            return side
+        return e.clamp(e.sub(wanted, e.add(row, e.index(i * self.side))), e.index(0), side)
 
 
 @dataclass(frozen=True)

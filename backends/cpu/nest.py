@@ -72,14 +72,14 @@ class Nest:
         if step is None:
             self.by_vectors()
             return
-        tiles, most = matrices.Tiles(self, step), min(matrices.few_rows(self), self.few_rows)
-        if self.wanted is None or e.guarded or not most:
+        tiles = matrices.Tiles(self, step)
+        if self.wanted is None or e.guarded or not matrices.few_rows(self):
             tiles.run()
             return
-        few = e.b.icmp_signed("<=", self.wanted, e.index(most))
+        few = e.b.icmp_signed("<=", self.wanted, e.index(self.few_rows))
         with e.b.if_else(few) as (then, otherwise):
             with then, e.fresh_memo():
-                self.in_blocks(e.index(0), most)
+                self.in_blocks(e.index(0), self.few_rows)
             with otherwise, e.fresh_memo():
                 tiles.run()
 
