@@ -14,6 +14,7 @@ from vmc.ir.passes.gpu.decoding import decoding
 from vmc.ir.passes.gpu.exchange import exchange
 from vmc.ir.passes.gpu.factors import placing
 from vmc.ir.passes.gpu.fp8 import products
+from vmc.ir.passes.gpu.halves import exact_halves
 from vmc.ir.passes.gpu.launches import launches
 from vmc.ir.passes.gpu.layouts import layouts
 from vmc.ir.passes.gpu.machines import machine
@@ -54,6 +55,7 @@ EVERY_PASS = (
     exchange(),
     casts,
     products(machine("sm_89").fp8),
+    exact_halves,
     decoding,
     choosing,
     launches,

@@ -12,6 +12,6 @@
 Names in it: the left factor of a product is `i8`, the right one `u8` plus the least number that it has.
 """
 
-from vmc.ir.passes.integers.products import exact_integers, few_digits, integers
+from vmc.ir.passes.integers.products import exact_integers_unless, few_digits, integers
 
-__all__ = ["exact_integers", "few_digits", "integers"]
+__all__ = ["exact_integers_unless", "few_digits", "integers"]

@@ -9,7 +9,7 @@ float product was exact, too, and no bit changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vmc.ir.core import Kernel, Module, Note, Op, Value, walk
@@ -47,21 +47,25 @@ def select_few_digits(module: Module) -> Module:
     than `FEW_ROWS` rows become no digits, and float products of theirs with right ones of two bytes stay. With so many
     rows, each weight is converted once for many multiply-adds.
     """
-    return each_kernel(module, lambda kernel: select_in(kernel, kernel.fast, FEW_ROWS))
+    return each_kernel(module, lambda kernel: select_in(kernel, kernel.fast, has_few_rows))
 
 
-def select_exact_integers(module: Module) -> Module:
-    """As `integers`, without the licence of `fast`: for targets that multiply floats faster than digits of them."""
-    return each_kernel(module, lambda kernel: select_in(kernel, False))
+def exact_integers_unless(keeps: Callable[[Op], bool]) -> Pass:
+    """The pass `integers` without the licence of `fast`, for targets that multiply floats faster than digits of them.
+    It leaves float products that take two bytes on the right as they are where `keeps` says so."""
+
+    def select_bytes(module: Module) -> Module:
+        """As `integers`, without the licence of `fast`; some products of two bytes on the right stay floats."""
+        return each_kernel(module, lambda kernel: select_in(kernel, False, lambda op: not keeps(op)))
+
+    return Pass("integers", select_bytes)
 
 
-def select_in(kernel: Kernel, digits: bool, most_rows: int | None = None) -> Kernel:
-    """`digits`: any float rows may become digits. `most_rows`: of left factors that are multiplied more than once; None
-    for any number.
-    """
+def select_in(kernel: Kernel, digits: bool, several: Callable[[Op], bool] = lambda op: True) -> Kernel:
+    """`digits`: any float rows may become digits. `several`: which products of floats may become several of bytes."""
     if not any(op.name == "dot" for op in walk(kernel.body)):
         return kernel
-    selector = _Selector(digits, most_rows)
+    selector = _Selector(digits, several)
     selected = selector.kernel(kernel)
     return selected.noted(*selector.notes) if selector.notes else selected
 
@@ -99,10 +103,10 @@ class Proof:
 class _Selector(Rewriter):
     """Gathers facts in program order, and rewrites the products that they allow to."""
 
-    def __init__(self, digits: bool, most_rows: int | None) -> None:
+    def __init__(self, digits: bool, several: Callable[[Op], bool]) -> None:
         super().__init__(lambda op, _: self.visit_op(op))
         self.digits = digits
-        self.most_rows = most_rows
+        self.several = several
         self.facts = Facts(self.producer)
         self.emission = Emission(self, self.facts)
         self.notes: list[Note] = []
@@ -126,7 +130,7 @@ class _Selector(Rewriter):
 
     def exact_product(self, op: Op, proof: Proof) -> Sequence[Value] | None:
         type = op.result.tile.dtype
-        if type != I32 and not (proof.holds and (proof.right.bytes == 1 or not type.is_float or self.has_few_rows(op))):
+        if type != I32 and not (proof.holds and (proof.right.bytes == 1 or not type.is_float or self.several(op))):
             return None
         left = self.emission.signed_bytes(op.operands[0], proof.left.shift)
         right, low = self.emission.unsigned_bytes(proof.right), self.emission.low(proof.right)
@@ -147,22 +151,22 @@ class _Selector(Rewriter):
         producer = self.producer(value)
         return producer is not None and producer.name == "constant" and producer.attrs["code"] == 0
 
-    def has_few_rows(self, op: Op) -> bool:
-        """Whether a product is better made of several of bytes than of floats."""
-        return self.most_rows is None or op.operands[0].tile.shape[0] <= self.most_rows
-
     # The licence of `fast`
 
     def product_of_digits(self, op: Op, right: Unsigned) -> Sequence[Value] | None:
         a, _, start = op.operands
         proof = Proof(a.tile.shape[1], Exact(0, -digits.LARGEST_DIGIT, digits.LARGEST_DIGIT - 1), right)
-        allowed = self.digits and self.has_few_rows(op) and op.result.tile.dtype == F32
+        allowed = self.digits and self.several(op) and op.result.tile.dtype == F32
         if not allowed or right.bytes > 1 or not proof.holds:
             return None
         planes = self.emission.unsigned_bytes(right)
         self.notes.append(Note("integers", digits_text(op, proof), op.span))
         low = self.emission.low(right)
         return (self.sum(start, digits.product(self.emission, a, planes, low, right.shift)),)
+
+
+def has_few_rows(op: Op) -> bool:
+    return op.operands[0].tile.shape[0] <= FEW_ROWS
 
 
 def exact_text(op: Op, proof: Proof) -> str:
@@ -203,4 +207,3 @@ def sums_text(type: DType, proof: Proof) -> str:
 
 integers = Pass("integers", select_integers)
 few_digits = Pass("integers", select_few_digits)
-exact_integers = Pass("integers", select_exact_integers)

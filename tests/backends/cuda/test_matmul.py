@@ -78,6 +78,26 @@ def test_activations_of_eight_bits_are_multiplied_as_bytes_with_the_bits_of_the_
     assert found[0].tobytes() == found[1].tobytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "half"), [("f8e4m3", "f16"), ("f8e5m2", "f16"), ("f6e3m2", "f16"), ("f8e6m1", "bf16")]
+)
+def test_bytes_and_floats_of_wide_range_are_multiplied_as_halves(name: str, half: str) -> None:
+    """i8 and the codes' values are numbers of f16, or of bf16, so that the product of f32 is one of these. Those of
+    f6e3m2 would be two bytes each."""
+    m, k, n = 19, 256, 72
+    x, codes, scale, _, magnitude = problem(name, "f16", m, k, n)
+    found = []
+    for target in ("ptx-vm:sm_80", "interp"):
+        kernel = vmc.compile(BYTES, target=target, T=name)
+        y = np.zeros((m, n), np.float16)
+        kernel(x, kernel.pack("w", codes), scale, y)
+        found.append(y.astype(np.float64))
+        if target != "interp":
+            assert f"mma.sync.aligned.m16n8k16.row.col.f32.{half}.{half}.f32" in stage_text(kernel, "ptx")
+    allowed = (k + 8) * 2.0**-24 * 1.1 * magnitude + 2.0**-10 * np.abs(found[1])
+    assert (np.abs(found[0] - found[1]) <= allowed).all()
+
+
 def test_scaling_and_adding_is_one_operation_in_fast_kernels_and_two_in_strict_ones() -> None:
     fast = vmc.compile(SOURCE, target="ptx-vm:sm_80", T="u4", BM=16)
     strict = vmc.compile(
