@@ -9,7 +9,8 @@ each row of a and column of b, with u = 2**-24, the unit roundoff of f32,
 
 where the last two are for the sum with c and for results below the normal range, and results so near the largest
 number may overflow. Half of the first comes from |n - a / (2**-21 P)| <= 1/2 for n = 65536 d1 + 256 d2 + d3, the rest
-from adding up the products of the digits in f32. A row with an infinity or a NaN gives infinities or NaN.
+from adding up the sums of the digits' products in f32, and from rounding them to it where it has not all of them. A row
+with an infinity or a NaN gives infinities or NaN.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ DIGITS = 3
 LARGEST_DIGIT = 128
 
 
-def product(emission: Emission, a: Value, right: Sequence[Value], low: int | Value, shift: int) -> Value:
+def product(emission: Emission, a: Value, right: Sequence[Value], low: int | Value, weight: int, shift: int) -> Value:
     """a @ ((low + right) * 2**-shift) as f32, of a float tile that f32 holds and the bytes of a right factor."""
     emit, constant = emission.rewriter.emit, emission.constant
     wide = emission.cast(a, F32)
     exponents = row_exponents(emission, wide)
-    sums = [emission.cast(emission.product(digit, right, low), F32) for digit in row_digits(emission, wide, exponents)]
+    sums = [
+        emission.cast(emission.product(digit, right, low, weight=weight), F32)
+        for digit in row_digits(emission, wide, exponents)
+    ]
     shape = sums[0].tile.shape
     total = sums[0]
     for lower in sums[1:]:

@@ -25,6 +25,8 @@ from vmc.ir.types import DType
 
 LARGEST_SUM = (1 << 31) - 1
 FEW_ROWS = 8
+SIXFOLD_ROWS = 2
+"""Up to so many rows, six products of bytes take less than to make floats of weights."""
 LARGEST_SCALE = 96
 """2**-96 and 2**96 times any sum are normal numbers of f32."""
 
@@ -34,12 +36,12 @@ def select_integers(module: Module) -> Module:
     of two, an integer of i8, and whose right factor is one of an interval of at most 16 bits, takes an i8 and a u8 (two
     such dots for more than 8 bits) and sums in i32, unless the sums of a float product might overflow there; the least
     number of the right factor, and a number of each column, are folded into what the sums start from. In `fast` kernels
-    a float `dot` with any left factor, and at most 8 bits on the right, is three such dots, with |error| <= 2^-21
-    max|a| sum|b| for each row of a and column of b (see `digits`). Each product has a note with the proof. Idempotent.
-    Keeps: everything else; in other kernels the bits of every result where the sums fit the significand, but for the
-    sign of a zero, and else the bound of `dot`; the casts, for `dce` to remove.
+    a float `dot` with any left factor, and at most 8 bits on the right, or 16 and one or two rows on the left, is three
+    (six) such dots, with |error| <= 2^-21 max|a| sum|b| for each row of a and column of b (see `digits`). Each product
+    has a note with the proof. Idempotent. Keeps: everything else; in other kernels the bits of every result where the
+    sums fit the significand, but for the sign of a zero, and else the bound of `dot`; the casts, for `dce` to remove.
     """
-    return each_kernel(module, lambda kernel: select_in(kernel, kernel.fast))
+    return each_kernel(module, lambda kernel: select_in(kernel, kernel.fast, sixfold_rows=SIXFOLD_ROWS))
 
 
 def select_few_digits(module: Module) -> Module:
@@ -52,7 +54,8 @@ def select_few_digits(module: Module) -> Module:
 
 def exact_integers_unless(keeps: Callable[[Op], bool]) -> Pass:
     """The pass `integers` without the licence of `fast`, for targets that multiply floats faster than digits of them.
-    It leaves float products that take two bytes on the right as they are where `keeps` says so."""
+    It leaves float products that take two bytes on the right as they are where `keeps` says so.
+    """
 
     def select_bytes(module: Module) -> Module:
         """As `integers`, without the licence of `fast`; some products of two bytes on the right stay floats."""
@@ -61,11 +64,15 @@ def exact_integers_unless(keeps: Callable[[Op], bool]) -> Pass:
     return Pass("integers", select_bytes)
 
 
-def select_in(kernel: Kernel, digits: bool, several: Callable[[Op], bool] = lambda op: True) -> Kernel:
-    """`digits`: any float rows may become digits. `several`: which products of floats may become several of bytes."""
+def select_in(
+    kernel: Kernel, digits: bool, several: Callable[[Op], bool] = lambda op: True, sixfold_rows: int = 0
+) -> Kernel:
+    """`digits`: any float rows may become digits, of factors of at most `sixfold_rows` rows also where those on the
+    right take two bytes. `several`: which products of floats may become several of bytes.
+    """
     if not any(op.name == "dot" for op in walk(kernel.body)):
         return kernel
-    selector = _Selector(digits, several)
+    selector = _Selector(digits, several, sixfold_rows)
     selected = selector.kernel(kernel)
     return selected.noted(*selector.notes) if selector.notes else selected
 
@@ -103,10 +110,11 @@ class Proof:
 class _Selector(Rewriter):
     """Gathers facts in program order, and rewrites the products that they allow to."""
 
-    def __init__(self, digits: bool, several: Callable[[Op], bool]) -> None:
+    def __init__(self, digits: bool, several: Callable[[Op], bool], sixfold_rows: int) -> None:
         super().__init__(lambda op, _: self.visit_op(op))
         self.digits = digits
         self.several = several
+        self.sixfold_rows = sixfold_rows
         self.facts = Facts(self.producer)
         self.emission = Emission(self, self.facts)
         self.notes: list[Note] = []
@@ -157,12 +165,13 @@ class _Selector(Rewriter):
         a, _, start = op.operands
         proof = Proof(a.tile.shape[1], Exact(0, -digits.LARGEST_DIGIT, digits.LARGEST_DIGIT - 1), right)
         allowed = self.digits and self.several(op) and op.result.tile.dtype == F32
-        if not allowed or right.bytes > 1 or not proof.holds:
+        few = a.tile.shape[0] <= self.sixfold_rows
+        if not allowed or (right.bytes > 1 and not few) or not proof.holds:
             return None
         planes = self.emission.unsigned_bytes(right)
         self.notes.append(Note("integers", digits_text(op, proof), op.span))
         low = self.emission.low(right)
-        return (self.sum(start, digits.product(self.emission, a, planes, low, right.shift)),)
+        return (self.sum(start, digits.product(self.emission, a, planes, low, right.weight, right.shift)),)
 
 
 def has_few_rows(op: Op) -> bool:
@@ -176,8 +185,9 @@ def exact_text(op: Op, proof: Proof) -> str:
 
 def digits_text(op: Op, proof: Proof) -> str:
     """The note on a product of digits, with what it may be off by."""
+    times = "three" if proof.right.bytes == 1 else "six"
     return (
-        f"{heading(op)}, three times: each row on the left as three digits (`fast`), {right_text(proof.right)}; "
+        f"{heading(op)}, {times} times: each row on the left as three digits (`fast`), {right_text(proof.right)}; "
         f"sums <= {proof.largest_sum} < 2^31; off by at most 2^-21 of the row's largest |a| times the column's sum |b|"
     )
 

@@ -55,12 +55,12 @@ def weights(type: DType, rng: np.random.Generator, k: int = K) -> tuple[Any, Any
     return tile, type.to_values(tile).astype(np.longdouble) - type.zero_point
 
 
-def check(type: DType, x: Any, seed: int = 0, scale: float = 0.0) -> None:
+def check(type: DType, x: Any, seed: int = 0, scale: float = 0.0, products: int = 3) -> None:
     """|result - (c + x @ b)| <= 2^-21 max(max|x|, 2^-106) sum|b| + u |result| + 2^-149."""
     rng = np.random.default_rng(seed)
     rows = np.asarray(x, np.float32)
     kernel = rewritten(product(type, extents=rows.shape))
-    assert factors(kernel) == ["i8 u8"] * 3
+    assert factors(kernel) == ["i8 u8"] * products
     tile, b = weights(type, rng, rows.shape[1])
     c = (scale * rng.standard_normal((rows.shape[0], N))).astype(np.float32)
     found = execute(kernel, rows, tile, c)
@@ -103,6 +103,19 @@ def test_hostile_rows_stay_within_the_bound(title: str, type: DType) -> None:
     check(type, HOSTILE[title])
 
 
+@pytest.mark.parametrize("title", HOSTILE)
+@pytest.mark.parametrize("type", [dtype("f5e3m1"), dtype("f6e3m2"), dtype("f7e3m3")], ids=str)
+def test_weights_of_two_bytes_stay_within_the_bound_for_few_rows(title: str, type: DType) -> None:
+    rows = HOSTILE[title]
+    for first in range(0, len(rows), 2):
+        check(type, rows[first : first + 2], seed=first, products=6)
+
+
+def test_weights_of_two_bytes_stay_floats_for_more_rows() -> None:
+    kernel = rewritten(product(dtype("f6e3m2"), extents=(3, K)))
+    assert factors(kernel) == ["f32 f32"]
+
+
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=4, max_size=4), st.integers(0, 99))
 @settings(max_examples=200, deadline=None)
 def test_any_finite_row_stays_within_the_bound(row: list[float], seed: int) -> None:
@@ -141,9 +154,8 @@ def test_a_product_of_floats_is_made_of_digits_in_fast_kernels_only(left: str) -
     assert "2^-21" in rewritten(product(dtype("u4"), left)).notes[0].text
 
 
-@pytest.mark.parametrize("type", ["f8e4m3", "f6e3m2"])
-def test_weights_of_no_number_or_of_two_bytes_are_not_multiplied_by_digits(type: str) -> None:
-    kernel = product(dtype(type))
+def test_weights_of_more_than_two_bytes_or_of_no_number_are_not_multiplied_by_digits() -> None:
+    kernel = product(dtype("f8e4m3"))
     assert rewritten(kernel) is kernel
 
 
