@@ -150,7 +150,7 @@ class TestOnGpus:
         assert "136 * 2^-13 of a run's |a| @ |b|" in found
 
     def test_the_main_loop_of_warpgroups_converts_nothing(self) -> None:
-        """Of 90 instructions, 32 add sums; 160 would convert, and 64 multiply, by warps."""
+        """Of 91 instructions, 32 add sums; 160 would convert, and 64 multiply, by warps."""
         found = vmc.compile(SOURCE, kernel="matmul_f8a8", target="cuda:sm_90a", T="f8e4m3", BM=64).explain().main
         assert (found.weights, found.code.spills, found.code.stack) == (64, 0, 0)
         assert found.main_loop.kinds.get(Kind.PACK, 0) == 0 and found.main_loop.kinds[Kind.MATRIX] == 4
