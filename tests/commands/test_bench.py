@@ -58,6 +58,16 @@ def test_operations_are_those_of_products_inside_the_result(folder: Path) -> Non
     assert bytes_of(kernel, {"M": 8, "K": 32, "N": 16}) >= dense
 
 
+def test_what_a_kernel_prints_is_not_shown(vmc: Run, folder: Path) -> None:
+    text = 'kernel noisy(x: f32[N], y: out f32[N]):\n    y[0 : +4] = x[0 : +4]\n    print("flood", N)\n'
+    (folder / "noisy.vmc").write_text(text, encoding="utf-8")
+    for target in ("cpu", "interp"):
+        outcome = vmc("bench", "noisy.vmc", "--set", "N=4", "--target", target, *QUICK)
+        assert outcome.code == 0, outcome.err
+        assert "flood" not in outcome.out
+        assert "noisy" in outcome.out
+
+
 def test_the_table_has_a_line_for_each_row(vmc: Run, folder: Path) -> None:
     outcome = vmc("bench", "axpy.vmc", "--set", "M=3", "--set", "N=5,50", "--seconds", "0.01")
     lines = outcome.out.splitlines()

@@ -26,6 +26,13 @@ def test_a_code_is_explained_with_both_examples(written: str, capsys: pytest.Cap
     assert "Right:" in shown and "    return n // 2" in shown
 
 
+def test_an_unknown_code_is_json_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("E9999", "--json") == 1
+    shown = capsys.readouterr()
+    assert "there is no code `E9999`" in json.loads(shown.out)["error"]
+    assert not shown.err
+
+
 def test_every_code_can_be_explained(capsys: pytest.CaptureFixture[str]) -> None:
     for code, entry in CODES.items():
         assert run(code) == 0

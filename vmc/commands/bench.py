@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmc.commands.failure import fail
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from vmc.runtime.kernel import Kernel
 
 EPILOG = """times are medians of launches; GB/s counts every tensor once, Gop/s every product of a matrix product twice.
+what a kernel prints is not shown
 benchmarks/cpu_matmul.py compares the matrix products of examples/ with other libraries
 
   vmc bench examples/matmul_wa8.vmc --set T=u4,u8 --set M=1,16 --set K=4096 --set N=4096 --tuned
@@ -76,7 +80,8 @@ def bench(case: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
         raise fail("E0908", f"`{case.against}` is the kernel itself")
     warnings += [warning for _, said, _ in kernels.values() for warning in said]
     made = [(label, kernel, Arguments(kernel, sizes, abs(case.seed))) for label, (kernel, _, sizes) in kernels.items()]
-    timings = interleaved([arguments.lane(kernel, not case.hot) for _, kernel, arguments in made], case.seconds)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        timings = interleaved([arguments.lane(kernel, not case.hot) for _, kernel, arguments in made], case.seconds)
     first = timings[0].median
     rows = [
         row(label, kernel, arguments.symbols, timing, first)

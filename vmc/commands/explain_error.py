@@ -32,7 +32,11 @@ def run(args: argparse.Namespace) -> int:
     if code not in CODES:
         close = suggest(code, CODES)
         hint = f"; did you mean `{close}`?" if close else "; `vmc explain-error --list` shows all"
-        print(f"error: there is no code `{args.code}`{hint}", file=sys.stderr)
+        message = f"there is no code `{args.code}`{hint}"
+        if args.json:
+            print(json.dumps({"error": message}, indent=2))
+        else:
+            print(f"error: {message}", file=sys.stderr)
         return 1
     entry = CODES[code]
     if args.json:
