@@ -31,6 +31,8 @@ def run_region(e: Emitter, region: Region, args: Sequence[Tile | Tensor], finish
     for op in region.ops:
         lower(e, op)
     result = finish([e.tile(value) for value in region.yielded])
+    for value in set(region.yielded):
+        e.plan.remaining[value] -= 1
     e.region = outer
     return result
 

@@ -104,6 +104,7 @@ def initialize() -> None:
 def optimize(machine: Machine, text: str) -> Any:
     """LLVM text as a module, through LLVM's own pipeline. Raises RuntimeError for text that is ill-formed."""
     module = llvm.parse_assembly(text)
+    module.verify()
     tuning = llvm.create_pipeline_tuning_options(speed_level=machine.opt_level)
     tuning.loop_vectorization = machine.opt_level >= 2
     # The vectors of two and four that SLP makes of scalars gain nothing here, and LLVM 22 fails an assertion on some.

@@ -47,3 +47,29 @@ def test_few_rows_of_high_blocks_are_right(source: Path, level: str, type: str) 
         exact, size = left @ values + bias, left @ np.abs(values) + np.abs(bias)
         assert (np.abs(y[:m] - exact) <= (k + 3) * 2.0**-24 * size).all(), m
         assert (y[m] == 7).all()
+
+
+WRITTEN = """
+fast kernel remainder[P = 32, BN = 64](first: i64, x: f32[M, D], w: f32[P, M], y: inout f32[M, D]):
+    for i in grid(cdiv(D, BN)):
+        acc = zeros(f32[P, BN])
+        for j in range(0, first, P):
+            acc += w[:, j : +P] @ y[j : +P, i*BN : +BN]
+        y[first : +P, i*BN : +BN] = x[first : +P, i*BN : +BN] - acc
+"""
+
+
+@pytest.mark.parametrize("level", EXECUTABLE)
+def test_a_product_reads_before_what_it_read_is_written(tmp_path: Path, level: str) -> None:
+    path = tmp_path / "remainder.vmc"
+    path.write_text(WRITTEN, encoding="utf-8")
+    kernel = vmc.compile(path, target=f"cpu:{level}")
+    for m, d, first in ((64, 64, 32), (80, 100, 64), (70, 33, 64), (40, 70, 0)):
+        rng = np.random.default_rng(m)
+        x, y = (rng.standard_normal((m, d)).astype(np.float32) for _ in range(2))
+        w = rng.standard_normal((32, m)).astype(np.float32)
+        exact = y.astype(np.float64)
+        rows = min(32, m - first)
+        exact[first : first + rows] = x[first : first + rows] - (w[:, :first].astype(np.float64) @ y[:first])[:rows]
+        kernel(first, x, w, y)
+        assert np.abs(y - exact).max() <= 1e-4
