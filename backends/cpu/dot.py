@@ -36,10 +36,11 @@ def lower_dot(e: Emitter, op: Op) -> tuple[Tile]:
     right = converted(e, b, instruction.operand(b.dtype, type.dtype))
     if not in_memory(left) and not (e.plan.rows_wanted.get(op.result) and is_row_by_row(e, left)):
         e.settle(left)
-    if right.buffer is None and not can_vector(right):
-        e.settle(right)
     blocks = -(-a.shape[0] // MOST_ROWS[e.machine.vector_bytes])
-    reused = right.buffer is None and blocks > REUSE and not instruction.decodes_cheaply
+    reused = blocks > REUSE and not instruction.decodes_cheaply
+    if not can_vector(right) or (reused and right.origin is not None and right.period == 1):
+        e.settle(right)
+    reused &= right.buffer is None
     product = Product(left, right, c, instruction, e.plan.rows_wanted.get(op.result), reused)
     tile = Tile(type.dtype, type.shape, product=product)
     tile.sources = {**c.sources, **moved_sources(left), **moved_sources(right)}

@@ -526,7 +526,11 @@ class Emitter:
             transposing.fill(self, buffer, tile)
         elif filling.is_better_in_atoms(tile):
             filling.fill(self, buffer, tile)
+        elif filling.is_load_in_vectors(self, tile):
+            filling.wherever_loads_lie(self, tile, lambda: filling.vectors(self, buffer, tile))
         else:
+            if tile.transposed is not None:
+                self.settle(tile.transposed)
             self.visit(tile, lambda position, element: self.write(buffer, position, element))
 
     def settle(self, tile: Tile) -> Buffer:

@@ -150,7 +150,7 @@ class Plan:
                 return
             self.fused.add(value)
         self.driven.add(value)
-        if op.definition.elementwise or op.name in LIFTED:
+        if op.definition.elementwise or op.name in LIFTED or turns(op):
             for operand in op.operands:
                 self._mark(operand)
 
@@ -165,7 +165,7 @@ class Plan:
     def _leads_on(self, op: Op, position: int) -> bool:
         if op.name in DOTS:
             return position == 1
-        moves = op.definition.elementwise or (op.name == "take" and position == 1)
+        moves = op.definition.elementwise or turns(op) or (op.name == "take" and position == 1)
         return moves and len(op.results) == 1 and self._feeds_products(op.result)
 
     def _anchor(self, op: Op, position: int) -> Anchor:
@@ -177,3 +177,8 @@ class Plan:
         if op.name in VIEWS:
             return (*self._anchors[result], op, position)
         return (op, position)
+
+
+def turns(op: Op) -> bool:
+    """Whether an operation is a transpose of two axes, which is made of atoms of what it turns (`transposing`)."""
+    return op.name == "transpose" and op.attrs["permutation"] == (1, 0)

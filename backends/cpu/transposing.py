@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
+from vmc.backends.cpu import filling
 from vmc.backends.cpu.elements import element_size, element_type
 from vmc.backends.cpu.emitter import Emitter, natural
 from vmc.backends.cpu.tiles import Buffer, Tile
-from vmc.backends.cpu.vectors import shuffle
+from vmc.backends.cpu.vectors import Atom, shuffle, spot
 
 SIZES = (4, 8)
 """Bytes of the elements that blocks are made of; of narrower ones a block would be long code."""
@@ -22,25 +23,30 @@ def fits(e: Emitter, tile: Tile) -> bool:
     """Whether a tile is the transpose of one that square blocks of vectors fill."""
     if tile.transposed is None or element_size(tile.dtype) not in SIZES:
         return False
-    return all(extent % lanes_of(e, tile) == 0 for extent in tile.shape)
-
-
-def lanes_of(e: Emitter, tile: Tile) -> int:
-    return int(e.machine.vector_bytes) // element_size(tile.dtype)
+    return all(extent % filling.lanes_of(e, tile) == 0 for extent in tile.shape)
 
 
 def fill(e: Emitter, buffer: Buffer, tile: Tile) -> None:
     """Writes the transpose to a buffer."""
     source = tile.transposed
     assert source is not None
-    held, lanes = e.settle(source), lanes_of(e, tile)
-    type = ir.VectorType(element_type(tile.dtype), lanes)
-    align = natural(type.element)
+    if filling.is_liftable(source):
+        filling.wherever_loads_lie(e, source, lambda: blocks(e, buffer, tile, source))
+        return
+    held = e.settled_tile(source.dtype, source.shape, e.settle(source))
+    blocks(e, buffer, tile, held)
+
+
+def blocks(e: Emitter, buffer: Buffer, tile: Tile, source: Tile) -> None:
+    """Writes the transpose of a source that can be had in atoms."""
+    lanes = filling.lanes_of(e, tile)
+    align = natural(element_type(tile.dtype))
     rows, columns = source.shape
 
     def block(row: ir.Value, column: ir.Value) -> None:
-        places = [e.element(held, e.linear((e.add(row, e.index(i)), column), source.shape)) for i in range(lanes)]
-        turned = transposed(e.b, [e.load(held.scope, place, type, align) for place in places])
+        base, offset = spot(row)
+        places = [((base, offset + i), spot(column)) for i in range(lanes)]
+        turned = transposed(e.b, [e.vector(source, place, Atom(1, lanes)) for place in places])
         for i, line in enumerate(turned):
             target = e.element(buffer, e.linear((e.add(column, e.index(i)), row), tile.shape))
             e.store(buffer.scope, line, target, align)
