@@ -13,15 +13,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vmc.ir.core import Kernel, Module, Note, Op, Table, Value, walk
+from vmc.ir.core import Module, Note, Op, Table, Value
 from vmc.ir.evaluate import Array
 from vmc.ir.ops.linear import DOTS
 from vmc.ir.passes.effects import is_pinned
-from vmc.ir.passes.integers.emission import Emission
-from vmc.ir.passes.integers.facts import Facts
 from vmc.ir.passes.integers.functions import Function
+from vmc.ir.passes.integers.selection import ProductSelector
 from vmc.ir.passes.manager import Pass
-from vmc.ir.passes.rewrite import Rewriter, each_kernel
+from vmc.ir.passes.rewrite import each_kernel
 from vmc.ir.types import dtype
 
 BF16, F16, F32 = map(dtype, ("bf16", "f16", "f32"))
@@ -44,33 +43,20 @@ def halving(whole_tiles: bool) -> Pass:
         exact factors, and the bound of `dot`, but that in `fast` kernels factors of bf16 below the normal range may be
         taken as 0 (others are left alone).
         """
-        return each_kernel(module, lambda kernel: select_in(kernel, whole_tiles))
+        return each_kernel(module, lambda kernel: _Selector(kernel.fast, whole_tiles).in_kernel(kernel))
 
     return Pass("halves", select_halves)
 
 
-def select_in(kernel: Kernel, whole_tiles: bool) -> Kernel:
-    if not any(op.name == "dot" for op in walk(kernel.body)):
-        return kernel
-    selector = _Selector(kernel.fast, whole_tiles)
-    selected = selector.kernel(kernel)
-    return selected.noted(*selector.notes) if selector.notes else selected
-
-
-class _Selector(Rewriter):
-    """Gathers facts in program order, and rewrites the products that they allow to."""
-
+class _Selector(ProductSelector):
     def __init__(self, fast: bool, whole_tiles: bool) -> None:
-        super().__init__(lambda op, _: self.visit_op(op))
+        super().__init__()
         self.fast, self.whole_tiles = fast, whole_tiles
-        self.facts = Facts(self.producer)
-        self.emission = Emission(self, self.facts)
-        self.notes: list[Note] = []
 
-    def visit_op(self, op: Op) -> Sequence[Value] | None:
-        if op.name not in DOTS or is_pinned(op):
-            self.facts.visit(op)
-            return None
+    def concerns(self, op: Op) -> bool:
+        return op.name in DOTS and not is_pinned(op)
+
+    def select(self, op: Op) -> Sequence[Value] | None:
         a, b, start = op.operands
         function = self.facts.function(b)
         if op.name != "dot" or op.result.tile.dtype != F32 or function is None or not has_values(b, function):

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmc.ir.core import Kernel, Module, Note, Op, Value, walk
-from vmc.ir.passes.effects import is_pinned
+from vmc.ir.core import Module, Note, Op, Value
 from vmc.ir.passes.integers.emission import I8, U8
-from vmc.ir.passes.integers.facts import Facts
+from vmc.ir.passes.integers.selection import ProductSelector
 from vmc.ir.passes.manager import Pass
-from vmc.ir.passes.rewrite import Rewriter, each_kernel
+from vmc.ir.passes.rewrite import each_kernel
 
 LARGEST = (1 << 15) - 1
 
@@ -25,29 +24,11 @@ def shorten_sums(module: Module) -> Module:
     `dot_short` with the most products whose sum provably fits 16 bits, where these are two or more; each has a note.
     Idempotent. Keeps: everything else, and the bits of every result.
     """
-    return each_kernel(module, shorten_in)
+    return each_kernel(module, lambda kernel: _Selector().in_kernel(kernel))
 
 
-def shorten_in(kernel: Kernel) -> Kernel:
-    if not any(op.name == "dot" for op in walk(kernel.body)):
-        return kernel
-    selector = _Selector()
-    selected = selector.kernel(kernel)
-    return selected.noted(*selector.notes) if selector.notes else selected
-
-
-class _Selector(Rewriter):
-    """Gathers facts in program order, and renames the products that they allow to."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda op, _: self.visit_op(op))
-        self.facts = Facts(self.producer)
-        self.notes: list[Note] = []
-
-    def visit_op(self, op: Op) -> Sequence[Value] | None:
-        if op.name != "dot" or is_pinned(op):
-            self.facts.visit(op)
-            return None
+class _Selector(ProductSelector):
+    def select(self, op: Op) -> Sequence[Value] | None:
         a, b, start = op.operands
         left, right = self.facts.exact(a), self.facts.exact(b)
         if (a.tile.dtype, b.tile.dtype) != (I8, U8) or left is None or right is None:

@@ -18,16 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from vmc.ir.core import Kernel, Module, Note, Op, Table, Value, walk
+from vmc.ir.core import Module, Note, Op, Table, Value
 from vmc.ir.decode import NoDecoderError, decoder
-from vmc.ir.passes.effects import is_pinned
 from vmc.ir.passes.gpu.decoding import PACKED
 from vmc.ir.passes.gpu.machines import Fp8
-from vmc.ir.passes.integers.emission import Emission
-from vmc.ir.passes.integers.facts import Facts
 from vmc.ir.passes.integers.functions import Function
+from vmc.ir.passes.integers.selection import ProductSelector
 from vmc.ir.passes.manager import Pass
-from vmc.ir.passes.rewrite import Rewriter, each_kernel
+from vmc.ir.passes.rewrite import each_kernel
 from vmc.ir.types import DType, dtype
 
 F16, F32 = map(dtype, ("f16", "f32"))
@@ -49,17 +47,9 @@ def products(fp8: Fp8 | None) -> Pass:
         else a `dot` of f16, if that has the values of both. Each has a note. Idempotent. Keeps: everything else, exact
         factors, and the bound of `dot`, or in `fast` kernels that of `dot_fp8`.
         """
-        return each_kernel(module, lambda kernel: select_in(kernel, fp8))
+        return each_kernel(module, lambda kernel: _Selector(kernel.fast, fp8).in_kernel(kernel))
 
     return Pass("fp8", select_fp8)
-
-
-def select_in(kernel: Kernel, fp8: Fp8 | None) -> Kernel:
-    if not any(op.name == "dot" for op in walk(kernel.body)):
-        return kernel
-    selector = _Selector(kernel.fast, fp8)
-    selected = selector.kernel(kernel)
-    return selected.noted(*selector.notes) if selector.notes else selected
 
 
 @dataclass(frozen=True)
@@ -81,21 +71,18 @@ class Way:
     run: int
 
 
-class _Selector(Rewriter):
-    """Gathers facts in program order, and rewrites products of narrow floats."""
+class _Selector(ProductSelector):
+    """Rewrites products of narrow floats."""
 
     def __init__(self, fast: bool, fp8: Fp8 | None) -> None:
-        super().__init__(lambda op, _: self.visit_op(op))
+        super().__init__()
         self.fast, self.fp8 = fast, fp8
-        self.facts = Facts(self.producer)
-        self.emission = Emission(self, self.facts)
-        self.notes: list[Note] = []
 
-    def visit_op(self, op: Op) -> Sequence[Value] | None:
-        left = op.operands[0].tile.dtype if op.name == "dot" else None
-        if left is None or not left.is_float or left.width > 8 or is_pinned(op):
-            self.facts.visit(op)
-            return None
+    def concerns(self, op: Op) -> bool:
+        left = op.operands[0].tile.dtype if super().concerns(op) else None
+        return left is not None and left.is_float and left.width <= 8
+
+    def select(self, op: Op) -> Sequence[Value] | None:
         return self.of_bytes(op) or self.of_halves(op)
 
     def of_bytes(self, op: Op) -> Sequence[Value] | None:

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from vmc.ir.builder import make_op
-from vmc.ir.core import Kernel, Module, Note, Op, TileType, Value, walk
+from vmc.ir.core import Module, Note, Op, TileType, Value
 from vmc.ir.passes.effects import is_pinned
 from vmc.ir.passes.gpu.matrix import product_of
-from vmc.ir.passes.integers.emission import Emission
 from vmc.ir.passes.integers.exact import holds
-from vmc.ir.passes.integers.facts import Facts
+from vmc.ir.passes.integers.selection import ProductSelector
 from vmc.ir.passes.manager import Pass
-from vmc.ir.passes.rewrite import Rewriter, each_kernel
+from vmc.ir.passes.rewrite import each_kernel
 from vmc.ir.types import DType, dtype
 
 HALVES = (dtype("f16"), dtype("bf16"))
@@ -31,30 +30,14 @@ def select_exact_halves(module: Module) -> Module:
     factors are known to have only numbers of f16, or only of bf16, is one of these, if matrix instructions compute it;
     it has a note. Idempotent. Keeps: everything else, exact factors, and the bound of `dot`.
     """
-    return each_kernel(module, select_in)
+    return each_kernel(module, lambda kernel: _Selector().in_kernel(kernel))
 
 
-def select_in(kernel: Kernel) -> Kernel:
-    if not any(op.name == "dot" for op in walk(kernel.body)):
-        return kernel
-    selector = _Selector()
-    selected = selector.kernel(kernel)
-    return selected.noted(*selector.notes) if selector.notes else selected
+class _Selector(ProductSelector):
+    def concerns(self, op: Op) -> bool:
+        return super().concerns(op) and op.result.tile.dtype == F32
 
-
-class _Selector(Rewriter):
-    """Gathers facts in program order, and rewrites the products that they allow to."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda op, _: self.visit_op(op))
-        self.facts = Facts(self.producer)
-        self.emission = Emission(self, self.facts)
-        self.notes: list[Note] = []
-
-    def visit_op(self, op: Op) -> Sequence[Value] | None:
-        if op.name != "dot" or is_pinned(op) or op.result.tile.dtype != F32:
-            self.facts.visit(op)
-            return None
+    def select(self, op: Op) -> Sequence[Value] | None:
         a, b, start = op.operands
         if F32 not in (a.tile.dtype, b.tile.dtype):
             return None

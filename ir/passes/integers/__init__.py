@@ -6,6 +6,7 @@
     columns     sums of a function of codes and a number of each column
     factors     the right factor of a product, and what its bytes are made of
     emission    the operations that make bytes of the factors, and multiply them
+    selection   what passes share that choose how products are computed, this one and others
     digits      a licence of `fast`: float rows as three digits of a byte each
     products    the pass: which products become integer products, and why that is allowed
 

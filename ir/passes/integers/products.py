@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vmc.ir.core import Kernel, Module, Note, Op, Value, walk
-from vmc.ir.passes.effects import is_pinned
+from vmc.ir.core import Module, Note, Op, Value
 from vmc.ir.passes.integers import digits
-from vmc.ir.passes.integers.emission import F32, I8, I32, U8, Emission
+from vmc.ir.passes.integers.emission import F32, I8, I32, U8
 from vmc.ir.passes.integers.exact import Exact
 from vmc.ir.passes.integers.factors import Unsigned, unsigned
-from vmc.ir.passes.integers.facts import Facts
+from vmc.ir.passes.integers.selection import ProductSelector
 from vmc.ir.passes.manager import Pass
-from vmc.ir.passes.rewrite import Rewriter, each_kernel
+from vmc.ir.passes.rewrite import each_kernel
 from vmc.ir.types import DType
 
 LARGEST_SUM = (1 << 31) - 1
@@ -41,7 +40,7 @@ def select_integers(module: Module) -> Module:
     has a note with the proof. Idempotent. Keeps: everything else; in other kernels the bits of every result where the
     sums fit the significand, but for the sign of a zero, and else the bound of `dot`; the casts, for `dce` to remove.
     """
-    return each_kernel(module, lambda kernel: select_in(kernel, kernel.fast, sixfold_rows=SIXFOLD_ROWS))
+    return each_kernel(module, lambda kernel: _Selector(kernel.fast, sixfold_rows=SIXFOLD_ROWS).in_kernel(kernel))
 
 
 def select_few_digits(module: Module) -> Module:
@@ -49,7 +48,7 @@ def select_few_digits(module: Module) -> Module:
     than `FEW_ROWS` rows become no digits, and float products of theirs with right ones of two bytes stay. With so many
     rows, each weight is converted once for many multiply-adds.
     """
-    return each_kernel(module, lambda kernel: select_in(kernel, kernel.fast, has_few_rows))
+    return each_kernel(module, lambda kernel: _Selector(kernel.fast, has_few_rows).in_kernel(kernel))
 
 
 def exact_integers_unless(keeps: Callable[[Op], bool]) -> Pass:
@@ -59,22 +58,9 @@ def exact_integers_unless(keeps: Callable[[Op], bool]) -> Pass:
 
     def select_bytes(module: Module) -> Module:
         """As `integers`, without the licence of `fast`; some products of two bytes on the right stay floats."""
-        return each_kernel(module, lambda kernel: select_in(kernel, False, lambda op: not keeps(op)))
+        return each_kernel(module, lambda kernel: _Selector(False, lambda op: not keeps(op)).in_kernel(kernel))
 
     return Pass("integers", select_bytes)
-
-
-def select_in(
-    kernel: Kernel, digits: bool, several: Callable[[Op], bool] = lambda op: True, sixfold_rows: int = 0
-) -> Kernel:
-    """`digits`: any float rows may become digits, of factors of at most `sixfold_rows` rows also where those on the
-    right take two bytes. `several`: which products of floats may become several of bytes.
-    """
-    if not any(op.name == "dot" for op in walk(kernel.body)):
-        return kernel
-    selector = _Selector(digits, several, sixfold_rows)
-    selected = selector.kernel(kernel)
-    return selected.noted(*selector.notes) if selector.notes else selected
 
 
 @dataclass(frozen=True)
@@ -107,22 +93,18 @@ class Proof:
         return self.largest_sum <= LARGEST_SUM and all(abs(scale) <= LARGEST_SCALE for scale in scales)
 
 
-class _Selector(Rewriter):
-    """Gathers facts in program order, and rewrites the products that they allow to."""
+class _Selector(ProductSelector):
+    """`digits`: any float rows may become digits, of factors of at most `sixfold_rows` rows also where those on the
+    right take two bytes. `several`: which products of floats may become several of bytes.
+    """
 
-    def __init__(self, digits: bool, several: Callable[[Op], bool], sixfold_rows: int) -> None:
-        super().__init__(lambda op, _: self.visit_op(op))
+    def __init__(self, digits: bool, several: Callable[[Op], bool] = lambda op: True, sixfold_rows: int = 0) -> None:
+        super().__init__()
         self.digits = digits
         self.several = several
         self.sixfold_rows = sixfold_rows
-        self.facts = Facts(self.producer)
-        self.emission = Emission(self, self.facts)
-        self.notes: list[Note] = []
 
-    def visit_op(self, op: Op) -> Sequence[Value] | None:
-        if op.name != "dot" or is_pinned(op):
-            self.facts.visit(op)
-            return None
+    def select(self, op: Op) -> Sequence[Value] | None:
         a, b, _ = op.operands
         if (a.tile.dtype, b.tile.dtype) == (I8, U8):
             return None
