@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from vmc.backends.cuda.errors import UnsupportedError
 from vmc.backends.cuda.lines import MARK
 from vmc.backends.cuda.registers import Registers, element_layout, expression
 from vmc.backends.cuda.tir import I32, I64, Expr, Stmt, binary, conjunction, const, container, tirx
@@ -25,6 +26,10 @@ from vmc.ir.types import DType
 
 MOST_UNROLLED = 256
 """Slots of a loop that is unrolled; registers that a longer one would index could not exist."""
+
+REGISTERS = 255
+MOST_WORDS = 4 * REGISTERS
+"""What a tile of more takes is no matter of a few spills: the compiler unrolls its loops, and is busy for minutes."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +214,14 @@ class Emitter:
         self.emit(tirx().BufferStore(buffer, value, [expression(index)]))
 
     def tile(self, type: TileType, name: str = "") -> Tile:
-        """Fresh registers for a tile."""
+        """Fresh registers for a tile. Raises UnsupportedError for one that no compiler would find registers for."""
         registers = Registers(element_layout(type), self.threads, self.thread)
+        words = registers.slots * (2 if type.dtype.width > 32 else 1)
+        if words > MOST_WORDS:
+            raise UnsupportedError(
+                f"a tile of {type.dtype.name}{list(type.shape)} takes {words} registers of each of {self.threads} "
+                f"threads, of which a GPU has {REGISTERS} for one; smaller tiles, or more threads, take fewer"
+            )
         return Tile(type.dtype, registers, self.buffer(container(type.dtype), registers.slots, name or "t"))
 
     def tile_of(self, type: TileType, buffer: Any) -> Tile:

@@ -67,6 +67,18 @@ def test_scalars_become_machine_values() -> None:
     assert machine_value(TileType(dtype("bf16")), 1.0) == 0x3F80
 
 
+def test_a_tile_that_no_gpu_can_hold_is_refused_at_its_line() -> None:
+    pytest.importorskip("tvm")
+    source = (
+        "kernel huge(x: f32[M, N], y: out f32[M, N]):\n"
+        "    for i in grid(1):\n"
+        "        t = x[0 : +1024, 0 : +1024]\n"
+        "        y[0 : +1024, 0 : +1024] = t * 2\n"
+    )
+    with pytest.raises(vmc.TargetError, match=r"E0915.*:3:13: .*takes 4096 registers of each of 256 threads"):
+        vmc.compile(source, target="ptx-vm:sm_80")
+
+
 def test_a_block_that_does_not_fit_into_shared_memory_is_a_clear_error(tmp_path: Path) -> None:
     pytest.importorskip("tvm")
     source = (
