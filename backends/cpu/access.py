@@ -16,7 +16,8 @@ from llvmlite import ir
 
 from vmc.backends.cpu import address, atoms, planes, rows
 from vmc.backends.cpu.elements import I1, I64, constant, element_size
-from vmc.backends.cpu.emitter import LINE, Emitter
+from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.memory import LINE
 from vmc.backends.cpu.tiles import Buffer, Index, Origin, Tensor, Tile
 from vmc.ir.core import Access, Op, Value
 from vmc.ir.ops.memory import slice_shape

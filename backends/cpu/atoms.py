@@ -9,7 +9,8 @@ from llvmlite import ir
 from vmc.backends.cpu import address
 from vmc.backends.cpu.decode import AHEAD, Blocks, is_decodable
 from vmc.backends.cpu.elements import I1, I32, constant
-from vmc.backends.cpu.emitter import Emitter, natural
+from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.memory import natural
 from vmc.backends.cpu.tiles import At, Index, Origin, Tile
 from vmc.backends.cpu.vectors import Atom, Place, interleaved, shifted, splat
 from vmc.ir.core import Op, Storage

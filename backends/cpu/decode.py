@@ -13,7 +13,8 @@ import numpy as np
 from llvmlite import ir
 
 from vmc.backends.cpu.elements import I8, I16, from_code, step_to
-from vmc.backends.cpu.emitter import LINE, Emitter
+from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.memory import LINE
 from vmc.backends.cpu.tiles import Tensor
 from vmc.backends.cpu.vectors import ROWS, Atom, Place, Spot, rows_of, splat
 from vmc.ir.core import Storage

@@ -1,18 +1,18 @@
 """The state of one function under construction, and the vocabulary that lowerings are written in.
 
-Loops, index arithmetic, buffers, evaluation of tiles. What an operation becomes stands in the lowerings; which of them
-to call, in `regions`.
+Evaluation of tiles, on top of code (`code`) and memory (`memory`). What an operation becomes stands in the lowerings;
+which of them to call, in `regions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from math import prod
 
 from llvmlite import ir
 
-from vmc.backends.cpu.elements import I8, I32, I64, POINTER, element_size, element_type, number, step_to, suffix
+from vmc.backends.cpu.elements import I32, element_size, number
+from vmc.backends.cpu.memory import Memory, natural
 from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.signature import Site
 from vmc.backends.cpu.target import Machine
@@ -21,27 +21,20 @@ from vmc.backends.cpu.vectors import ROWS, Atom, Place, Spot, interleaved, rows_
 from vmc.ir.core import Kernel, Op, Value
 from vmc.ir.types import DType
 
-STACK_BUFFER = 2048  # bytes up to which a buffer is an alloca, which LLVM may dissolve into registers,
-STACK = 1 << 16  # as long as all of them together take no more than this
-LINE = 64  # bytes: alignment of buffers
 HEADER = 256  # bytes at the start of a thread's arena that are zeros when a launch begins
-LONG_LOOP = 16  # turns from which a loop has enough for vectors
-SCOPES = 24  # more memory than that shares scopes, since each lists all others
 FAST = ("contract", "arcp", "nsz")  # not reassoc: it dissolves error-free sums and rounding by anchors (vmc.ir.math)
 
 
-class Emitter:
-    """Builds the function that executes blocks. `arena` points to `arena_size` bytes of the running thread's own; in
-    front of them lie `header` and the tensors of `once`, of `scratch_size` bytes (see `once`).
+class Emitter(Memory):
+    """Builds the function that executes blocks. In front of the thread's arena lie `header` and the tensors of `once`,
+    of `scratch_size` bytes (see `once`).
     """
 
     def __init__(self, module: ir.Module, function: ir.Function, kernel: Kernel, plan: Plan, machine: Machine) -> None:
-        self.module, self.function, self.plan = module, function, plan
-        self.b = ir.IRBuilder(function.append_basic_block("entry"))
+        super().__init__(module, function, FAST if kernel.fast else ())
+        self.plan = plan
         self.env: dict[Value, Tile | Tensor] = {}
-        self._indices: dict[int, ir.Constant] = {}
-        self.arena: ir.Value | None = None
-        self.arena_size = self.stack_size = self.header_words = 0
+        self.header_words = 0
         self.header: ir.Value | None = None
         self.scratch_size: ir.Value = self.index(0)
         self.symbols: dict[str, ir.Value] = {}
@@ -53,168 +46,9 @@ class Emitter:
         self.exit: ir.Block | None = None
         self.status: ir.Value | None = None
         self.printer: ir.Value | None = None
-        self.fast: tuple[str, ...] = FAST if kernel.fast else ()
-        self.guarded = False
         self.alike: tuple[int, ir.Value] | None = None
         """The rows of tiles whose last ones are alike, and how many of them are computed (see `alike`)."""
         self.tile_shapes: tuple[int, ...] | None = None
-        self._memo: dict[tuple[object, ...], ir.Value] = {}
-        self._scopes: list[Scope] = []
-        self.before: ir.Value | None = None
-
-    # Numbers
-
-    def index(self, number: int) -> ir.Constant:
-        """An i64 constant, one object per number."""
-        return self._indices.setdefault(number, ir.Constant(I64, number))
-
-    def add(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        """a + b in i64, folded where it is plain."""
-        if isinstance(a, ir.Constant) and isinstance(b, ir.Constant):
-            return self.index(a.constant + b.constant)
-        if isinstance(a, ir.Constant) and a.constant == 0:
-            return b
-        if isinstance(b, ir.Constant) and b.constant == 0:
-            return a
-        return self.b.add(a, b)
-
-    def sub(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        """a - b in i64, folded where it is plain."""
-        if isinstance(b, ir.Constant):
-            return self.add(a, self.index(-b.constant))
-        return self.b.sub(a, b)
-
-    def mul(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        """a * b in i64, folded where it is plain."""
-        if isinstance(a, ir.Constant) and isinstance(b, ir.Constant):
-            return self.index(a.constant * b.constant)
-        for one, other in ((a, b), (b, a)):
-            if isinstance(one, ir.Constant) and one.constant in (0, 1):
-                return other if one.constant else self.index(0)
-        return self.b.mul(a, b)
-
-    def divmod(self, a: ir.Value, divisor: int) -> tuple[ir.Value, ir.Value]:
-        """Quotient and remainder of a non-negative i64."""
-        if divisor == 1:
-            return a, self.index(0)
-        if isinstance(a, ir.Constant):
-            return self.index(a.constant // divisor), self.index(a.constant % divisor)
-        return self.b.udiv(a, self.index(divisor)), self.b.urem(a, self.index(divisor))
-
-    def clamp(self, value: ir.Value, low: ir.Value, high: ir.Value) -> ir.Value:
-        """A signed integer, or each lane of a vector, brought into [low, high]."""
-        type, name = value.type, suffix(value.type)
-        return self.call(f"llvm.smin.{name}", type, self.call(f"llvm.smax.{name}", type, value, low), high)
-
-    def linear(self, index: Index, shape: Sequence[int]) -> ir.Value:
-        """The row-major position of an index."""
-        position: ir.Value = self.index(0)
-        for place, extent in zip(index, shape, strict=True):
-            position = self.add(self.mul(position, self.index(extent)), place)
-        return position
-
-    def call(self, name: str, result: ir.Type, *args: ir.Value, flags: tuple[str, ...] = ()) -> ir.Value:
-        """A call of an intrinsic or another function of the module, declared on first use."""
-        function = self.declare(name, result, [arg.type for arg in args])
-        return self.b.call(function, args, fastmath=flags)
-
-    def declare(self, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
-        """An intrinsic or another function of the module."""
-        function = self.module.globals.get(name)
-        return function or ir.Function(self.module, ir.FunctionType(result, arguments), name)
-
-    # Control flow
-
-    def loop(
-        self, low: ir.Value, high: ir.Value, carried: Sequence[ir.Value], body: LoopBody, step: int = 1
-    ) -> list[ir.Value]:
-        """Counts from `low` while below `high`; the body maps index and carried values to the next ones."""
-        static = isinstance(low, ir.Constant) and isinstance(high, ir.Constant)
-        if static and low.constant >= high.constant:
-            return list(carried)
-        if static and low.constant + step >= high.constant:
-            with self.fresh_memo():
-                return list(body(low, carried))
-        before, inside = self.b.block, self.function.append_basic_block("loop")
-        after = self.function.append_basic_block("done")
-        if static:
-            self.b.branch(inside)
-        else:
-            self.b.cbranch(self.b.icmp_signed("<", low, high), inside, after)
-        self.b.position_at_end(inside)
-        counter = self.b.phi(I64)
-        phis = [self.b.phi(value.type) for value in carried]
-        with self.fresh_memo():
-            following = list(body(counter, phis))
-        bumped = self.b.add(counter, self.index(step), flags=("nsw",))
-        latch = self.b.block
-        again = self.b.cbranch(self.b.icmp_signed("<", bumped, high), inside, after)
-        if static and not carried and (high.constant - low.constant) // step >= LONG_LOOP:
-            self._keep_loop(again)
-        for phi, first, later in zip([counter, *phis], [low, *carried], [bumped, *following], strict=True):
-            phi.add_incoming(first, before)
-            phi.add_incoming(later, latch)
-        self.b.position_at_end(after)
-        if static:
-            return following
-        return [
-            self.join(value.type, (value, before), (later, latch))
-            for value, later in zip(carried, following, strict=True)
-        ]
-
-    def _keep_loop(self, branch: ir.Instruction) -> None:
-        """Keeps LLVM from unrolling a loop wholly before it looks for vectors: from straight code it makes few."""
-        node = ir.MDValue(self.module, (), str(len(self.module.metadata)))
-        node.operands = (node, self.module.add_metadata(["llvm.loop.unroll.disable"]))
-        branch.set_metadata("llvm.loop", node)
-
-    def each(self, low: ir.Value, high: ir.Value, body: Callable[[ir.Value], None], step: int = 1) -> None:
-        """A loop without carried values."""
-
-        def once(place: ir.Value, carried: Sequence[ir.Value]) -> Sequence[ir.Value]:
-            body(place)
-            return ()
-
-        self.loop(low, high, (), once, step)
-
-    def nest(self, bounds: Sequence[tuple[ir.Value, ir.Value]], body: Callable[[Index], None]) -> None:
-        """Loops over a box of indices, the last one innermost."""
-
-        def level(index: Index) -> None:
-            if len(index) == len(bounds):
-                body(index)
-            else:
-                self.each(*bounds[len(index)], lambda place: level((*index, place)))
-
-        with self.fresh_memo():
-            level(())
-
-    def box(self, shape: Sequence[int]) -> list[tuple[ir.Value, ir.Value]]:
-        """The bounds of all indices of a shape; of rows that are alike, of one of them."""
-        ends = [self.rows(shape), *map(self.index, shape[1:])] if shape else []
-        return [(self.index(0), end) for end in ends]
-
-    def rows(self, shape: Sequence[int]) -> ir.Value:
-        """How many rows of a tile with axes are computed."""
-        return self.alike[1] if self.alike is not None and shape[0] == self.alike[0] else self.index(shape[0])
-
-    def join(self, type: ir.Type, *incoming: tuple[ir.Value, ir.Block]) -> ir.Value:
-        """A phi."""
-        phi = self.b.phi(type)
-        for value, block in incoming:
-            phi.add_incoming(value, block)
-        return phi
-
-    def choose(
-        self, condition: ir.Value, type: ir.Type, yes: Callable[[], ir.Value], no: Callable[[], ir.Value]
-    ) -> ir.Value:
-        """The value of one of two computations, only one of which runs."""
-        with self.b.if_else(condition) as (then, otherwise):
-            with then, self.fresh_memo():
-                a, from_a = yes(), self.b.block
-            with otherwise, self.fresh_memo():
-                c, from_c = no(), self.b.block
-        return self.join(type, (a, from_a), (c, from_c))
 
     def fail_when(self, condition: ir.Value, op: Op, message: str) -> None:
         """Ends the block, and has the launch raise an error of the program, where the i1 condition holds."""
@@ -227,130 +61,14 @@ class Emitter:
         self.b.branch(self.exit)
         self.b.position_at_end(good)
 
-    @contextmanager
-    def when(self, condition: ir.Value) -> Iterator[None]:
-        """Code that runs only where the i1 condition holds."""
-        with self.b.if_then(condition), self.fresh_memo():
-            yield
+    def box(self, shape: Sequence[int]) -> list[tuple[ir.Value, ir.Value]]:
+        """The bounds of all indices of a shape; of rows that are alike, of one of them."""
+        ends = [self.rows(shape), *map(self.index, shape[1:])] if shape else []
+        return [(self.index(0), end) for end in ends]
 
-    @contextmanager
-    def fresh_memo(self) -> Iterator[None]:
-        """Elements computed inside are not known outside, nor those from outside inside: other code may not run."""
-        saved, self._memo = self._memo, {}
-        yield
-        self._memo = saved
-
-    def remembered(self, key: tuple[object, ...], compute: Callable[[], ir.Value]) -> ir.Value:
-        """What was computed under a key where that is still known, else what is computed now."""
-        found = self._memo.get(key)
-        if found is None:
-            found = self._memo[key] = compute()
-        return found
-
-    @contextmanager
-    def guard(self, guarded: bool) -> Iterator[None]:
-        """Code whose vectors of loads may reach outside of their tensors, or are known not to."""
-        saved, self.guarded = self.guarded, guarded
-        with self.fresh_memo():
-            yield
-        self.guarded = saved
-
-    # Memory
-
-    def slot(self, type: ir.Type, count: int = 1) -> ir.Value:
-        """Stack memory of the function."""
-        with self.b.goto_entry_block():
-            memory = self.b.alloca(type, count)
-            memory.align = LINE if count > 1 else None
-            return memory
-
-    def new_scope(self) -> Scope:
-        """A scope for memory that overlaps none so far; past a limit, a shared one, which promises less."""
-        if len(self._scopes) < SCOPES:
-            self._scopes.append(Scope(f"memory{len(self._scopes)}"))
-            return self._scopes[-1]
-        self._scopes.append(self._scopes[len(self._scopes) % SCOPES])
-        return self._scopes[-1]
-
-    def allocate(self, dtype: DType, size: int) -> Buffer:
-        """Uninitialized memory for `size` elements, of this block's own."""
-        return self.allocate_raw(element_type(dtype), element_size(dtype), size)
-
-    def allocate_raw(self, element: ir.Type, width: int, size: int) -> Buffer:
-        """Uninitialized memory for `size` values of an LLVM type of `width` bytes."""
-        bytes = -(-size * width // LINE) * LINE
-        if bytes <= STACK_BUFFER and self.stack_size + bytes <= STACK:
-            self.stack_size += bytes
-            return Buffer(self.slot(element, size), element, size, None, owned=True)
-        assert self.arena is not None
-        with self.b.goto_entry_block():
-            pointer = step_to(self.b, self.arena, self.index(self.arena_size), I8)
-        self.arena_size += bytes
-        return Buffer(pointer, element, size, self.new_scope(), owned=True)
-
-    def load(self, scope: Scope | None, pointer: ir.Value, type: ir.Type, align: int = 1) -> ir.Value:
-        """A load from memory of a scope."""
-        return self.tagged(scope, self.b.load(pointer, typ=type, align=align))
-
-    def store(self, scope: Scope | None, value: ir.Value, pointer: ir.Value, align: int = 1) -> None:
-        """A store to memory of a scope."""
-        self.tagged(scope, self.b.store(value, pointer, align=align))
-
-    def prefetch(self, pointer: ir.Value) -> None:
-        """Says that a cache line is read soon, and read only."""
-        read, near, data = (ir.Constant(I32, number) for number in (0, 3, 1))
-        self.call("llvm.prefetch.p0", ir.VoidType(), pointer, read, near, data)
-
-    def tagged(self, scope: Scope | None, access: ir.Instruction) -> ir.Instruction:
-        """An access marked with what it may overlap; without a scope it may overlap anything that escapes."""
-        if scope is not None:
-            if scope.own is None:
-                scope.own = self.module.add_metadata([self._scope_node(scope)])
-                scope.others = ir.MDValue(self.module, (), str(len(self.module.metadata)))
-            access.set_metadata("alias.scope", scope.own)
-            access.set_metadata("noalias", scope.others)
-        return access
-
-    def _scope_node(self, scope: Scope) -> ir.MDValue:
-        domain = self.module.add_metadata([f"vmc.{self.function.name}"])
-        return self.module.add_metadata([f"{self.function.name}.{scope.name}", domain])
-
-    def close_scopes(self) -> None:
-        """Writes down, once all are known, which scopes each one does not overlap."""
-        nodes = {scope: self._scope_node(scope) for scope in dict.fromkeys(self._scopes) if scope.own is not None}
-        for scope in nodes:
-            assert scope.others is not None
-            scope.others.operands = tuple(node for other, node in nodes.items() if other is not scope)
-
-    def opaque(self, pointer: ir.Value) -> ir.Value:
-        """The same address, whose terms LLVM's passes over loops do not see: they take long over sums of many."""
-        return self.call("llvm.strip.invariant.group.p0", POINTER, pointer)
-
-    def ordered(self, pointer: ir.Value) -> ir.Value:
-        """The same address, which LLVM cannot tell before it has what `behind` names: its schedulers then keep what is
-        loaded from there apart from what came before, where all at once would not fit the registers.
-        """
-        if self.before is None:
-            return pointer
-        type = ir.FunctionType(POINTER, [POINTER, self.before.type])
-        return self.b.call(ir.InlineAsm(type, "", "=r,0,x"), [pointer, self.before])
-
-    @contextmanager
-    def behind(self, value: ir.Value | None) -> Iterator[None]:
-        """Code whose blocks of memory are found after a vector is computed."""
-        saved, self.before = self.before, value
-        yield
-        self.before = saved
-
-    def element(self, buffer: Buffer, position: ir.Value) -> ir.Value:
-        """The address of an element of a buffer."""
-        return step_to(self.b, buffer.pointer, position, buffer.element, inbounds=True)
-
-    def read(self, buffer: Buffer, position: ir.Value) -> ir.Value:
-        return self.load(buffer.scope, self.element(buffer, position), buffer.element, natural(buffer.element))
-
-    def write(self, buffer: Buffer, position: ir.Value, value: ir.Value) -> None:
-        self.store(buffer.scope, value, self.element(buffer, position), natural(buffer.element))
+    def rows(self, shape: Sequence[int]) -> ir.Value:
+        """How many rows of a tile with axes are computed."""
+        return self.alike[1] if self.alike is not None and shape[0] == self.alike[0] else self.index(shape[0])
 
     # Tiles
 
@@ -580,11 +298,6 @@ class Emitter:
         return buffer
 
 
-LoopBody = Callable[[ir.Value, Sequence[ir.Value]], Sequence[ir.Value]]
-
-_FLOAT_BYTES = {"half": 2, "float": 4, "double": 8}
-
-
 def can_flat(tile: Tile) -> bool:
     """Whether the elements can be had by row-major position."""
     return tile.buffer is not None or tile.flat is not None
@@ -593,8 +306,3 @@ def can_flat(tile: Tile) -> bool:
 def can_vector(tile: Tile) -> bool:
     """Whether the elements can be had an atom at a time."""
     return tile.buffer is not None or tile.lanes is not None
-
-
-def natural(type: ir.Type) -> int:
-    """The alignment of an element in a buffer, in bytes."""
-    return type.width // 8 if isinstance(type, ir.IntType) else _FLOAT_BYTES[str(type)]

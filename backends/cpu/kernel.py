@@ -25,7 +25,8 @@ from llvmlite import ir
 from vmc.backends.cpu import matrices
 from vmc.backends.cpu.address import make_tensor
 from vmc.backends.cpu.elements import I8, I64, POINTER, code_type, from_code, resize, step_to
-from vmc.backends.cpu.emitter import HEADER, LINE, Emitter
+from vmc.backends.cpu.emitter import HEADER, Emitter
+from vmc.backends.cpu.memory import LINE
 from vmc.backends.cpu.once import place_scratch
 from vmc.backends.cpu.plan import Plan
 from vmc.backends.cpu.regions import lower, run_region, settle_before

@@ -17,8 +17,9 @@ from llvmlite import ir
 
 from vmc.backends.cpu import matrices, strips
 from vmc.backends.cpu.elements import I64
-from vmc.backends.cpu.emitter import Emitter, natural
+from vmc.backends.cpu.emitter import Emitter
 from vmc.backends.cpu.instructions import Line, line
+from vmc.backends.cpu.memory import natural
 from vmc.backends.cpu.products import Product, in_memory
 from vmc.backends.cpu.strips import Strip
 from vmc.backends.cpu.tiles import Buffer, Tile

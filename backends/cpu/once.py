@@ -15,7 +15,8 @@ from llvmlite import ir
 from vmc.backends.cpu.address import is_plain, make_tensor
 from vmc.backends.cpu.alike import edge_of, rows_to_compute
 from vmc.backends.cpu.elements import I8, I64, step_to
-from vmc.backends.cpu.emitter import HEADER, LINE, Emitter
+from vmc.backends.cpu.emitter import HEADER, Emitter
+from vmc.backends.cpu.memory import LINE
 from vmc.backends.cpu.regions import run_region
 from vmc.backends.cpu.tiles import Tensor
 from vmc.ir.core import Kernel, Op, Value, walk

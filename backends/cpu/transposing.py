@@ -11,7 +11,8 @@ from llvmlite import ir
 
 from vmc.backends.cpu import filling
 from vmc.backends.cpu.elements import element_size, element_type
-from vmc.backends.cpu.emitter import Emitter, natural
+from vmc.backends.cpu.emitter import Emitter
+from vmc.backends.cpu.memory import natural
 from vmc.backends.cpu.tiles import Buffer, Tile
 from vmc.backends.cpu.vectors import Atom, shuffle, spot
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from llvmlite import ir
 
 from vmc.backends.cpu.elements import I8, I64, POINTER, step_to
-from vmc.backends.cpu.emitter import HEADER, LINE
+from vmc.backends.cpu.emitter import HEADER
+from vmc.backends.cpu.memory import LINE
 from vmc.backends.cpu.record import COUNTERS, WORDS
 
 
